@@ -1,0 +1,1 @@
+"""Videos, their index, the shards and what a network is fed with."""

@@ -1,0 +1,1 @@
+"""Backbones, the segmental consensus and the network that joins them."""
