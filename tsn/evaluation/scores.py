@@ -1,0 +1,76 @@
+"""Score files: pre-softmax class scores per video, with all that fusion must match."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from tsn.errors import UserError
+from tsn.files import atomic_path
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one modality on the test videos of one split.
+
+    Attributes:
+        dataset, experiment, split, modality: whose they are.
+        ids: video ids.
+        labels: int64 (V,), true classes.
+        values: float32 (V, C), before softmax, mean over crops and snippets.
+        classes: class names in label order.
+        model: SHA-256 of the model file.
+        shards: fingerprint of the shards.
+        protocol: segments, crops, crop size and convention of the test.
+    """
+
+    dataset: str
+    experiment: str
+    split: int
+    modality: str
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    values: np.ndarray
+    classes: tuple[str, ...]
+    model: str
+    shards: dict
+    protocol: dict
+
+
+_ATTRIBUTES = [f.name for f in fields(Scores) if f.name not in ("ids", "labels", "values")]
+
+
+def write_scores(path: Path | str, scores: Scores) -> None:
+    """Write a score file (HDF5: `ids`, `labels`, `scores`, and attributes as JSON)."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        for name in _ATTRIBUTES:
+            file.attrs[name] = json.dumps(getattr(scores, name), sort_keys=True)
+        ids = [name.encode("utf-8", errors="surrogateescape") for name in scores.ids]
+        file.create_dataset("ids", data=ids, dtype=h5py.string_dtype("utf-8"))
+        file.create_dataset("labels", data=scores.labels, fletcher32=True)
+        file.create_dataset("scores", data=scores.values, fletcher32=True)
+
+
+def read_scores(path: Path | str) -> Scores:
+    """Read a score file.
+
+    Raises:
+        UserError: if it is absent, damaged, or of another format.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs["format_version"] != FORMAT_VERSION:
+                raise UserError(f"{path}: another version's score file; score the videos again")
+            known = {name: json.loads(file.attrs[name]) for name in _ATTRIBUTES}
+            known["classes"] = tuple(known["classes"])
+            ids = tuple(name.decode("utf-8", errors="surrogateescape") for name in file["ids"][:])
+            return Scores(ids=ids, labels=file["labels"][:], values=file["scores"][:], **known)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such score file; score the videos first") from None
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it and run again") from None

@@ -1,0 +1,102 @@
+"""results/fusion_{dataset}.json: all splits, their mean, and how they came about."""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tsn.config import MODALITIES
+from tsn.data.quarantine import read_quarantine
+from tsn.evaluation.scores import read_scores
+from tsn.job import code_version, package_versions
+
+ACCURACIES = ("top1", "top5", "mean_class")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a summary is made from: names, configuration blocks, and files of earlier stages."""
+
+    dataset: str
+    experiment: str
+    layout: str
+    blocks: dict
+    splits: list[str]
+    scores: list[str]
+    quarantine: str
+    benchmarks: str
+
+
+def summarise(sources: Sources) -> dict:
+    """The content of fusion.json; accuracies are shares, 0…1, wall times seconds."""
+    splits = [json.loads(Path(path).read_text()) for path in sources.splits]
+    scores = [read_scores(path) for path in sources.scores]
+    flows = {s.modality: s.shards for s in scores if s.modality in ("flow", "warped_flow")}
+    plain = json.dumps(sources.blocks, sort_keys=True)
+    return {
+        "dataset": sources.dataset,
+        "layout": sources.layout,
+        "experiment": sources.experiment,
+        "mean": mean_of(splits),
+        "splits": splits,
+        "quarantined": [asdict(entry) for entry in read_quarantine(sources.quarantine)],
+        "flow_fingerprint": flows,
+        "models": {f"split{s.split}/{s.modality}": s.model for s in scores},
+        "seed": sources.blocks["seed"],
+        "config": sources.blocks,
+        "config_hash": hashlib.sha256(plain.encode()).hexdigest()[:16],
+        "code_version": code_version(),
+        "packages": package_versions(),
+        "wall_time": wall_times(Path(sources.benchmarks), sources.experiment),
+    }
+
+
+def mean_of(splits: list[dict]) -> dict:
+    """Accuracies averaged over the splits, in the shape that each split has."""
+
+    def mean(entries: list[dict]) -> dict:
+        return {name: float(np.mean([entry[name] for entry in entries])) for name in ACCURACIES}
+
+    first = splits[0]
+    return {
+        "modalities": {m: mean([s["modalities"][m] for s in splits]) for m in first["modalities"]},
+        "fused": {**mean([s["fused"] for s in splits]), "weights": first["fused"]["weights"]},
+        "compare": {
+            name: {**mean([s["compare"][name] for s in splits]), "weights": entry["weights"]}
+            for name, entry in first["compare"].items()
+        },
+    }
+
+
+def wall_times(folder: Path, experiment: str) -> dict[str, dict]:
+    """Seconds per stage, added up over its jobs, from Snakemake's benchmark files.
+
+    Stages that belong to one experiment count its jobs only; training and test are also split by
+    modality.
+    """
+    total: Counter[str] = Counter()
+    jobs: Counter[str] = Counter()
+    for file in sorted(folder.glob("*/*.tsv")):
+        stage, parts = file.parent.name, file.stem.split(".split")
+        if len(parts) > 1 and parts[0] != experiment:
+            continue
+        seconds = _seconds(file)
+        modality = file.stem.rsplit(".", 1)[-1]
+        names = (
+            [stage, f"{stage}/{modality}"]
+            if modality in MODALITIES and stage != "check_shards"
+            else [stage]
+        )
+        for name in names:
+            total[name] += seconds
+            jobs[name] += 1
+    return {name: {"seconds": round(total[name], 1), "jobs": jobs[name]} for name in total}
+
+
+def _seconds(file: Path) -> float:
+    with file.open() as rows:
+        return sum(float(row["s"]) for row in csv.DictReader(rows, delimiter="\t"))

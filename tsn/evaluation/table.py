@@ -1,0 +1,87 @@
+"""results/fusion_{dataset}.md: the accuracies for people, beside the published ones."""
+
+from tsn.evaluation.published import published
+from tsn.progress import duration
+
+NAMES = {
+    "rgb": "RGB",
+    "flow": "optical flow",
+    "warped_flow": "warped flow",
+    "rgb_diff": "RGB difference",
+}
+
+
+def markdown(summary: dict) -> str:
+    """The summary as Markdown tables."""
+    parts = [f"# {summary['dataset']}, experiment {summary['experiment']}", ""]
+    for split in summary["splits"]:
+        title = f"Split {split['split']}: {split['train_videos']} training, {split['test_videos']} test videos"
+        parts += [f"## {title}", "", *_accuracies(split, summary["layout"], split["split"]), ""]
+    if len(summary["splits"]) > 1:
+        parts += [
+            "## Mean of the splits",
+            "",
+            *_accuracies(summary["mean"], summary["layout"], "mean"),
+            "",
+        ]
+    parts += _quarantined(summary["quarantined"]) + _times(summary["wall_time"])
+    engine = next((f["backend"] for f in summary["flow_fingerprint"].values()), None)
+    flow = f", flow by {engine}" if engine else ""
+    parts.append(
+        f"Seed {summary['seed']}, config {summary['config_hash']}, code {summary['code_version']}{flow}."
+    )
+    return "\n".join(parts) + "\n"
+
+
+def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
+    rows = [(NAMES[name], name, entry) for name, entry in result["modalities"].items()]
+    rows += [(f"{name} ({_weights(e)})", None, e) for name, e in result["compare"].items()]
+    fused = result["fused"]
+    rows.append((f"**fused** ({_weights(fused)})", "+".join(sorted(fused["weights"])), fused))
+    lines = [
+        "| scores | top-1 | top-5 | mean of classes | published |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, key, entry in rows:
+        paper = published(layout, split, key)
+        cells = [f"{100 * entry[metric]:.1f} %" for metric in ("top1", "top5", "mean_class")]
+        lines.append(f"| {name} | {' | '.join(cells)} | {f'{paper:.1f} %' if paper else ''} |")
+    return lines
+
+
+def _weights(entry: dict) -> str:
+    return " + ".join(f"{weight:g} {NAMES[name]}" for name, weight in entry["weights"].items())
+
+
+def _quarantined(entries: list[dict]) -> list[str]:
+    if not entries:
+        return []
+    rows = [f"| {_cell(e['id'])} | {e['status']} | {_cell(e['message'])} |" for e in entries]
+    return [
+        f"## {len(entries)} quarantined videos (a test video among them counts as a wrong answer)",
+        "",
+        "| video | status | reason |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _cell(text: str) -> str:
+    """Names may hold anything; a table cell must not."""
+    return text.encode(errors="replace").decode().replace("|", "\\|").replace("\n", " ")
+
+
+def _times(times: dict) -> list[str]:
+    rows = [
+        f"| {name} | {entry['jobs']} | {duration(entry['seconds'])} |"
+        for name, entry in times.items()
+    ]
+    return [
+        "## Wall time, added up over jobs",
+        "",
+        "| stage | jobs | h:mm:ss |",
+        "|---|---:|---:|",
+        *rows,
+        "",
+    ]

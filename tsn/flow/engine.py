@@ -1,0 +1,66 @@
+"""What every TV-L1 engine offers, and how the pairs of a clip are spread over threads."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Computes flow for checked input: C-contiguous uint8 or float32 on the 0..255 scale.
+
+    Attributes:
+        implementation: Name of the code that computes, for fingerprints.
+        version: Its version; the same name and version give the same flow.
+    """
+
+    implementation: str
+    version: str
+
+    def sequence(self, frames: np.ndarray) -> np.ndarray:
+        """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W), T >= 2."""
+
+    def pairs(
+        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None
+    ) -> np.ndarray:
+        """Return the flow (N, 2, H, W) from first to second (N, H, W), N >= 1.
+
+        `initial`, float32 (N, 2, H, W) or None, is where the search starts.
+        """
+
+
+class Workers:
+    """Threads that work on runs of consecutive pairs, each with a state of its own.
+
+    Args:
+        threads: Number of threads; 1 works in the caller's.
+        chunk: Most pairs in a run.
+    """
+
+    def __init__(self, threads: int, chunk: int) -> None:
+        self._threads = threads
+        self._chunk = chunk
+        self._pool = ThreadPoolExecutor(threads, "tvl1") if threads > 1 else None
+        self._states = threading.local()
+
+    def state(self, key: object, make: Callable[[], T]) -> T:
+        """Return this thread's state for `key`, made anew when the last one had another key."""
+        if getattr(self._states, "key", None) != key:
+            self._states.value = make()
+            self._states.key = key
+        return self._states.value
+
+    def run(self, count: int, work: Callable[[int, int], None]) -> None:
+        """Call work(begin, end) until every pair of 0..count-1 is done; re-raise its errors."""
+        chunk = max(1, min(self._chunk, -(-count // self._threads)))
+        bounds = [(begin, min(begin + chunk, count)) for begin in range(0, count, chunk)]
+        if self._pool is None:
+            for begin, end in bounds:
+                work(begin, end)
+            return
+        for task in [self._pool.submit(work, *bound) for bound in bounds]:
+            task.result()

@@ -1,0 +1,40 @@
+"""Flow as bytes, the way dense_flow stores it."""
+
+import numpy as np
+
+BOUND = 20.0
+"""Default bound in px: larger motion is cut off (dense_flow's and the TSN release's)."""
+
+
+def quantise(flow: np.ndarray, bound: float = BOUND) -> np.ndarray:
+    """Return flow as bytes: round(255 * (v + bound) / (2 * bound)), clipped to 0..255.
+
+    Halves are rounded up, so zero motion (127.5) becomes 128 as in dense_flow.
+
+    Args:
+        flow: Float array of any shape, in px, finite.
+        bound: Motion in px that 0 and 255 stand for (negated for 0).
+
+    Returns:
+        uint8 of the same shape.
+    """
+    scale = np.float32(127.5 / bound)
+    values = np.asarray(flow, np.float32) * scale
+    # 127.5 + .5 for rounding: floor(v + 128) never depends on round-half-to-even.
+    values += np.float32(128)
+    np.floor(values, out=values)
+    return values.clip(0, 255, out=values).astype(np.uint8)
+
+
+def dequantise(data: np.ndarray, bound: float = BOUND) -> np.ndarray:
+    """Return the flow that bytes stand for, float32 in px; within 1/2 step of the original.
+
+    A step is 2 * bound / 255: 0.157 px at the default bound. Byte 128 becomes +0.078 px.
+    """
+    return (np.asarray(data, np.float32) - np.float32(127.5)) * np.float32(bound / 127.5)
+
+
+def clipped_share(flow: np.ndarray, bound: float = BOUND) -> float:
+    """Return the share (0..1) of values whose magnitude the bound cuts off; 0.0 for no values."""
+    flow = np.asarray(flow)
+    return float(np.mean(np.abs(flow) > bound)) if flow.size else 0.0

@@ -1,0 +1,118 @@
+"""Weights from a local file: checked, brought to the names of the network, loaded completely."""
+
+import hashlib
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tsn.errors import UserError
+
+_OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
+"""torchvision's published DenseNet files say norm.1 where the modules are called norm1."""
+
+_AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
+"""Training-time classifiers in torchvision's GoogLeNet and Inception files; never built here."""
+
+_LISTED = 3
+"""How many keys an error message lists of each kind."""
+
+
+def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str, torch.Tensor]:
+    """Read a state dict, a mapping of names to tensors, from a file of `torch.save`.
+
+    A checkpoint that holds the state dict under "state_dict" is unwrapped.
+
+    Args:
+        path: the file; only tensors are read, never code (`weights_only`).
+        sha256: expected SHA-256 of the file in hex; None: not checked.
+
+    Raises:
+        UserError: no such file, another checksum, or not a state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f'no weights file {path}: give an existing state dict, "imagenet" or "none"'
+        )
+    if sha256 is not None:
+        check_sha256(path, sha256)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path} cannot be read as PyTorch weights: "
+            "get it again, or save model.state_dict() with torch.save"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
+        raise UserError(
+            f"{path} does not hold a state dict: save model.state_dict() with torch.save"
+        )
+    return content
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise UserError unless the file's SHA-256 is `expected` (hex, any case)."""
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != expected.lower():
+        raise UserError(
+            f"{path} has SHA-256 {actual}, not the expected {expected}: "
+            "get the right file, or correct sha256"
+        )
+
+
+def load_backbone(
+    net: nn.Module, state: Mapping[str, torch.Tensor], classifiers: tuple[str, ...], source: str
+) -> None:
+    """Load `state` into `net`, whose classifier has been taken away; all other keys must match.
+
+    Args:
+        net: the network without its classifier.
+        state: names to tensors; BN tensors of shape (1, C), as in tsn-pytorch's BN-Inception,
+            are taken as (C,).
+        classifiers: names of the classifier layer, whose weight and bias are skipped.
+        source: what to call the weights in an error.
+
+    Raises:
+        UserError: a key is missing or unexpected, or a shape differs; names the first ones.
+    """
+    wanted = net.state_dict()
+    skipped = (*_AUXILIARY_HEADS, *(f"{name}." for name in classifiers))
+    given: OrderedDict[str, torch.Tensor] = OrderedDict()
+    # Some torchvision modules translate old names by the versions kept here.
+    given._metadata = getattr(state, "_metadata", None)
+    for key, tensor in state.items():
+        name = _OLD_DENSENET_KEY.sub(r"\1", key)
+        if name.startswith(skipped):
+            continue
+        if name in wanted and tensor.shape == (1, *wanted[name].shape):
+            tensor = tensor.squeeze(0)
+        given[name] = tensor
+    try:
+        missing, unexpected = net.load_state_dict(given, strict=False)
+    except (RuntimeError, ValueError) as error:
+        # The first line is a title; the second one names the first tensor of another shape.
+        reason = " ".join(str(error).splitlines()[:2])
+        raise UserError(f"{source} does not fit the backbone: {reason}") from error
+    # BN's counter of batches is younger than some files, and without effect on the result.
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    problems = [_listed("missing", missing), _listed("unexpected", unexpected)]
+    if any(problems):
+        raise UserError(
+            f"{source} does not fit the backbone ({'; '.join(filter(None, problems))}): "
+            "give weights of the same architecture"
+        )
+
+
+def _listed(title: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    rest = f" and {len(keys) - _LISTED} more" if len(keys) > _LISTED else ""
+    return f"{title} {', '.join(keys[:_LISTED])}{rest}"

@@ -1,0 +1,108 @@
+"""Model files and resumable training state: tensors and plain values only, never code."""
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from tsn.config import ModelConfig
+from tsn.errors import UserError
+from tsn.files import atomic_path
+from tsn.models.network import TSN
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says about itself.
+
+    `shards` is the fingerprint of the shards it was trained on: others are refused.
+    """
+
+    dataset: str
+    experiment: str
+    split: int
+    modality: str
+    classes: tuple[str, ...]
+    backbone: str
+    consensus: str
+    segments: int
+    input_size: int
+    seed: int
+    shards: dict
+    code_version: str
+
+
+def new_network(classes: int, modality: str, model: ModelConfig, recipe) -> TSN:
+    """The untrained network of a configuration (`recipe`: its TrainingConfig).
+
+    Partial BN freezes pretrained statistics; a network that starts from scratch has none, and
+    trains all its batch normalisation.
+    """
+    from_scratch = model.weights == "none" or (modality != "rgb" and not model.cross_modality)
+    return TSN(
+        classes,
+        modality,
+        model.backbone,
+        model.weights,
+        recipe.segments,
+        sha256=model.sha256,
+        consensus=model.consensus,
+        dropout=recipe.dropout,
+        partial_bn=recipe.partial_bn and not from_scratch,
+        cross_modality=model.cross_modality,
+    )
+
+
+def save_model(path: Path | str, network: TSN, info: ModelInfo) -> None:
+    """Write a model file."""
+    write_state(
+        path, {"format": FORMAT_VERSION, "info": asdict(info), "network": network.state_dict()}
+    )
+
+
+def load_model(path: Path | str) -> tuple[TSN, ModelInfo]:
+    """The trained network, in evaluation mode on the CPU, and what it is.
+
+    Raises:
+        UserError: if the file is absent, damaged, or no model file of this version.
+    """
+    state = read_state(path)
+    if not isinstance(state, dict) or state.get("format") != FORMAT_VERSION or "info" not in state:
+        raise UserError(
+            f"{path}: not a model file of format {FORMAT_VERSION}; train the model again"
+        )
+    info = ModelInfo(**{**state["info"], "classes": tuple(state["info"]["classes"])})
+    network = TSN(
+        len(info.classes),
+        info.modality,
+        info.backbone,
+        "none",
+        info.segments,
+        consensus=info.consensus,
+    )
+    network.load_state_dict(state["network"])
+    return network.eval(), info
+
+
+def write_state(path: Path | str, state: dict) -> None:
+    """Save tensors and plain values atomically."""
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def read_state(path: Path | str) -> dict:
+    """Load what `write_state` wrote; a file from a stranger cannot run code.
+
+    Raises:
+        UserError: if the file is absent or damaged.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; train the model first") from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: cannot be loaded ({reason}); remove it and run again") from None

@@ -1,0 +1,32 @@
+"""Where the network runs, and with what precision."""
+
+import logging
+
+import torch
+
+logger = logging.getLogger("tsn")
+
+
+def prepare(threads: int) -> torch.device:
+    """Choose the GPU if there is one, and make results repeatable.
+
+    Args:
+        threads: CPU threads that the job may use.
+    """
+    torch.set_num_threads(max(threads, 1))
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = True
+        logger.info("running on %s", torch.cuda.get_device_name())
+        return torch.device("cuda")
+    torch.use_deterministic_algorithms(True)
+    logger.info("running on the CPU with %d threads", threads)
+    return torch.device("cpu")
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """bf16 where asked for; "auto" means on GPUs that have it."""
+    on_gpu = device.type == "cuda"
+    wanted = precision == "bf16" or (
+        precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)

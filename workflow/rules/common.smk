@@ -1,0 +1,101 @@
+# What all stages share: the checked configuration, the names of files, input functions.
+
+import os
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from tsn.config import STREAM_OF, check, resolve
+from tsn.data.index import shard_name, stamps_by_shard, without_missing
+from tsn.data.listing import list_videos
+from tsn.errors import UserError
+
+RESULTS = "results"
+DATASET = f"{RESULTS}/{{dataset}}"
+RUN = f"{DATASET}/{{experiment}}/split{{split}}"
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, config.get("datasets", {}))),
+    experiment="|".join(map(re.escape, config.get("experiments", {}))),
+    modality="rgb|flow|warped_flow|rgb_diff",
+    stream="rgb|flow|warped_flow",
+    split=r"\d+",
+    shard=r"\d{4}",
+
+
+def told(function):
+    """Turn a user's mistake into Snakemake's one-sentence error."""
+
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+
+    return call
+
+
+told(check)(config)
+
+
+@cache
+@told
+def settings(dataset, experiment=None):
+    """The configuration of a data set under an experiment (by default the published one)."""
+    return resolve(config, dataset, experiment or config["experiment"])
+
+
+@cache
+@told
+def listing(dataset):
+    """The videos that the index will hold."""
+    found = list_videos(settings(dataset).dataset, Path(RESULTS))
+    exclude = block(dataset, "data")["missing"] == "exclude"
+    return without_missing(found) if exclude else found
+
+
+@cache
+def stamps(dataset):
+    """Shard name -> digest of the videos in it."""
+    by_number = stamps_by_shard(listing(dataset).entries, settings(dataset).dataset.shards)
+    return {shard_name(number): digest for number, digest in by_number.items()}
+
+
+def block(dataset, name):
+    """One block of the configuration for the stages that all experiments share."""
+    return settings(dataset).blocks[name]
+
+
+def shards_of(stream):
+    """Input function: all shards of a stream."""
+    return lambda wildcards: expand(
+        f"{DATASET}/shards/{stream}/{{shard}}.h5",
+        dataset=wildcards.dataset,
+        shard=stamps(wildcards.dataset),
+    )
+
+
+def modality_shards(wildcards):
+    """Input function: the shards that a modality reads."""
+    return shards_of(STREAM_OF[wildcards.modality])(wildcards)
+
+
+def modality_quarantine(wildcards):
+    """Input function: the proof that enough videos of a modality's stream are usable."""
+    stream = STREAM_OF[wildcards.modality]
+    return f"{RESULTS}/{wildcards.dataset}/shards/{stream}.quarantine.tsv"
+
+
+def code(*modules):
+    """Source files that determine a rule's numbers: an edit in one of them reruns the rule."""
+    return [os.path.relpath(Path(workflow.basedir) / "tsn" / name) for name in modules]
+
+
+def network_code():
+    """The source of everything that a network's scores depend on."""
+    package = Path(workflow.basedir) / "tsn"
+    names = ("data/dataset.py", "data/sampling.py", "data/transforms.py")
+    models = sorted(f"models/{path.name}" for path in (package / "models").glob("*.py"))
+    return code(*names, *models)

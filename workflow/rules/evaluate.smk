@@ -1,0 +1,27 @@
+# in:  a model, results/{dataset}/index.tsv, the shards of the modality's stream
+# out: results/{dataset}/{experiment}/split{N}/{modality}/scores.h5, metrics.json
+
+
+rule score_videos:
+    input:
+        model=f"{RUN}/{{modality}}/model.pt",
+        index=f"{DATASET}/index.tsv",
+        shards=modality_shards,
+        quarantine=modality_quarantine,
+        code=network_code() + code("evaluation/protocol.py", "evaluation/metrics.py"),
+    output:
+        scores=f"{RUN}/{{modality}}/scores.h5",
+        metrics=f"{RUN}/{{modality}}/metrics.json",
+    log:
+        f"{DATASET}/logs/score_videos/{{experiment}}.split{{split}}.{{modality}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/score_videos/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=480,
+    params:
+        test=lambda wc: settings(wc.dataset, wc.experiment).blocks["test"],
+    script:
+        "../scripts/score_videos.py"

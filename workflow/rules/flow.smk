@@ -1,0 +1,66 @@
+# in:  results/{dataset}/index.tsv and the videos it names
+# out: results/{dataset}/shards/flow/{shard}.h5           TV-L1 flow, quantised to 0–255
+#      results/{dataset}/shards/warped_flow/{shard}.h5    the same with the camera motion removed
+
+FLOW_CODE = code(
+    *(f"flow/{path.name}" for path in sorted(Path(workflow.basedir, "tsn", "flow").glob("*.py"))),
+    "data/build.py",
+    "data/containers.py",
+    "data/shards.py",
+    "data/video.py",
+)
+
+
+@cache
+@told
+def flow_gpus(dataset):
+    """GPUs that a flow job needs: one where OpenCV's CUDA engine is to run."""
+    from tsn.flow.tvl1 import resolve_backend
+
+    return int(resolve_backend(block(dataset, "flow")["backend"]) == "opencv_cuda")
+
+
+rule compute_flow:
+    input:
+        index=ancient(f"{DATASET}/index.tsv"),
+        code=FLOW_CODE,
+    output:
+        shard=f"{DATASET}/shards/flow/{{shard}}.h5",
+    log:
+        f"{DATASET}/logs/compute_flow/{{shard}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/compute_flow/{{shard}}.tsv"
+    threads: 1
+    resources:
+        gpu=lambda wc: flow_gpus(wc.dataset),
+        mem_mb=3000,
+        runtime=720,
+    params:
+        flow=lambda wc: block(wc.dataset, "flow"),
+        size=lambda wc: block(wc.dataset, "frames")["size"],
+        videos=lambda wc: stamps(wc.dataset)[wc.shard],
+    script:
+        "../scripts/compute_flow.py"
+
+
+rule compute_warped_flow:
+    input:
+        index=ancient(f"{DATASET}/index.tsv"),
+        flow=f"{DATASET}/shards/flow/{{shard}}.h5",
+        code=FLOW_CODE,
+    output:
+        shard=f"{DATASET}/shards/warped_flow/{{shard}}.h5",
+    log:
+        f"{DATASET}/logs/compute_warped_flow/{{shard}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/compute_warped_flow/{{shard}}.tsv"
+    threads: 1
+    resources:
+        gpu=lambda wc: flow_gpus(wc.dataset),
+        mem_mb=3000,
+        runtime=720,
+    params:
+        flow=lambda wc: block(wc.dataset, "flow"),
+        videos=lambda wc: stamps(wc.dataset)[wc.shard],
+    script:
+        "../scripts/compute_warped_flow.py"

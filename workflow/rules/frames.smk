@@ -1,0 +1,26 @@
+# in:  results/{dataset}/index.tsv and the videos it names
+# out: results/{dataset}/shards/rgb/{shard}.h5    decoded, resized frames as JPEG
+#
+# The index is `ancient` and the videos of the shard are a parameter, so that a video that comes,
+# goes or changes reruns its own shard only.
+
+
+rule decode_frames:
+    input:
+        index=ancient(f"{DATASET}/index.tsv"),
+        code=code("data/build.py", "data/containers.py", "data/shards.py", "data/video.py"),
+    output:
+        shard=f"{DATASET}/shards/rgb/{{shard}}.h5",
+    log:
+        f"{DATASET}/logs/decode_frames/{{shard}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/decode_frames/{{shard}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        frames=lambda wc: block(wc.dataset, "frames"),
+        videos=lambda wc: stamps(wc.dataset)[wc.shard],
+    script:
+        "../scripts/decode_frames.py"

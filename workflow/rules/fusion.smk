@@ -1,0 +1,76 @@
+# in:  the scores of all modalities
+# out: results/{dataset}/{experiment}/split{N}/fusion.json    one split
+#      results/{dataset}/{experiment}/fusion.json, .md        all splits and their mean
+#      results/fusion_{dataset}.json, .md                     the same of the experiment that the config names
+
+
+rule fuse_scores:
+    input:
+        index=f"{DATASET}/index.tsv",
+        scores=lambda wc: expand(
+            f"{RUN}/{{modality}}/scores.h5",
+            **wc,
+            modality=settings(wc.dataset, wc.experiment).modalities,
+        ),
+        code=code("evaluation/fusion.py", "evaluation/metrics.py"),
+    output:
+        fusion=f"{RUN}/fusion.json",
+    log:
+        f"{DATASET}/logs/fuse_scores/{{experiment}}.split{{split}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/fuse_scores/{{experiment}}.split{{split}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        fusion=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"],
+    script:
+        "../scripts/fuse_scores.py"
+
+
+rule summarise_fusion:
+    input:
+        splits=lambda wc: expand(
+            f"{RUN}/fusion.json", **wc, split=settings(wc.dataset).dataset.splits
+        ),
+        scores=lambda wc: expand(
+            f"{RUN}/{{modality}}/scores.h5",
+            **wc,
+            split=settings(wc.dataset).dataset.splits,
+            modality=settings(wc.dataset, wc.experiment).modalities,
+        ),
+        index_report=f"{DATASET}/index.txt",
+        quarantine=f"{DATASET}/quarantine.tsv",
+        code=code("evaluation/summary.py", "evaluation/table.py"),
+    output:
+        json=f"{DATASET}/{{experiment}}/fusion.json",
+        table=f"{DATASET}/{{experiment}}/fusion.md",
+    log:
+        f"{DATASET}/logs/summarise_fusion/{{experiment}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/summarise_fusion/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        layout=lambda wc: settings(wc.dataset).dataset.layout,
+        blocks=lambda wc: settings(wc.dataset, wc.experiment).blocks,
+    script:
+        "../scripts/summarise_fusion.py"
+
+
+rule publish_fusion:
+    input:
+        json=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.json",
+        table=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.md",
+    output:
+        json=f"{RESULTS}/fusion_{{dataset}}.json",
+        table=f"{RESULTS}/fusion_{{dataset}}.md",
+    log:
+        f"{DATASET}/logs/publish_fusion.log",
+    localrule: True
+    threads: 1
+    shell:
+        "(cp {input.json:q} {output.json:q} && cp {input.table:q} {output.table:q}) 2> {log:q}"

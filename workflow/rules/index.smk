@@ -1,0 +1,51 @@
+# in:  the videos of a data set and its official split files (or a folder per class)
+# out: results/{dataset}/index.tsv    one row per video: id, path, class, label, shard, splits
+#      results/{dataset}/index.txt    what was found, missing and unlisted, by name
+
+
+def rendered_manifest(wildcards):
+    """The demo set is rendered before it is indexed."""
+    layout = settings(wildcards.dataset).dataset.layout
+    return f"{RESULTS}/{wildcards.dataset}/videos/manifest.tsv" if layout == "demo" else []
+
+
+rule render_demo:
+    input:
+        code=code("data/demo.py", "data/demo_scene.py"),
+    output:
+        manifest=f"{DATASET}/videos/manifest.tsv",
+    log:
+        f"{DATASET}/logs/render_demo.log",
+    benchmark:
+        f"{DATASET}/benchmarks/render_demo/all.tsv"
+    threads: 16
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        dataset=lambda wc: settings(wc.dataset).plain_dataset,
+    script:
+        "../scripts/render_demo.py"
+
+
+rule index_videos:
+    input:
+        rendered_manifest,
+        code=code("data/index.py", "data/layouts.py", "data/listing.py"),
+    output:
+        index=f"{DATASET}/index.tsv",
+        report=f"{DATASET}/index.txt",
+    log:
+        f"{DATASET}/logs/index_videos.log",
+    benchmark:
+        f"{DATASET}/benchmarks/index_videos/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        dataset=lambda wc: settings(wc.dataset).plain_dataset,
+        missing=lambda wc: block(wc.dataset, "data")["missing"],
+        videos=lambda wc: stamps(wc.dataset),
+    script:
+        "../scripts/index_videos.py"

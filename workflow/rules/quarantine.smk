@@ -1,0 +1,46 @@
+# in:  results/{dataset}/shards/{stream}/*.h5
+# out: results/{dataset}/shards/{stream}.quarantine.tsv    videos of a stream that cannot be used, and why
+#      results/{dataset}/quarantine.tsv                    the same for all streams together
+#
+# A run with more bad videos than data.max_quarantined stops here, before anything is trained.
+
+
+rule check_shards:
+    input:
+        index=f"{DATASET}/index.tsv",
+        shards=lambda wc: shards_of(wc.stream)(wc),
+    output:
+        quarantine=f"{DATASET}/shards/{{stream}}.quarantine.tsv",
+    log:
+        f"{DATASET}/logs/check_shards/{{stream}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/check_shards/{{stream}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        max_quarantined=lambda wc: block(wc.dataset, "data")["max_quarantined"],
+    script:
+        "../scripts/check_shards.py"
+
+
+rule list_quarantined:
+    input:
+        streams=lambda wc: expand(
+            f"{DATASET}/shards/{{stream}}.quarantine.tsv",
+            dataset=wc.dataset,
+            stream=settings(wc.dataset).streams,
+        ),
+    output:
+        quarantine=f"{DATASET}/quarantine.tsv",
+    log:
+        f"{DATASET}/logs/list_quarantined.log",
+    benchmark:
+        f"{DATASET}/benchmarks/list_quarantined/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/list_quarantined.py"

@@ -1,0 +1,28 @@
+# in:  results/{dataset}/index.tsv, the shards of the modality's stream
+# out: results/{dataset}/{experiment}/split{N}/{modality}/model.pt, training.csv
+
+
+rule train_model:
+    input:
+        index=f"{DATASET}/index.tsv",
+        shards=modality_shards,
+        quarantine=modality_quarantine,
+        code=network_code() + code("training/train.py"),
+    output:
+        model=f"{RUN}/{{modality}}/model.pt",
+        log=f"{RUN}/{{modality}}/training.csv",
+    log:
+        f"{DATASET}/logs/train_model/{{experiment}}.split{{split}}.{{modality}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/train_model/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,
+    params:
+        model=lambda wc: settings(wc.dataset, wc.experiment).blocks["model"],
+        recipe=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality),
+        seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
+    script:
+        "../scripts/train_model.py"

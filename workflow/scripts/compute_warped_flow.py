@@ -1,0 +1,22 @@
+"""Compute the warped flow of one shard from its videos and its flow."""
+
+from snakemake.iocontainers import Snakemake
+
+from tsn.job import job
+
+snakemake: Snakemake
+
+with job(
+    snakemake.log[0], f"warped flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"
+):
+    from tsn.config import FlowConfig
+    from tsn.flow.shard import build_warped_shard
+
+    build_warped_shard(
+        snakemake.output.shard,
+        snakemake.input.flow,
+        snakemake.input.index,
+        int(snakemake.wildcards.shard),
+        FlowConfig.from_dict(snakemake.params.flow),
+        snakemake.threads,
+    )

@@ -1,0 +1,18 @@
+"""Decode the videos of one shard to JPEG frames."""
+
+from snakemake.iocontainers import Snakemake
+
+from tsn.job import job
+
+snakemake: Snakemake
+
+with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
+    from tsn.config import FramesConfig, build
+    from tsn.data.build import build_rgb_shard
+
+    build_rgb_shard(
+        snakemake.output.shard,
+        snakemake.input.index,
+        int(snakemake.wildcards.shard),
+        build(FramesConfig, snakemake.params.frames),
+    )
