@@ -92,7 +92,7 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network: backbone, where its weights come from, consensus, side of its input in pixels."""
+    """The network: backbone, its weights, consensus, side of its input in pixels."""
 
     backbone: str
     weights: str
@@ -139,6 +139,17 @@ class FusionConfig:
 
     weights: dict[str, float]
     compare: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+BLOCKS = {
+    "data": DataConfig,
+    "frames": FramesConfig,
+    "flow": FlowConfig,
+    "model": ModelConfig,
+    "training": TrainingConfig,
+    "test": TestConfig,
+    "fusion": FusionConfig,
+}
 
 
 @dataclass(frozen=True)
@@ -210,9 +221,10 @@ def resolve(config: dict, dataset: str, experiment: str) -> Settings:
         config["datasets"][dataset].get("override", {}),
         config["experiments"][experiment],
     ):
-        blocks = _merge(blocks, override)
+        blocks = _merge(_without_overruled(blocks, override), override)
     where = f"datasets.{dataset}, experiment {experiment}"
     settings = Settings(_dataset(dataset, config["datasets"][dataset]), experiment, blocks)
+    _check_complete(blocks, where)
     _check_blocks(settings, where)
     fusion = blocks["fusion"]
     if fusion["weights"] == "paper":
@@ -228,6 +240,17 @@ def paper_weights(modalities: list[str]) -> dict[str, float]:
     flow = 1.0 if "warped_flow" in modalities else 1.5
     paper = {"rgb": 1.0, "flow": flow, "warped_flow": 0.5, "rgb_diff": 1.0}
     return {modality: paper[modality] for modality in modalities}
+
+
+def _without_overruled(blocks: dict, override: dict) -> dict:
+    """A training key of an override wins over `per_modality` of what it is laid over."""
+    keys = override.get("training", {}).keys() - {"per_modality"}
+    training = dict(blocks["training"])
+    training["per_modality"] = {
+        modality: {key: value for key, value in special.items() if key not in keys}
+        for modality, special in training.get("per_modality", {}).items()
+    }
+    return {**blocks, "training": training}
 
 
 def _merge(base: dict, over: dict) -> dict:
@@ -254,23 +277,32 @@ def _dataset(name: str, block: dict) -> DatasetConfig:
     for key in needed.get(layout, ()):
         if key not in block:
             raise UserError(f"{where}.{key}: missing; the layout {layout!r} needs this folder")
-    official = layout in ("ucf101", "hmdb51")
-    if official and not set(block.get("splits", [1])) <= {1, 2, 3}:
-        raise UserError(f"{where}.splits: {layout} has the splits 1, 2 and 3 only")
+    known = {"ucf101": {1, 2, 3}, "hmdb51": {1, 2, 3}, "demo": {1}}.get(layout)
+    for split in block.get("splits", ()):
+        if known and split not in known:
+            raise UserError(f"{where}.splits: {layout} has no split {split}; it has {known}")
     if block.get("group_pattern"):
         try:
             re.compile(block["group_pattern"])
         except re.error as error:
             raise UserError(f"{where}.group_pattern: not a regular expression: {error}") from None
-    block = (
-        {**block, "videos": str(Path(block["videos"]).expanduser())} if "videos" in block else block
-    )
-    return build(DatasetConfig, {**block, "name": name})
+    home = {k: str(Path(block[k]).expanduser()) for k in ("videos", "lists") if k in block}
+    return build(DatasetConfig, {**block, **home, "name": name})
+
+
+def _check_complete(blocks: dict, where: str) -> None:
+    for name, kind in BLOCKS.items():
+        for key in (f.name for f in fields(kind)):
+            if key not in blocks[name] and key != "params":
+                raise UserError(f"{name}.{key}: this key is missing ({where})")
 
 
 def _check_blocks(settings: Settings, where: str) -> None:
     blocks, modalities = settings.blocks, settings.modalities
-    FlowConfig.from_dict(blocks["flow"])
+    try:
+        FlowConfig.from_dict(blocks["flow"])
+    except UserError as error:
+        raise UserError(f"flow: {error} ({where})") from None
     width, height = blocks["frames"]["size"]
     if blocks["test"]["crop_size"] > min(width, height):
         raise UserError(

@@ -1,12 +1,25 @@
 """JSON-schema validation with messages of one sentence."""
 
 import difflib
+import math
 from functools import cache
 from pathlib import Path
 
 from tsn.errors import UserError
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+KINDS = {
+    "object": "a map of keys",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+"""JSON schema's types as a user of YAML calls them."""
 
 
 @cache
@@ -18,7 +31,7 @@ def _validator():
 
 
 def check_schema(config: dict) -> None:
-    """Check names and types of all keys.
+    """Check names, types and ranges of all keys.
 
     Raises:
         UserError: one sentence that names the key, e.g. ``training.lr: 'fast' is not a number``.
@@ -28,6 +41,18 @@ def check_schema(config: dict) -> None:
     error = best_match(_validator().iter_errors(config))
     if error is not None:
         raise UserError(_sentence(error))
+    _check_finite(config, "")
+
+
+def _check_finite(value: object, key: str) -> None:
+    """JSON schema's ranges let .nan pass, and .inf where there is no maximum."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, item in items:
+        path = f"{key}.{name}" if key else str(name)
+        if isinstance(item, dict | list):
+            _check_finite(item, path)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise UserError(f"{path}: {item!r} is not a finite number")
 
 
 def _sentence(error) -> str:
@@ -46,9 +71,8 @@ def _sentence(error) -> str:
             path = f"{key}.{absent}" if error.absolute_path else absent
             return f"{path}: this key is missing"
         case "type":
-            names = {"integer": "a whole number", "boolean": "true or false", "null": "null"}
             kinds = rule if isinstance(rule, list) else [rule]
-            wanted = " or ".join(names.get(kind, f"a {kind}") for kind in kinds)
+            wanted = " or ".join(KINDS[kind] for kind in kinds)
             hint = _float_hint(value) if {"number", "integer"} & set(kinds) else ""
             return f"{key}: {value!r} is not {wanted}{hint}"
         case "enum":

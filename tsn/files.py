@@ -1,8 +1,9 @@
 """Outputs appear whole or not at all."""
 
+import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,3 +36,30 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: object) -> None:
     """Write JSON atomically, indented for people."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_tsv(path: Path | str, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write a table atomically: tab-separated, UTF-8, a header line.
+
+    Values may hold anything that a file name may, bytes that are not UTF-8 included.
+    """
+    with atomic_path(path) as temporary, _open_tsv(temporary, "w") as file:
+        # Left alone, Python 3.11 does not quote a carriage return, and reads it as a line end.
+        plain = csv.writer(file, dialect="excel-tab", lineterminator="\n")
+        quoted = csv.writer(
+            file, dialect="excel-tab", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+        )
+        plain.writerow(columns)
+        for row in rows:
+            (quoted if any("\r" in str(value) for value in row) else plain).writerow(row)
+
+
+def read_tsv(path: Path | str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The columns and the rows, by column, of a table that `write_tsv` wrote."""
+    with _open_tsv(Path(path), "r") as file:
+        reader = csv.DictReader(file, dialect="excel-tab")
+        return tuple(reader.fieldnames or ()), list(reader)
+
+
+def _open_tsv(path: Path, mode: str):
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")

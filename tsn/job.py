@@ -34,7 +34,8 @@ def job(log: str, title: str) -> Iterator[None]:
     traceback is in the log. File descriptors are redirected, so C libraries' output is caught too.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    console = os.fdopen(os.dup(2), "w", buffering=1)
+    # A message may name a file whose name is not UTF-8.
+    console = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     with Path(log).open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

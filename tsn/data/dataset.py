@@ -20,7 +20,9 @@ class _Snippets(Dataset):
 
     def __init__(self, shards: ShardSet, videos: list[Video], modality: str):
         if shards.stream != STREAM_OF[modality]:
-            raise UserError(f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}")
+            raise UserError(
+                f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}"
+            )
         self.videos = [video for video in videos if shards.usable(video.id)]
         self._shards, self._modality = shards, modality
         self._length = SNIPPET_LENGTH[modality]
@@ -74,13 +76,18 @@ class TrainingSnippets(_Snippets):
 class TestSnippets(_Snippets):
     """One item per video: all crops of all snippets, uint8 or int16 (segments * crops, C, S, S).
 
-    The frame is scaled so that a crop of `test.crop_size` frame pixels has the network's input side.
+    The frame is scaled so that a crop of `test.crop_size` frame pixels has the input's side.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
     def __init__(
-        self, shards: ShardSet, videos: list[Video], modality: str, test: TestConfig, input_size: int
+        self,
+        shards: ShardSet,
+        videos: list[Video],
+        modality: str,
+        test: TestConfig,
+        input_size: int,
     ):
         super().__init__(shards, videos, modality)
         self._test, self._side = test, input_size
@@ -104,7 +111,9 @@ class TestSnippets(_Snippets):
         if scale == 1:
             return images
         size = tuple(max(round(side * scale), self._side) for side in self._shards.size)
-        return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images])
+        return np.stack(
+            [cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images]
+        )
 
 
 class MicroBatches(Sampler):

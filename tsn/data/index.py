@@ -1,6 +1,5 @@
 """The index of a data set: one row per video, in a TSV that a person can read."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -11,7 +10,7 @@ from pathlib import Path
 from tsn.config import DatasetConfig, build
 from tsn.data.listing import Entry, Listing, list_videos
 from tsn.errors import UserError
-from tsn.files import atomic_path, write_text
+from tsn.files import read_tsv, write_text, write_tsv
 
 logger = logging.getLogger("tsn")
 COLUMNS = ("id", "path", "class", "label", "shard", "on_disk")
@@ -42,7 +41,7 @@ def shard_name(shard: int) -> str:
 
 
 def stamps_by_shard(entries: tuple[Entry, ...], shards: int) -> dict[int, str]:
-    """A digest per non-empty shard of what is in it: it changes when a video comes, goes or changes."""
+    """A digest per non-empty shard: it changes when a video in it comes, goes or changes."""
     digests = {}
     for entry in entries:
         digest = digests.setdefault(shard_of(entry.id, shards), hashlib.sha256())
@@ -52,21 +51,26 @@ def stamps_by_shard(entries: tuple[Entry, ...], shards: int) -> dict[int, str]:
 
 
 def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:
-    """Write `index.tsv`: id, path, class, label, shard, on_disk, and train/test/- per split."""
-    labels = {name: label for label, name in enumerate(listing.classes)}
-    with atomic_path(path) as temporary, open_text(temporary, "w") as file:
-        writer = csv.writer(file, dialect="excel-tab", lineterminator="\n")
-        writer.writerow([*COLUMNS, *(f"split{n}" for n in splits)])
-        for entry in listing.entries:
-            row = (
-                entry.id,
-                entry.path,
-                entry.class_name,
-                labels[entry.class_name],
-                shard_of(entry.id, shards),
-                "no" if entry.missing else "yes",
-            )
-            writer.writerow([*row, *(entry.splits.get(n, "-") for n in splits)])
+    """Write `index.tsv`: id, path, class, label, shard, on_disk, and train/test/- per split.
+
+    Labels count the classes that have a video in the listing, in the order of its classes.
+    """
+    inhabited = {entry.class_name for entry in listing.entries}
+    names = [name for name in listing.classes if name in inhabited]
+    labels = {name: label for label, name in enumerate(names)}
+    rows = (
+        (
+            entry.id,
+            entry.path,
+            entry.class_name,
+            labels[entry.class_name],
+            shard_of(entry.id, shards),
+            "no" if entry.missing else "yes",
+            *(entry.splits.get(n, "-") for n in splits),
+        )
+        for entry in listing.entries
+    )
+    write_tsv(path, [*COLUMNS, *(f"split{n}" for n in splits)], rows)
 
 
 def read_index(path: Path) -> list[Video]:
@@ -75,23 +79,22 @@ def read_index(path: Path) -> list[Video]:
     Raises:
         UserError: if the file is not an index.
     """
-    with open_text(path) as file:
-        reader = csv.DictReader(file, dialect="excel-tab")
-        if tuple(reader.fieldnames or ())[: len(COLUMNS)] != COLUMNS:
-            raise UserError(f"{path}: not an index of videos; remove it and run again to make it anew")
-        splits = [int(name.removeprefix("split")) for name in reader.fieldnames[len(COLUMNS) :]]
-        return [
-            Video(
-                row["id"],
-                row["path"],
-                row["class"],
-                int(row["label"]),
-                int(row["shard"]),
-                row["on_disk"] == "yes",
-                {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
-            )
-            for row in reader
-        ]
+    columns, rows = read_tsv(path)
+    if columns[: len(COLUMNS)] != COLUMNS:
+        raise UserError(f"{path}: not an index of videos; remove it and run again to make it anew")
+    splits = [int(name.removeprefix("split")) for name in columns[len(COLUMNS) :]]
+    return [
+        Video(
+            row["id"],
+            row["path"],
+            row["class"],
+            int(row["label"]),
+            int(row["shard"]),
+            row["on_disk"] == "yes",
+            {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
+        )
+        for row in rows
+    ]
 
 
 def class_names(videos: list[Video]) -> list[str]:
@@ -108,17 +111,23 @@ def members(videos: list[Video], split: int, part: str) -> list[Video]:
     """
     chosen = [video for video in videos if video.splits.get(split) == part]
     if not chosen:
-        raise UserError(f"split {split} has no {part} video; look at the column split{split} of index.tsv")
+        raise UserError(
+            f"split {split} has no {part} video; look at the column split{split} of index.tsv"
+        )
     return chosen
 
 
 def without_missing(listing: Listing) -> Listing:
-    """The listing without the videos that are not on disk (`data.missing: exclude`)."""
+    """The listing without what is not on disk (`data.missing: exclude`): videos, empty classes."""
     present = tuple(entry for entry in listing.entries if not entry.missing)
-    return Listing(listing.classes, present, listing.unlisted)
+    inhabited = {entry.class_name for entry in present}
+    classes = tuple(name for name in listing.classes if name in inhabited)
+    return Listing(classes, present, listing.unlisted)
 
 
-def index_dataset(dataset: dict, results: Path, exclude_missing: bool, index: Path, report_file: Path) -> None:
+def index_dataset(
+    dataset: dict, results: Path, exclude_missing: bool, index: Path, report_file: Path
+) -> None:
     """List the videos of a data set and write the index and the report.
 
     Args:
@@ -141,19 +150,22 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
     """What was found, for people: counts, then missing and unlisted videos by name."""
     present = [entry for entry in listing.entries if not entry.missing]
     missing = [entry.id for entry in listing.entries if entry.missing]
-    lines = [f"{len(present)} of {len(listing.entries)} listed videos on disk, {len(listing.classes)} classes"]
+    classes = len({entry.class_name for entry in present})
+    lines = [
+        f"{len(present)} of {len(listing.entries)} listed videos on disk, "
+        f"in {classes} of {len(listing.classes)} classes"
+    ]
     for split in splits:
         count = Counter(entry.splits.get(split, "-") for entry in present)
-        lines.append(f"split {split}: {count['train']} train, {count['test']} test, {count['-']} in neither")
-    fate = "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
+        lines.append(
+            f"split {split}: {count['train']} train, {count['test']} test, {count['-']} in neither"
+        )
+    fate = (
+        "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
+    )
     lines += _named(f"missing, {fate}", missing) + _named("unlisted, not used", listing.unlisted)
     return "\n".join(lines) + "\n"
 
 
 def _named(title: str, names) -> list[str]:
     return [f"{len(names)} {title}{':' if names else ''}", *(f"  {name!r}" for name in names)]
-
-
-def open_text(path: Path, mode: str = "r"):
-    """Open a TSV so that file names that are not UTF-8 survive the round trip."""
-    return Path(path).open(mode, encoding="utf-8", errors="surrogateescape", newline="")

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -13,14 +13,20 @@ from tsn.errors import UserError
 
 OFFICIAL_COUNTS = {
     "ucf101": {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)},
-    "hmdb51": {split: (3570, 1530) for split in (1, 2, 3)},
+    "hmdb51": dict.fromkeys((1, 2, 3), (3570, 1530)),
 }
 """Train and test videos per split: the data sets' own pages, and the official files themselves."""
+
+Members = dict[str, dict[int, str]]
+"""Path below the video folder -> split number -> "train" or "test"."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A video as a list names it: `path` is relative to the video folder, `splits` maps to train/test."""
+    """A video as a list names it.
+
+    `path` is relative to the video folder; `splits` maps a split's number to "train" or "test".
+    """
 
     id: str
     path: str
@@ -32,7 +38,8 @@ def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Listed]]:
     """Classes and videos of the official lists, restricted to `dataset.classes` if given.
 
     Raises:
-        UserError: if a list is absent, malformed, or has not the official number of videos.
+        UserError: if a list is absent or malformed, has not the official number of videos, names a
+            file outside the video folder, or has a video on both sides of a split.
     """
     folder = Path(dataset.lists)
     if not folder.is_dir():
@@ -41,7 +48,7 @@ def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Listed]]:
             f"{os.fspath(Path.cwd())!r}); put the official split files there, or set the key"
         )
     read = {"ucf101": _ucf101, "hmdb51": _hmdb51}[dataset.layout]
-    classes, members = read(folder)
+    classes, members = read(folder, dataset.splits)
     if dataset.check_counts:
         _check_counts(dataset, members)
     chosen = _choose(dataset, classes)
@@ -58,6 +65,9 @@ def folder(dataset: DatasetConfig, videos: list[Listed]) -> tuple[tuple[str, ...
 
     Videos whose id matches `group_pattern` with the same text (its first group, if it has one)
     never straddle train and test.
+
+    Raises:
+        UserError: if there is no video, a wanted class is absent, or `group_pattern` matches not.
     """
     classes = sorted({video.class_name for video in videos})
     if not classes:
@@ -68,46 +78,61 @@ def folder(dataset: DatasetConfig, videos: list[Listed]) -> tuple[tuple[str, ...
     chosen = _choose(dataset, tuple(classes))
     videos = _unique_ids([video for video in videos if video.class_name in set(chosen)])
     split_of = {n: _split_by_ratio(dataset, n, videos) for n in dataset.splits}
-    return chosen, [replace(v, splits={n: split_of[n][v.id] for n in dataset.splits}) for v in videos]
+    return chosen, [
+        replace(v, splits={n: split_of[n][v.id] for n in dataset.splits}) for v in videos
+    ]
 
 
-def _ucf101(lists: Path) -> tuple[tuple[str, ...], dict[str, dict[int, str]]]:
-    rows = [line.split(maxsplit=1) for line in _lines(lists / "classInd.txt")]
-    classes = tuple(name for _, name in sorted(rows, key=lambda row: int(row[0])))
-    members: dict[str, dict[int, str]] = defaultdict(dict)
-    for split in (1, 2, 3):
+def _ucf101(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Members]:
+    numbers = lists / "classInd.txt"
+    rows = [re.fullmatch(r"(\d+)\s+(.+)", line) or line for line in _lines(numbers)]
+    for row in rows:
+        if isinstance(row, str):
+            raise UserError(f"{numbers}: {row!r} is not of the form 'number class'; correct it")
+    classes = tuple(row[2] for row in sorted(rows, key=lambda row: int(row[1])))
+    members: Members = defaultdict(dict)
+    for split in splits:
         for part in ("train", "test"):
             file = lists / f"{part}list0{split}.txt"
             for line in _lines(file):
                 # Only the train lists end in a label; the class folder says the same.
-                path = line.rsplit(" ", 1)[0] if part == "train" else line
-                members[_inside(path, file)][split] = part
+                path = _inside(line.rsplit(" ", 1)[0] if part == "train" else line, file)
+                if path.split("/")[0] not in classes:
+                    raise UserError(f"{file}: the class of {path!r} is not in {numbers}; add it")
+                _assign(members[path], split, part, path, file)
     return classes, members
 
 
-def _hmdb51(lists: Path) -> tuple[tuple[str, ...], dict[str, dict[int, str]]]:
-    files = sorted(lists.glob("*_test_split[123].txt"))
+def _hmdb51(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Members]:
+    files = [file for n in splits for file in sorted(lists.glob(f"*_test_split{n}.txt"))]
     if not files:
-        raise UserError(f"no '<class>_test_split<N>.txt' in {str(lists)!r}; put the official files there")
-    members: dict[str, dict[int, str]] = defaultdict(dict)
+        raise UserError(
+            f"no '<class>_test_split<N>.txt' in {str(lists)!r}; put the official files there"
+        )
+    members: Members = defaultdict(dict)
     for file in files:
-        name, split = re.fullmatch(r"(.+)_test_split([123])\.txt", file.name).groups()
+        name, split = file.stem.rsplit("_test_split", 1)
         for line in _lines(file):
             video, _, flag = line.rpartition(" ")
             if flag not in ("0", "1", "2"):
-                raise UserError(f"{file}: {line!r} does not end in 0, 1 or 2; restore the official file")
-            splits = members[_inside(f"{name}/{video.rstrip()}", file)]
+                raise UserError(
+                    f"{file}: {line!r} does not end in 0, 1 or 2; restore the official file"
+                )
+            path = _inside(f"{name}/{video.rstrip()}", file)
+            sides = members[path]  # a video that no split uses is listed, too
             if flag != "0":
-                splits[int(split)] = {"1": "train", "2": "test"}[flag]
+                _assign(sides, int(split), {"1": "train", "2": "test"}[flag], path, file)
     return tuple(sorted({path.split("/")[0] for path in members})), members
 
 
 def _lines(file: Path) -> list[str]:
     try:
-        text = file.read_bytes().decode("utf-8", errors="surrogateescape")
+        text = file.read_bytes().decode("utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         raise UserError(f"there is no list {str(file)!r}; put the official file there") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    # Not splitlines(): a name may hold the rarer characters that it takes for line ends.
+    lines = (line.strip(" \t\r") for line in text.split("\n"))
+    return [line for line in lines if line]
 
 
 def _inside(path: str, file: Path) -> str:
@@ -118,15 +143,25 @@ def _inside(path: str, file: Path) -> str:
     return "/".join(parts)
 
 
-def _check_counts(dataset: DatasetConfig, members: dict[str, dict[int, str]]) -> None:
-    for split, expected in OFFICIAL_COUNTS[dataset.layout].items():
+def _assign(sides: dict[int, str], split: int, part: str, path: str, file: Path) -> None:
+    if sides.setdefault(split, part) != part:
+        raise UserError(
+            f"{file}: {path!r} is a train and a test video of split {split}; "
+            "take it out of one list"
+        )
+
+
+def _check_counts(dataset: DatasetConfig, members: Members) -> None:
+    key = f"datasets.{dataset.name}"
+    for split in dataset.splits:
+        expected = OFFICIAL_COUNTS[dataset.layout][split]
         parts = [splits.get(split) for splits in members.values()]
         counts = (parts.count("train"), parts.count("test"))
         if counts != expected:
             raise UserError(
-                f"datasets.{dataset.name}.lists: split {split} in {dataset.lists!r} has {counts[0]} "
-                f"train and {counts[1]} test videos, officially {expected[0]} and {expected[1]}; restore "
-                f"the official files, or set datasets.{dataset.name}.check_counts: false for lists of your own"
+                f"{key}.lists: split {split} in {dataset.lists!r} has {counts[0]} train and "
+                f"{counts[1]} test videos, officially {expected[0]} and {expected[1]}; restore the "
+                f"official files, or set {key}.check_counts: false for lists of your own"
             )
 
 
@@ -137,17 +172,21 @@ def _choose(dataset: DatasetConfig, classes: tuple[str, ...]) -> tuple[str, ...]
         if name not in classes:
             near = difflib.get_close_matches(name, classes, 3) or classes[:5]
             raise UserError(
-                f"datasets.{dataset.name}.classes: there is no class {name!r}; did you mean {', '.join(near)}?"
+                f"datasets.{dataset.name}.classes: there is no class {name!r}; "
+                f"did you mean {', '.join(near)}?"
             )
     return tuple(name for name in classes if name in dataset.classes)
 
 
 def _unique_ids(videos: list[Listed]) -> list[Listed]:
     """Keep the ending in the id where two files of a folder differ only by it."""
-    seen = defaultdict(int)
-    for video in videos:
-        seen[video.id] += 1
-    return [replace(video, id=video.path) if seen[video.id] > 1 else video for video in videos]
+    seen = Counter(video.id for video in videos)
+    # An id may also be the full name of another file: a.avi, a.mp4 and a.avi.mp4.
+    paths = {video.path for video in videos}
+    return [
+        replace(video, id=video.path) if seen[video.id] > 1 or video.id in paths else video
+        for video in videos
+    ]
 
 
 def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) -> dict[str, str]:
@@ -155,10 +194,11 @@ def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) ->
     groups = defaultdict(list)
     for video in videos:
         groups[_group(dataset, video)].append(video)
-    total: dict[str, int] = defaultdict(int)
-    for video in videos:
-        total[video.class_name] += 1
-    wanted = {name: max(1, round(dataset.test_ratio * n)) if n > 1 else 0 for name, n in total.items()}
+    # At least one test and one train video of every class that has two.
+    wanted = {
+        name: min(max(1, round(dataset.test_ratio * n)), n - 1)
+        for name, n in Counter(video.class_name for video in videos).items()
+    }
 
     def order(group: str) -> bytes:
         text = f"{dataset.split_seed}/{split}/{group}"
@@ -166,9 +206,7 @@ def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) ->
 
     parts = {}
     for group in sorted(groups, key=order):
-        size = defaultdict(int)
-        for video in groups[group]:
-            size[video.class_name] += 1
+        size = Counter(video.class_name for video in groups[group])
         gain = sum(min(n, wanted[name]) for name, n in size.items())
         part = "test" if 2 * gain > len(groups[group]) else "train"
         for video in groups[group]:
@@ -183,8 +221,10 @@ def _group(dataset: DatasetConfig, video: Listed) -> str:
     if dataset.group_pattern is None:
         return video.id
     match = re.search(dataset.group_pattern, video.id)
-    if match is None:
+    group = match and match[1 if match.re.groups else 0]
+    if group is None:
         raise UserError(
-            f"datasets.{dataset.name}.group_pattern: it does not match the video {video.id!r}; widen it"
+            f"datasets.{dataset.name}.group_pattern: it does not match the video {video.id!r}; "
+            "widen it"
         )
-    return match[1] if match.re.groups else match[0]
+    return group

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tsn.config import DatasetConfig
-from tsn.data import layouts
+from tsn.data import demo, layouts
 from tsn.data.layouts import Listed
 from tsn.errors import UserError
 
-VIDEO_SUFFIXES = frozenset(
-    ".avi .mp4 .m4v .mov .mkv .webm .mpg .mpeg .mpe .wmv .asf .flv .f4v .3gp .3g2 .ogv .ogg .ts "
-    ".mts .m2ts .vob .gif .divx .y4m .mxf .rm .rmvb".split()
-)
+VIDEO_SUFFIXES = frozenset([
+    ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".wmv", ".asf",
+    ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogg", ".ts", ".mts", ".m2ts", ".vob", ".gif",
+    ".divx", ".y4m", ".mxf", ".rm", ".rmvb",
+])  # fmt: skip
 """File name endings taken for videos in a folder; other files are reported as unlisted."""
 
 
@@ -69,6 +70,11 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
         classes, listed = layouts.folder(dataset, _videos_of(on_disk))
     else:
         classes, listed = layouts.official(dataset)
+    if not listed:
+        raise UserError(
+            f"datasets.{dataset.name}.lists: {dataset.lists!r} names no video of "
+            f"{', '.join(classes)}; correct the lists or the key classes"
+        )
     if not any(video.path in on_disk for video in listed):
         raise UserError(
             f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
@@ -81,14 +87,14 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
     named = {video.path for video in listed}
     inside = set(classes) if dataset.classes else None
     unlisted = tuple(
-        sorted(p for p in on_disk if p not in named and (inside is None or p.split("/")[0] in inside))
+        sorted(
+            p for p in on_disk if p not in named and (inside is None or p.split("/")[0] in inside)
+        )
     )
     return Listing(classes, entries, unlisted)
 
 
 def _demo(dataset: DatasetConfig, results: Path) -> Listing:
-    from tsn.data import demo
-
     clips = demo.plan(dataset.render_seed, dataset.train_per_class, dataset.test_per_class)
     entries = tuple(
         Entry(

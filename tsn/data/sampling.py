@@ -32,7 +32,7 @@ def train_starts(rows: int, length: int, segments: int, rng: np.random.Generator
 
 
 def centre_starts(rows: int, length: int, segments: int) -> np.ndarray:
-    """The middle of each segment (tsn-pytorch's validation and test): int(t/2 + t*i), t = n/segments.
+    """The middle of each segment: int(t/2 + t*i), t = n/segments (tsn-pytorch).
 
     >>> centre_starts(100, 1, 4)
     array([12, 37, 62, 87])
@@ -42,9 +42,10 @@ def centre_starts(rows: int, length: int, segments: int) -> np.ndarray:
 
 
 def release_starts(rows: int, length: int, segments: int) -> np.ndarray:
-    """The test snippets of the authors' Caffe release: every (rows - length) // (segments - 1) rows.
+    """The test snippets of the authors' Caffe release.
 
-    It starts at the first row and drops the tail of a video; kept for comparison with its figures.
+    They start at the first row and are (rows - length) // (segments - 1) apart, which may leave
+    the tail of a video unseen; kept for comparison with the release's figures.
 
     >>> release_starts(100, 1, 4)
     array([ 0, 33, 66, 99])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.data.shards import Shard, VideoRows, fingerprint_of
+from tsn.data.shards import Shard, VideoRows
 from tsn.errors import UserError
 
 
@@ -61,7 +61,9 @@ class ShardSet:
 
     def _find(self, video_id: str) -> VideoRows:
         if video_id not in self.videos:
-            raise UserError(f"{video_id}: no {self.stream} shard holds this video; run the pipeline again")
+            raise UserError(
+                f"{video_id}: no {self.stream} shard holds this video; run the pipeline again"
+            )
         return self.videos[video_id]
 
     def _shard(self, path: Path) -> Shard:
@@ -73,3 +75,29 @@ class ShardSet:
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_open": {}}
+
+
+def fingerprint_of(shards: Iterable[Shard]) -> dict:
+    """The one fingerprint of several shards.
+
+    Raises:
+        UserError: if they were made differently, naming two of them and what differs.
+    """
+    first = None
+    for shard in shards:
+        first = first or shard
+        if shard.fingerprint != first.fingerprint:
+            key = differing_key(shard.fingerprint, first.fingerprint)
+            raise UserError(
+                f"{shard.path} was made with {key} = {shard.fingerprint.get(key)!r}, "
+                f"{first.path} with {first.fingerprint.get(key)!r}; "
+                "make the shards of a stream with one engine and one setting"
+            )
+    if first is None:
+        raise UserError("no shard was given")
+    return first.fingerprint
+
+
+def differing_key(one: dict, other: dict) -> str:
+    """The first key, in alphabetical order, that two unequal fingerprints do not agree on."""
+    return next(key for key in sorted({**one, **other}) if one.get(key) != other.get(key))

@@ -4,17 +4,20 @@ A shard holds a table `videos` (one row per video, good or bad) and its rows, on
 or per pair of frames (flow). A video with N frames has N RGB rows and N-1 flow rows; flow row t is
 the motion from frame t to frame t+1.
 
-    rgb:   `jpeg` uint8 (bytes,)   and `offsets` int64 (rows + 1,): JPEG of row i = jpeg[offsets[i]:offsets[i+1]]
+    rgb:   `jpeg` uint8 (bytes,) and `offsets` int64 (rows + 1,):
+           the JPEG of row i is jpeg[offsets[i]:offsets[i + 1]]
     flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Blosc2-zstd, one row a chunk
 
-Every chunk carries a Fletcher-32 checksum, so damage on disk is an error when it is read. The
-attributes say what made the rows (`fingerprint`, JSON). Nothing in a shard is executable.
+The attributes say what made the rows (`fingerprint`, JSON). Damage on disk is an error when it is
+read: every chunk of rows carries a Fletcher-32 checksum, the attribute `checksum` covers the table
+and the other attributes. Nothing in a shard is executable.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import h5py
@@ -27,7 +30,13 @@ from tsn.files import atomic_path
 FORMAT_VERSION = 1
 OK = "ok"
 _BLOCK = 1 << 16
-"""Bytes per chunk of `jpeg`: a few frames, so that a random read fetches little more than it needs."""
+"""Bytes per chunk of `jpeg`: a few frames, so that a read fetches little more than it needs."""
+
+_FILE = {"locking": False, "libver": ("v110", "v110")}
+"""The file format of HDF5 1.10: older ones have no checksums in the index of the chunks."""
+
+_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)
+"""What h5py raises over a damaged file."""
 
 _TEXT = h5py.string_dtype("utf-8")
 _VIDEO = np.dtype(
@@ -113,7 +122,7 @@ class ShardWriter:
         self._videos.append(VideoRows(video_id, class_name, self._rows, 0, status, message))
 
     def count_clipped(self, share: float, rows: int) -> None:
-        """Add to the record of the video being added: `share` of the values of `rows` rows were clipped."""
+        """A share (0…1) of the values of `rows` rows of the video being added was clipped."""
         self._clipped += share * rows
 
     def _append(self, block) -> None:
@@ -133,15 +142,26 @@ class ShardWriter:
         """Write the table; called by `write_shard`."""
         self._data.resize(self._bytes if self._stream == "rgb" else self._rows, 0)
         if self._stream == "rgb":
-            self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64), fletcher32=True)
+            self._file.create_dataset(
+                "offsets", data=np.array(self._offsets, np.int64), fletcher32=True
+            )
         table = np.array(
             [
-                (_bytes(v.id), _bytes(v.class_name), v.first_row, v.rows, v.status, _bytes(v.message), v.clipped)
+                (
+                    _bytes(v.id),
+                    _bytes(v.class_name),
+                    v.first_row,
+                    v.rows,
+                    v.status,
+                    _bytes(v.message),
+                    v.clipped,
+                )
                 for v in self._videos
             ],
             dtype=_VIDEO,
         )
         self._file.create_dataset("videos", data=table)
+        self._file.attrs["checksum"] = _checksum(self._file, self._videos)
 
 
 def _bytes(text: str) -> bytes:
@@ -151,6 +171,14 @@ def _bytes(text: str) -> bytes:
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", errors="surrogateescape")
+
+
+def _checksum(file: h5py.File, videos: Iterable[VideoRows]) -> str:
+    """SHA-256 of the table and the attributes that `write_shard` sets."""
+    known = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
+    known.pop("checksum", None)
+    content = [known, [astuple(video) for video in videos]]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
@@ -166,16 +194,15 @@ def write_shard(
         fingerprint: what determines the numbers; models trained on one refuse another.
         made_with: versions of decoders and code, for the record.
     """
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", locking=False) as file:
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["stream"] = stream
-            file.attrs["size"] = np.array(size, np.int32)
-            file.attrs["fingerprint"] = json.dumps(fingerprint, sort_keys=True)
-            file.attrs["made_with"] = json.dumps(made_with, sort_keys=True)
-            writer = ShardWriter(file, stream, size)
-            yield writer
-            writer.finish()
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", **_FILE) as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["stream"] = stream
+        file.attrs["size"] = np.array(size, np.int32)
+        file.attrs["fingerprint"] = json.dumps(fingerprint, sort_keys=True)
+        file.attrs["made_with"] = json.dumps(made_with, sort_keys=True)
+        writer = ShardWriter(file, stream, size)
+        yield writer
+        writer.finish()
 
 
 class Shard:
@@ -195,35 +222,41 @@ class Shard:
         self.path = Path(path)
         try:
             self._file = h5py.File(self.path, "r", locking=False)
-            version = int(self._file.attrs["format_version"])
-            self.stream = str(self._file.attrs["stream"])
-            self.size = tuple(int(side) for side in self._file.attrs["size"])
-            self.fingerprint = json.loads(self._file.attrs["fingerprint"])
-            self.made_with = json.loads(self._file.attrs["made_with"])
-            rows = self._file["videos"][:]
+            self._read_table()
         except FileNotFoundError:
-            raise UserError(f"{self.path}: there is no such shard; run the stage that makes it") from None
-        except (OSError, KeyError, ValueError) as error:
+            raise UserError(
+                f"{self.path}: there is no such shard; run the stage that makes it"
+            ) from None
+        except _DAMAGE as error:
             raise self._damaged(error) from None
+
+    def _read_table(self) -> None:
+        attributes = self._file.attrs
+        version = int(attributes["format_version"])
         if version != FORMAT_VERSION:
             raise UserError(
-                f"{self.path}: shard format {version}, this version reads {FORMAT_VERSION}; make the shard anew"
+                f"{self.path}: shard format {version}, this version reads {FORMAT_VERSION}; "
+                "make the shard anew"
             )
-        self.videos = {
-            video.id: video
-            for video in (
-                VideoRows(
-                    _text(r["id"]),
-                    _text(r["class"]),
-                    int(r["first_row"]),
-                    int(r["rows"]),
-                    _text(r["status"]),
-                    _text(r["message"]),
-                    float(r["clipped"]),
-                )
-                for r in rows
+        self.stream = str(attributes["stream"])
+        self.size = tuple(int(side) for side in attributes["size"])
+        self.fingerprint = json.loads(attributes["fingerprint"])
+        self.made_with = json.loads(attributes["made_with"])
+        videos = [
+            VideoRows(
+                _text(row["id"]),
+                _text(row["class"]),
+                int(row["first_row"]),
+                int(row["rows"]),
+                _text(row["status"]),
+                _text(row["message"]),
+                float(row["clipped"]),
             )
-        }
+            for row in self._file["videos"][:]
+        ]
+        if attributes["checksum"] != _checksum(self._file, videos):
+            raise ValueError("the checksum of its table is wrong")
+        self.videos = {video.id: video for video in videos}
         self._offsets = self._file["offsets"][:] if self.stream == "rgb" else None
 
     def read(self, video: VideoRows, rows: Iterable[int]) -> np.ndarray:
@@ -238,7 +271,9 @@ class Shard:
         """
         rows = list(rows)
         if rows and not 0 <= min(rows) <= max(rows) < video.rows:
-            raise IndexError(f"{video.id}: rows {min(rows)}…{max(rows)} of a video with {video.rows}")
+            raise IndexError(
+                f"{video.id}: rows {min(rows)}…{max(rows)} of a video with {video.rows}"
+            )
         unique = {row: self._row(video.first_row + row) for row in set(rows)}
         return np.stack([unique[row] for row in rows])
 
@@ -248,11 +283,13 @@ class Shard:
                 return self._file["flow"][index]
             start, stop = self._offsets[index : index + 2]
             return decode_jpeg(self._file["jpeg"][start:stop])
-        except (OSError, ValueError) as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> UserError:
-        return UserError(f"{self.path}: damaged on disk ({error}); remove the file and run again to rebuild it")
+        return UserError(
+            f"{self.path}: damaged on disk ({error}); remove the file and run again to rebuild it"
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -269,7 +306,9 @@ def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
     """JPEG bytes of an RGB frame (H, W, 3) uint8."""
     import cv2
 
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    _, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
     return data.tobytes()
 
 
@@ -285,24 +324,3 @@ def decode_jpeg(data: np.ndarray) -> np.ndarray:
     if frame is None:
         raise ValueError("not a JPEG")
     return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-
-
-def fingerprint_of(shards: Iterable[Shard]) -> dict:
-    """The one fingerprint of several shards.
-
-    Raises:
-        UserError: if they were made differently, naming two of them and what differs.
-    """
-    first = None
-    for shard in shards:
-        first = first or shard
-        if shard.fingerprint != first.fingerprint:
-            keys = sorted(set(shard.fingerprint) | set(first.fingerprint))
-            key = next(k for k in keys if shard.fingerprint.get(k) != first.fingerprint.get(k))
-            raise UserError(
-                f"{shard.path} was made with {key} = {shard.fingerprint.get(key)!r}, {first.path} with "
-                f"{first.fingerprint.get(key)!r}; make the shards of a stream with one engine and one setting"
-            )
-    if first is None:
-        raise UserError("no shard was given")
-    return first.fingerprint

@@ -28,9 +28,9 @@ def crop_sizes(
 ) -> list[tuple[int, int]]:
     """All (width, height) that scale jittering may crop.
 
-    Sides are int(min(frame) * scale), snapped to `target` when within 3 px of it; the indices of the
-    scales of width and height differ by at most `max_distort` (Wang et al. 2016 section 3.2;
-    tsn-pytorch). `frame` is (width, height); `target` is in frame pixels.
+    Sides are int(min(frame) * scale), snapped to `target`, the side of the network's input, when
+    they are less than 3 px off; the indices of the scales of width and height differ by at most
+    `max_distort` (Wang et al. 2016 section 3.2; tsn-pytorch). `frame` is (width, height).
     """
     base = min(frame)
     sides = [int(base * scale) for scale in scales]
@@ -49,12 +49,30 @@ def crop_offsets(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[in
     All are multiples of step = (side - crop side) // 4, as in both reference implementations.
     """
     dx, dy = (frame[0] - size[0]) // 4, (frame[1] - size[1]) // 4
-    steps = [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3)]
+    steps = [
+        (0, 0),
+        (4, 0),
+        (0, 4),
+        (4, 4),
+        (2, 2),
+        (0, 2),
+        (4, 2),
+        (2, 4),
+        (2, 0),
+        (1, 1),
+        (3, 1),
+        (1, 3),
+        (3, 3),
+    ]
     return [(i * dx, j * dy) for i, j in steps]
 
 
 def random_crop(
-    frame: tuple[int, int], target: int, scales: tuple[float, ...], flip: bool, rng: np.random.Generator
+    frame: tuple[int, int],
+    target: int,
+    scales: tuple[float, ...],
+    flip: bool,
+    rng: np.random.Generator,
 ) -> Crop:
     """Corner cropping with scale jittering, and a mirror image half of the time if `flip`."""
     sizes = crop_sizes(frame, target, scales)
@@ -65,7 +83,13 @@ def random_crop(
 
 
 def test_crops(frame: tuple[int, int], side: int, count: int) -> list[Crop]:
-    """The crops of the test: 10 = 4 corners and centre with their mirror images, 5 without, 1 = centre."""
+    """The crops of the test.
+
+    Args:
+        frame: (width, height) in pixels.
+        side: side of a crop in pixels.
+        count: 5 = 4 corners and centre, 10 = these and their mirror images, 1 = centre alone.
+    """
     right, bottom = frame[0] - side, frame[1] - side
     corners = [(0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2)]
     chosen = corners[-1:] if count == 1 else corners

@@ -81,7 +81,7 @@ class VideoError(UserError):
 
     def __str__(self) -> str:
         status, path, problem = self.args
-        return f"Video {str(path)!r} {problem}; {_ADVICE[status]}."
+        return f"Video {str(path)!r} {problem}; {_ADVICE[status]}"
 
 
 def read_frames(
@@ -111,12 +111,14 @@ def read_frames(
     Raises:
         VideoError: the file is bad; possibly after some frames, so a caller that wants
             all or nothing has to wait for the end.
-        ValueError: `colour` or `threads` is out of range (at once, not at the first frame).
+        ValueError: an argument is out of range (raised at once, not at the first frame).
     """
     if colour not in ("rgb", "grey"):
         raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
+    if min(size) < 1:
+        raise ValueError(f"size must be a width and a height of at least 1, not {size}")
     return _read(Path(path), size, colour, threads)
 
 
@@ -183,17 +185,12 @@ class _Nameless:
             return -errno.EINVAL
 
 
-def _refuse(url: str, flags: int, options: dict) -> BinaryIO:
-    raise PermissionError(f"the video asks for another file, {url!r}")
-
-
 def _open_container(path: Path, file: BinaryIO) -> InputContainer:
     try:
         return av.open(
             _Nameless(file),
             options={"format_whitelist": _CONTAINERS},
             metadata_errors="replace",
-            io_open=_refuse,
         )
     except _DECODING_ERRORS as error:
         problem = f"is not a video that FFmpeg knows ({_reason(error)})"
@@ -262,7 +259,7 @@ def _orientation(frame: VideoFrame, stream: VideoStream) -> tuple[bool, int, int
 
 def _upright(picture: np.ndarray, swap: bool, down: int, across: int) -> np.ndarray:
     turned = picture.swapaxes(0, 1) if swap else picture
-    return np.ascontiguousarray(turned[::down, ::across])
+    return turned[::down, ::across]
 
 
 def _reason(error: Exception) -> str:

@@ -51,22 +51,22 @@ def align(scores: Scores, videos: list[Video]) -> np.ndarray:
         row = row_of.get(name)
         if row is None or videos[row].label != label:
             raise UserError(
-                f"the {scores.modality} scores hold {name!r}, which split {scores.split} of the index does "
-                "not test or labels otherwise; score the videos again"
+                f"the {scores.modality} scores hold {name!r}, which split {scores.split} of the "
+                "index does not test or labels otherwise; score the videos again"
             )
         aligned[row] = values
     return aligned
 
 
 def check_match(scores: list[Scores]) -> None:
-    """Refuse to fuse what was not made for each other."""
+    """Raise UserError unless all scores are of one data set, experiment, split and protocol."""
     for other in scores[1:]:
         for name in SHARED:
             first, second = getattr(scores[0], name), getattr(other, name)
             if first != second:
                 raise UserError(
-                    f"fusion: the {scores[0].modality} scores have {name} {first!r}, the {other.modality} "
-                    f"scores {second!r}; score both again with one setting"
+                    f"fusion: the {scores[0].modality} scores have {name} {first!r}, "
+                    f"the {other.modality} scores {second!r}; score both again with one setting"
                 )
 
 
@@ -77,15 +77,25 @@ def fuse_split(scores: list[Scores], fusion: FusionConfig, index: list[Video], s
         {"split", "train_videos", "test_videos", "modalities": {name: metrics},
         "fused": metrics with "weights", "compare": {name: metrics with "weights"},
         "not_scored": ids of test videos that the main combination could not score}.
+
+    Raises:
+        UserError: as `fuse` and `align`, or if the scores are of another split or other classes
+            than the index.
     """
-    for entry in scores:
-        if entry.split != split:
-            raise UserError(
-                f"fusion: the {entry.modality} scores are of split {entry.split}, not {split}"
-            )
     videos = members(index, split, "test")
     labels = np.array([video.label for video in videos])
     classes = tuple(class_names(index))
+    for entry in scores:
+        if entry.split != split:
+            raise UserError(
+                f"fusion: the {entry.modality} scores are of split {entry.split}, not {split}; "
+                f"score the videos of split {split}"
+            )
+        if entry.classes != classes:
+            raise UserError(
+                f"fusion: the {entry.modality} scores are of other classes than the index has; "
+                "train and score again"
+            )
 
     def combined(weights: dict[str, float]) -> dict:
         return {"weights": weights, **metrics(fuse(scores, weights, videos), labels, classes)}

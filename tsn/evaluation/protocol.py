@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from tsn.config import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.index import class_names, members, read_index
-from tsn.data.shard_set import ShardSet
+from tsn.data.shard_set import ShardSet, differing_key
 from tsn.errors import UserError
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, write_scores
@@ -39,7 +39,8 @@ def score(
     """Score every usable test video of a split.
 
     Raises:
-        UserError: if the model was trained on another split, other classes or other shards.
+        UserError: if the model was trained on another split, other classes or other shards, or
+            its scores are not finite.
     """
     device = prepare(threads)
     network, info = load_model(model_file)
@@ -53,7 +54,7 @@ def score(
         raise UserError(
             f"split {split}: every test video is quarantined in the {store.stream} shards"
         )
-    network = network.to(device)
+    network = network.to(device, memory_format=torch.channels_last)
     workers = threads if device.type == "cuda" else 0
     loader = DataLoader(
         snippets, batch_size=None, num_workers=workers, pin_memory=device.type == "cuda"
@@ -63,6 +64,9 @@ def score(
         _score_video(network, crops, device)
         for crops in track(loader, len(snippets), "videos", what)
     ]
+    values = np.stack(rows).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise UserError(f"{model_file}: gives scores that are not finite; train it again")
     return Scores(
         info.dataset,
         info.experiment,
@@ -70,7 +74,7 @@ def score(
         info.modality,
         tuple(video.id for video in snippets.videos),
         np.array([video.label for video in snippets.videos], np.int64),
-        np.stack(rows).astype(np.float32),
+        values,
         info.classes,
         sha256_of(model_file),
         store.fingerprint,
@@ -94,19 +98,19 @@ def _check_match(
 ) -> None:
     if info.split != split:
         raise UserError(
-            f"{model_file}: was trained on split {info.split}; tested on split {split} it would have seen "
-            "test videos; train it on that split"
+            f"{model_file}: was trained on split {info.split} and may have seen the test videos of "
+            f"split {split}; train it on that split"
         )
     if list(info.classes) != classes:
         raise UserError(
             f"{model_file}: was trained for other classes than the index has; train it again"
         )
     if info.shards != store.fingerprint:
-        keys = sorted(set(info.shards) | set(store.fingerprint))
-        key = next(k for k in keys if info.shards.get(k) != store.fingerprint.get(k))
+        key = differing_key(info.shards, store.fingerprint)
         raise UserError(
-            f"{model_file}: was trained on {store.stream} shards with {key} = {info.shards.get(key)!r}, "
-            f"these have {store.fingerprint.get(key)!r}; make the shards alike or train it again"
+            f"{model_file}: was trained on {store.stream} shards with {key} = "
+            f"{info.shards.get(key)!r}, these have {store.fingerprint.get(key)!r}; "
+            "make the shards alike or train it again"
         )
 
 
@@ -122,7 +126,7 @@ def evaluate(
 ) -> None:
     """Score the test videos with `score`, and write scores and metrics.
 
-    `metrics.json` covers the scored videos and says how many were not; fusion counts those as wrong.
+    `metrics.json` covers the scored videos and says how many were not; fusion counts them as wrong.
     """
     scores = score(model_file, index, shards, split, test, threads)
     write_scores(score_file, scores)

@@ -1,13 +1,12 @@
 """results/fusion_{dataset}.json: all splits, their mean, and how they came about."""
 
-import csv
 import hashlib
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tsn.config import MODALITIES
 from tsn.data.quarantine import read_quarantine
@@ -78,25 +77,17 @@ def wall_times(folder: Path, experiment: str) -> dict[str, dict]:
     Stages that belong to one experiment count its jobs only; training and test are also split by
     modality.
     """
-    total: Counter[str] = Counter()
-    jobs: Counter[str] = Counter()
+    rows = []
     for file in sorted(folder.glob("*/*.tsv")):
         stage, parts = file.parent.name, file.stem.split(".split")
         if len(parts) > 1 and parts[0] != experiment:
             continue
-        seconds = _seconds(file)
-        modality = file.stem.rsplit(".", 1)[-1]
-        names = (
-            [stage, f"{stage}/{modality}"]
-            if modality in MODALITIES and stage != "check_shards"
-            else [stage]
-        )
-        for name in names:
-            total[name] += seconds
-            jobs[name] += 1
-    return {name: {"seconds": round(total[name], 1), "jobs": jobs[name]} for name in total}
-
-
-def _seconds(file: Path) -> float:
-    with file.open() as rows:
-        return sum(float(row["s"]) for row in csv.DictReader(rows, delimiter="\t"))
+        seconds = pd.read_csv(file, sep="\t")["s"].sum()
+        rows.append((stage, seconds))
+        modality = file.stem.rpartition(".")[2]
+        if len(parts) > 1 and modality in MODALITIES:
+            rows.append((f"{stage}/{modality}", seconds))
+    table = pd.DataFrame(rows, columns=["stage", "seconds"]).groupby("stage")["seconds"]
+    return {
+        stage: {"seconds": round(float(group.sum()), 1), "jobs": len(group)} for stage, group in table
+    }

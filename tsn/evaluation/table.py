@@ -15,8 +15,13 @@ def markdown(summary: dict) -> str:
     """The summary as Markdown tables."""
     parts = [f"# {summary['dataset']}, experiment {summary['experiment']}", ""]
     for split in summary["splits"]:
-        title = f"Split {split['split']}: {split['train_videos']} training, {split['test_videos']} test videos"
-        parts += [f"## {title}", "", *_accuracies(split, summary["layout"], split["split"]), ""]
+        counts = f"{split['train_videos']} training, {split['test_videos']} test videos"
+        parts += [
+            f"## Split {split['split']}: {counts}",
+            "",
+            *_accuracies(split, summary["layout"], split["split"]),
+            "",
+        ]
     if len(summary["splits"]) > 1:
         parts += [
             "## Mean of the splits",
@@ -28,7 +33,8 @@ def markdown(summary: dict) -> str:
     engine = next((f["backend"] for f in summary["flow_fingerprint"].values()), None)
     flow = f", flow by {engine}" if engine else ""
     parts.append(
-        f"Seed {summary['seed']}, config {summary['config_hash']}, code {summary['code_version']}{flow}."
+        f"Seed {summary['seed']}, config {summary['config_hash']}, "
+        f"code {summary['code_version']}{flow}."
     )
     return "\n".join(parts) + "\n"
 
@@ -69,7 +75,8 @@ def _quarantined(entries: list[dict]) -> list[str]:
 
 def _cell(text: str) -> str:
     """Names may hold anything; a table cell must not."""
-    return text.encode(errors="replace").decode().replace("|", "\\|").replace("\n", " ")
+    printable = text.encode(errors="replace").decode()
+    return " ".join(printable.replace("|", "\\|").splitlines())
 
 
 def _times(times: dict) -> list[str]:

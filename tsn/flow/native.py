@@ -7,9 +7,10 @@ The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it
 import numpy as np
 
 from tsn.flow.engine import Workers
+from tsn.flow.native_median import median_5x5
 from tsn.flow.native_pyramid import Resize, level_sizes
-from tsn.flow.native_solver import MAX_BLOCK, PAD, solve
-from tsn.flow.native_warp import MARGIN, cubic_weights, pack, warp
+from tsn.flow.native_solver import MAX_BLOCK, PAD, iterate
+from tsn.flow.native_warp import MARGIN, pack, warp
 from tsn.flow.params import TVL1Params
 
 VERSION = "1"
@@ -112,7 +113,6 @@ class _Workspace:
         self.shrink = [Resize.between(a, b, 1 / params.scale_step) for a, b in steps]
         self.grow = [Resize.between(b, a) for a, b in steps]
         self.frames = (_Frame(self.sizes), _Frame(self.sizes))
-        self.weights = cubic_weights()
         self.levels = [_Level(h, w, params) for h, w in self.sizes]
 
     def load(self, slot: int, frame: np.ndarray) -> None:
@@ -124,7 +124,7 @@ class _Workspace:
         self._start(initial)
         for s in reversed(range(len(self.levels))):
             level = self.levels[s]
-            level.solve(self.frames[first].grey[s], self.frames[second].packed[s], self.weights)
+            level.solve(self.frames[first].grey[s], self.frames[second].packed[s])
             if s:
                 for k, (source, target) in enumerate(
                     zip(level.moving, self.levels[s - 1].moving, strict=True)
@@ -159,33 +159,49 @@ class _Level:
         planes = iter(_planes(15, height + 1, stride))
         self.moving = [next(planes) for _ in range(3 if lit else 2)]
         self.dual = tuple(next(planes) for _ in range(4))
-        self.light = (self.moving[2], next(planes), next(planes)) if lit else None
+        self.light = (self.moving[2], next(planes), next(planes)) if lit else (None,) * 3
         self.data = tuple(next(planes) for _ in range(4))
-        self.scratch = next(planes) if params.median_filter > 1 else None
+        self.spare = next(planes)
+        self.ranks = np.empty((5, stride), np.float32)
+        self.constants = tuple(
+            np.float32(value)
+            for value in (
+                params.lambda_ * params.theta,
+                params.theta,
+                params.tau / params.theta,
+                params.gamma,
+            )
+        )
         self.errors = np.empty((MAX_BLOCK, stride), np.float32)
+        self.starts = np.empty((2, width), np.int32)
+        self.weights = np.empty((8, width), np.float32)
         self.line = np.zeros((width, 4), np.float32)
 
-    def solve(self, first: np.ndarray, packed: np.ndarray, weights: np.ndarray) -> None:
+    def solve(self, first: np.ndarray, packed: np.ndarray) -> None:
         """Improve the flow of this level, in place."""
         params = self.params
         flow = (self.moving[0], self.moving[1])
-        for plane in self.dual + (self.light[1:] if self.light else ()):
-            plane[...] = 0
+        for plane in self.dual + self.light[1:]:
+            if plane is not None:
+                plane[...] = 0
+        threshold = params.epsilon**2 * self.height * self.width
         for _ in range(params.warps):
-            warp(first, packed, weights, flow, self.data, self.line)
-            solve(
-                self.height,
-                self.width,
-                flow,
-                self.dual,
-                self.light,
-                self.data,
-                self.errors,
-                self.scratch,
-                np.float32(params.lambda_ * params.theta),
-                np.float32(params.theta),
-                np.float32(params.tau / params.theta),
-                np.float32(params.gamma),
-                params.epsilon,
-                (params.outer_iterations, params.inner_iterations),
-            )
+            warp(first, packed, *flow, *self.data, self.starts, self.weights, self.line)
+            for _ in range(params.outer_iterations):
+                if params.median_filter > 1:
+                    for plane in flow:
+                        median_5x5(plane, self.height, self.width, self.scratch)
+                error = iterate(
+                    self.height,
+                    self.width,
+                    flow,
+                    self.dual,
+                    self.light,
+                    self.data,
+                    self.errors,
+                    self.constants,
+                    threshold,
+                    params.inner_iterations,
+                )
+                if error <= threshold:
+                    break

@@ -8,6 +8,8 @@ from numba import njit
 SMALLEST_SIDE = 16
 """A level with a side below this many px is not used (as in OpenCV's TV-L1)."""
 
+_ONE = np.float32(1)
+
 
 def level_sizes(height: int, width: int, scales: int, step: float) -> list[tuple[int, int]]:
     """Return (height, width) of every pyramid level, finest first.
@@ -77,6 +79,6 @@ def _resize(source, target, rows, columns, factor):
         wy = row_weight[y]
         for x in range(len(left)):
             wx = column_weight[x]
-            a = upper[left[x]] * (1 - wx) + upper[right[x]] * wx
-            b = lower[left[x]] * (1 - wx) + lower[right[x]] * wx
-            target[y, x] = (a * (1 - wy) + b * wy) * factor
+            a = upper[left[x]] * (_ONE - wx) + upper[right[x]] * wx
+            b = lower[left[x]] * (_ONE - wx) + lower[right[x]] * wx
+            target[y, x] = (a * (_ONE - wy) + b * wy) * factor

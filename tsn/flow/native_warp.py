@@ -1,35 +1,92 @@
 """Warping for the native TV-L1 engine: bicubic, with image gradients, fused with the data term.
 
-The conventions are those of OpenCV's `remap` with INTER_CUBIC and a constant border of 0, which
-`cv2.optflow` warps with: positions are rounded to 1/32 px, the cubic has A = -0.75, and what
-lies outside the frame is 0.
+The conventions are those of OpenCV 5's `remap` with INTER_CUBIC and a constant border of 0, which
+`cv2.optflow` warps with: the cubic has A = -0.75, and what lies outside the frame is 0. (OpenCV 4
+rounds positions to 1/32 px besides.)
 """
 
 import numpy as np
-from numba import njit
-
-SUBPIXELS = 32
-"""Positions within a pixel (INTER_TAB_SIZE of OpenCV)."""
-
-CUBIC_A = -0.75
-"""The free coefficient of the cubic (OpenCV's interpolateCubic)."""
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 MARGIN = 4
 """Zeros around a packed image: a 4 x 4 window just outside the frame reads only those."""
 
+_A = -0.75
+"""The free coefficient of the cubic (interpolateCubic of OpenCV)."""
+
+# As float32, because Numba takes float32 times a Python number to float64.
+_NEAR_3, _NEAR_2 = np.float32(_A + 2), np.float32(_A + 3)
+_FAR_3, _FAR_2, _FAR_1, _FAR_0 = (np.float32(_A * k) for k in (1, 5, 8, 4))
+
+_ONE = np.float32(1)
 _TINY = np.finfo(np.float32).eps
+"""Squared gradients below this count as this (calcGradRho and estimateV of OpenCV's TV-L1)."""
 
 
-def cubic_weights() -> np.ndarray:
-    """Return the float32 (32, 4) weights of the four taps at -1, 0, 1, 2 for every sub-pixel."""
-    x = np.arange(SUBPIXELS, dtype=np.float32) / np.float32(SUBPIXELS)
-    a = np.float32(CUBIC_A)
-    taps = np.empty((SUBPIXELS, 4), np.float32)
-    taps[:, 0] = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a
-    taps[:, 1] = ((a + 2) * x - (a + 3)) * x * x + 1
-    taps[:, 2] = ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1
-    taps[:, 3] = 1 - taps[:, 0] - taps[:, 1] - taps[:, 2]
-    return taps
+_FLOAT = ir.FloatType()
+_INDEX = ir.IntType(32)
+
+
+def _shuffle(builder, vector, lanes):
+    mask = ir.Constant(ir.VectorType(_INDEX, len(lanes)), lanes)
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def _gather(builder, scalars, lanes):
+    """Return a vector of len(lanes) that holds scalars[lanes[i]] at i."""
+    vector = ir.Constant(ir.VectorType(_FLOAT, len(scalars)), ir.Undefined)
+    for k, scalar in enumerate(scalars):
+        vector = builder.insert_element(vector, scalar, ir.Constant(_INDEX, k))
+    return _shuffle(builder, vector, lanes)
+
+
+@intrinsic
+def _weighted_4x4(typing_context, image, start, stride, weights_x, weights_y, out, at):
+    """Write a 4 x 4 weighted sum of a four-channel image to out[at : at + 4].
+
+    Numba's loop vectoriser would gather here, and its superword vectoriser is off. So the few
+    vector operations are given to LLVM directly; they are generic, LLVM lowers them for whichever
+    processor runs them, and their order is fixed.
+
+    Args:
+        typing_context: Numba's.
+        image: float32, 1-D: rows of `stride` values, four channels a pixel side by side.
+        start: int64, index of the first channel of the window's top left pixel.
+        stride: int64, values per row.
+        weights_x: Four float32, left to right.
+        weights_y: Four float32, top to bottom.
+        out: float32, 1-D, written to.
+        at: int64, where in `out` the four channels go.
+    """
+    signature = types.void(image, start, stride, weights_x, weights_y, out, at)
+
+    def generate(context, builder, signature, args):
+        def pointer(argument, index, lanes):
+            array = context.make_array(signature.args[argument])(context, builder, args[argument])
+            target = ir.VectorType(_FLOAT, lanes).as_pointer()
+            return builder.bitcast(builder.gep(array.data, [index]), target)
+
+        across = cgutils.unpack_tuple(builder, args[3], 4)
+        down = cgutils.unpack_tuple(builder, args[4], 4)
+        position, total = args[1], None
+        for weight in down:
+            row = builder.load(pointer(0, position, 16), align=4)
+            row = builder.fmul(row, _gather(builder, [weight], [0] * 16))
+            total = row if total is None else builder.fadd(total, row)
+            position = builder.add(position, args[2])
+        # Lanes 4k to 4k+3 now hold the channels of column k.
+        total = builder.fmul(total, _gather(builder, across, [k // 4 for k in range(16)]))
+        for lanes in (8, 4):
+            low = _shuffle(builder, total, list(range(lanes)))
+            high = _shuffle(builder, total, list(range(lanes, 2 * lanes)))
+            total = builder.fadd(low, high)
+        builder.store(total, pointer(5, args[6], 4), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @njit(nogil=True, cache=True)
@@ -54,55 +111,80 @@ def pack(image, packed):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _sample_row(y, width, u1, u2, packed, weights, line):
-    """Interpolate the packed image at row y displaced by the flow, into line (W, 4)."""
-    lowest = 1 - MARGIN
-    highest_x = packed.shape[1] - 2 * MARGIN + 1
-    highest_y = packed.shape[0] - 2 * MARGIN + 1
-    for x in range(width):
-        # NumPy's rounding to even is also that of OpenCV's cvRound.
-        fx = np.int64(np.rint((np.float32(x) + u1[y, x]) * np.float32(SUBPIXELS)))
-        fy = np.int64(np.rint((np.float32(y) + u2[y, x]) * np.float32(SUBPIXELS)))
-        left = min(max(fx >> 5, lowest), highest_x) + (MARGIN - 1)
-        top = min(max(fy >> 5, lowest), highest_y) + (MARGIN - 1)
-        wx = weights[fx & 31]
-        wy = weights[fy & 31]
-        value = np.float32(0)
-        grad_x = np.float32(0)
-        grad_y = np.float32(0)
-        for r in range(4):
-            row = packed[top + r]
-            for c in range(4):
-                weight = wx[c] * wy[r]
-                value += weight * row[left + c, 0]
-                grad_x += weight * row[left + c, 1]
-                grad_y += weight * row[left + c, 2]
-        line[x, 0] = value
-        line[x, 1] = grad_x
-        line[x, 2] = grad_y
+def _locate(u, y, origin, slope, size, starts, weights):
+    """Find where a row's windows start along one axis, and the weights of their four taps.
+
+    Position x of row y lies at origin + slope * x + u[y, x]; `starts` (W,) gets the packed index
+    of the first tap, `weights` (4, W) the weights.
+    """
+    lowest, highest = np.float32(1 - MARGIN), np.float32(size + 1)
+    for x in range(starts.size):
+        place = (origin + slope * np.float32(x)) + u[y, x]
+        whole = np.floor(place)
+        t = place - whole
+        s = _ONE - t
+        far = t + _ONE
+        first = ((_FAR_3 * far - _FAR_2) * far + _FAR_1) * far - _FAR_0
+        second = (_NEAR_3 * t - _NEAR_2) * t * t + _ONE
+        third = (_NEAR_3 * s - _NEAR_2) * s * s + _ONE
+        weights[0, x] = first
+        weights[1, x] = second
+        weights[2, x] = third
+        weights[3, x] = _ONE - first - second - third
+        starts[x] = np.int32(min(max(whole, lowest), highest)) + (MARGIN - 1)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def warp(first, packed, weights, flow, data, line):
+def _sample(packed, left, top, across, down, line):
+    """Interpolate a row of the packed image into line (W, 4)."""
+    image = packed.reshape(packed.size)
+    stride = packed.shape[1] * 4
+    out = line.reshape(line.size)
+    for x in range(left.size):
+        _weighted_4x4(
+            image,
+            top[x] * stride + left[x] * 4,
+            stride,
+            (across[0, x], across[1, x], across[2, x], across[3, x]),
+            (down[0, x], down[1, x], down[2, x], down[3, x]),
+            out,
+            x * 4,
+        )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _linearise_row(y, line, first, u1, u2, gx, gy, inverse, rho):
+    for x in range(line.shape[0]):
+        dx, dy = line[x, 1], line[x, 2]
+        gx[y, x] = dx
+        gy[y, x] = dy
+        inverse[y, x] = _ONE / max(dx * dx + dy * dy, _TINY)
+        rho[y, x] = ((line[x, 0] - dx * u1[y, x]) - dy * u2[y, x]) - first[y, x]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def warp(first, packed, u1, u2, gx, gy, inverse, rho, starts, weights, line):
     """Warp the second frame by the flow and linearise the data term there.
 
     Args:
         first: float32 (H, W), the first frame in grey levels.
         packed: The second frame, as `pack` makes it.
-        weights: `cubic_weights()`.
-        flow: Planes (u1, u2, ...) in px.
-        data: Planes to write: warped x and y gradient, 1 / squared gradient, and the constant
-            part of the residual, warped - gradient . flow - first.
+        u1: Plane of x flow in px.
+        u2: Plane of y flow in px.
+        gx: Plane that gets the warped x gradient.
+        gy: Plane that gets the warped y gradient.
+        inverse: Plane that gets 1 / squared gradient.
+        rho: Plane that gets the constant part of the residual: warped - gradient . flow - first.
+        starts: int32 (2, W), overwritten.
+        weights: float32 (8, W), overwritten.
         line: float32 (W, 4), overwritten.
     """
-    u1, u2 = flow[0], flow[1]
-    gx, gy, inverse, rho = data
     height, width = first.shape
+    left, top = starts[0], starts[1]
+    across, down = weights[:4], weights[4:]
+    zero = np.float32(0)
     for y in range(height):
-        _sample_row(y, width, u1, u2, packed, weights, line)
-        for x in range(width):
-            dx, dy = line[x, 1], line[x, 2]
-            gx[y, x] = dx
-            gy[y, x] = dy
-            inverse[y, x] = np.float32(1) / max(dx * dx + dy * dy, _TINY)
-            rho[y, x] = ((line[x, 0] - dx * u1[y, x]) - dy * u2[y, x]) - first[y, x]
+        _locate(u1, y, zero, _ONE, width, left, across)
+        _locate(u2, y, np.float32(y), zero, height, top, down)
+        _sample(packed, left, top, across, down, line)
+        _linearise_row(y, line, first, u1, u2, gx, gy, inverse, rho)

@@ -1,7 +1,5 @@
 """TV-L1 by OpenCV's CUDA module, which pip's OpenCV does not contain."""
 
-import threading
-
 import cv2
 import numpy as np
 
@@ -115,7 +113,8 @@ class _Lane:
     ) -> np.ndarray:
         start = None
         if initial is not None:
-            start = self.upload_flow(initial)
+            start = cv2.cuda.GpuMat()
+            start.upload(np.ascontiguousarray(initial.transpose(1, 2, 0)), self._stream)
         result = self._method.calc(first, second, start, self._stream)
         on_host = result.download(self._stream)
         self._stream.waitForCompletion()

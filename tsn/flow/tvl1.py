@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BACKENDS = ("auto", "native", "opencv", "opencv_cuda")
 """Names that a backend can be asked for by."""
 
+_DEFAULTS = TVL1Params()
+
 
 def resolve_backend(name: str) -> str:
     """Return the backend that a name stands for on this machine.
@@ -76,7 +78,7 @@ class TVL1:
     """
 
     def __init__(
-        self, params: TVL1Params = TVL1Params(), backend: str = "auto", threads: int = 1
+        self, params: TVL1Params = _DEFAULTS, backend: str = "auto", threads: int = 1
     ) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
             raise UserError(f"TV-L1 needs a whole number of threads from 1 up, not {threads!r}")

@@ -74,16 +74,19 @@ def load_model(path: Path | str) -> tuple[TSN, ModelInfo]:
         raise UserError(
             f"{path}: not a model file of format {FORMAT_VERSION}; train the model again"
         )
-    info = ModelInfo(**{**state["info"], "classes": tuple(state["info"]["classes"])})
-    network = TSN(
-        len(info.classes),
-        info.modality,
-        info.backbone,
-        "none",
-        info.segments,
-        consensus=info.consensus,
-    )
-    network.load_state_dict(state["network"])
+    try:
+        info = ModelInfo(**{**state["info"], "classes": tuple(state["info"]["classes"])})
+        network = TSN(
+            len(info.classes),
+            info.modality,
+            info.backbone,
+            "none",
+            info.segments,
+            consensus=info.consensus,
+        )
+        network.load_state_dict(state["network"])
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise _unusable(path, error) from None
     return network.eval(), info
 
 
@@ -104,5 +107,9 @@ def read_state(path: Path | str) -> dict:
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; train the model first") from None
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be loaded ({reason}); remove it and run again") from None
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path | str, error: Exception) -> UserError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return UserError(f"{path}: cannot be loaded ({reason}); remove it and run again")

@@ -1,6 +1,5 @@
 """Training one modality on one split."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
@@ -79,7 +79,8 @@ def train(
         )
     classes = class_names(videos)
     torch.manual_seed(job.seed)
-    network = new_network(len(classes), job.modality, job.model, job.recipe).to(device)
+    network = new_network(len(classes), job.modality, job.model, job.recipe)
+    network = network.to(device, memory_format=torch.channels_last)
     state_file = _state_file(model_file, job, store, [video.id for video in snippets.videos])
     run = Run(job, network, snippets, device, threads, state_file)
     run.go()
@@ -245,12 +246,8 @@ class Epoch:
 
 def write_log(path: Path, rows: list[dict]) -> None:
     """Write the training log: CSV with `LOG_COLUMNS`."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, LOG_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
-        )
+    with atomic_path(path) as temporary:
+        pd.DataFrame(rows, columns=LOG_COLUMNS).to_csv(temporary, index=False, float_format="%.6g")
 
 
 def _state_file(model_file: Path, job: TrainingJob, store: ShardSet, ids: list[str]) -> Path:

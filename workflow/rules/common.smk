@@ -1,6 +1,7 @@
 # What all stages share: the checked configuration, the names of files, input functions.
 
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def modality_quarantine(wildcards):
     """Input function: the proof that enough videos of a modality's stream are usable."""
     stream = STREAM_OF[wildcards.modality]
     return f"{RESULTS}/{wildcards.dataset}/shards/{stream}.quarantine.tsv"
+
+
+def network_gpus():
+    """GPUs that a training or test job asks for: none where it would run here on the CPU."""
+    return int(not workflow.local_exec or shutil.which("nvidia-smi") is not None)
+
+
+def network_threads():
+    """With a GPU, workers of the loader; on a CPU few threads, as several jobs beside each other
+    do more (two threads were no faster than one: the images are small)."""
+    cores = workflow.global_resources["_cores"].value if workflow.local_exec else None
+    return 8 if network_gpus() else max(1, (cores or 1) // 4)
 
 
 def code(*modules):

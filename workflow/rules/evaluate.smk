@@ -16,9 +16,9 @@ rule score_videos:
         f"{DATASET}/logs/score_videos/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
         f"{DATASET}/benchmarks/score_videos/{{experiment}}.split{{split}}.{{modality}}.tsv"
-    threads: 8
+    threads: network_threads()
     resources:
-        gpu=1,
+        gpu=network_gpus(),
         mem_mb=16000,
         runtime=480,
     params:

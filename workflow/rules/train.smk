@@ -15,9 +15,9 @@ rule train_model:
         f"{DATASET}/logs/train_model/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
         f"{DATASET}/benchmarks/train_model/{{experiment}}.split{{split}}.{{modality}}.tsv"
-    threads: 8
+    threads: network_threads()
     resources:
-        gpu=1,
+        gpu=network_gpus(),
         mem_mb=16000,
         runtime=1440,
     params:

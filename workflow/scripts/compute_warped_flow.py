@@ -10,7 +10,7 @@ with job(
     snakemake.log[0], f"warped flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"
 ):
     from tsn.config import FlowConfig
-    from tsn.flow.shard import build_warped_shard
+    from tsn.flow.warped_shard import build_warped_shard
 
     build_warped_shard(
         snakemake.output.shard,

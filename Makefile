@@ -1,0 +1,39 @@
+# make demo   set up the environment, run the whole pipeline on the embedded demo set
+# make test   set up the environment, run the tests
+# make lint   layout and style: ruff, snakefmt, snakemake --lint
+# make clean  remove the demo's results
+
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean environment
+.DELETE_ON_ERROR:
+
+demo: environment
+	$(BIN)/snakemake --cores $(CORES) results/fusion_demo.json
+	@echo
+	@cat results/fusion_demo.md
+
+test: environment
+	$(BIN)/pytest
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf results/demo results/fusion_demo.json results/fusion_demo.md
+
+environment: $(VENV)/installed
+
+# Nothing is compiled at install time: Python does that for the modules that are really used.
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else 'Python 3.11, 3.12 or 3.13 is needed, this is ' + sys.version.split()[0] + '; set PYTHON=python3.12, say')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --editable .
+	@touch $@

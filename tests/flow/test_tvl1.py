@@ -1,0 +1,188 @@
+import numpy as np
+import pytest
+import torch
+
+from tsn.errors import UserError
+from tsn.flow import opencv_cuda
+from tsn.flow.params import TVL1Params
+from tsn.flow.tvl1 import TVL1, resolve_backend
+
+ENGINES = ("native", "opencv")
+
+
+@pytest.fixture
+def clip(render):
+    """Five frames of a texture that moves right and up by (1.3, -0.6) px a frame."""
+    return np.stack([render(48, 64, (1.3 * t, -0.6 * t)) for t in range(5)])
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_flow_of_a_clip_is_the_motion_to_the_next_frame(clip, backend):
+    flow = TVL1(backend=backend)(clip)
+    assert flow.shape == (4, 2, 48, 64)
+    assert flow.dtype == np.float32
+    inner = flow[..., 8:-8, 8:-8]
+    assert np.abs(inner[:, 0] - 1.3).mean() < 0.1
+    assert np.abs(inner[:, 1] + 0.6).mean() < 0.1
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_a_pair_does_not_depend_on_threads_batch_or_neighbours(render, backend):
+    frames = np.stack([render(40, 50, (0.9 * t, 0.3 * t)) for t in range(12)])
+    alone = TVL1(backend=backend).pairs(frames[6:7], frames[7:8])[0]
+    for threads in (1, 3):
+        tvl1 = TVL1(backend=backend, threads=threads)
+        np.testing.assert_array_equal(tvl1(frames)[6], alone)
+        np.testing.assert_array_equal(tvl1.pairs(frames[4:8], frames[5:9])[2], alone)
+
+
+def test_a_frame_of_another_size_in_between_changes_nothing(clip, render):
+    tvl1 = TVL1(backend="native")
+    before = tvl1(clip)
+    tvl1(np.stack([render(17, 90), render(17, 90, (1, 0))]))
+    np.testing.assert_array_equal(tvl1(clip), before)
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+@pytest.mark.parametrize("median_filter", [1, 5])
+def test_identical_frames_have_exactly_zero_flow(clip, backend, median_filter):
+    tvl1 = TVL1(TVL1Params(median_filter=median_filter), backend)
+    assert not tvl1(np.stack([clip[0], clip[0]])).any()
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_flat_frames_of_different_brightness_stay_finite(backend):
+    frames = np.zeros((2, 30, 30), np.uint8)
+    frames[1] = 255
+    assert np.isfinite(TVL1(backend=backend)(frames)).all()
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (2, 2), (3, 16), (17, 16), (33, 47)])
+def test_any_size_from_one_pixel_up_gives_finite_flow(size, backend):
+    frames = np.random.default_rng(0).integers(0, 256, (3, *size)).astype(np.uint8)
+    flow = TVL1(TVL1Params(median_filter=5), backend)(frames)
+    assert flow.shape == (2, 2, *size)
+    assert np.isfinite(flow).all()
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_floats_on_the_byte_scale_give_the_flow_of_the_bytes(clip, backend):
+    tvl1 = TVL1(backend=backend)
+    from_bytes = tvl1(clip[:2])
+    for kind in (np.float16, np.float32, np.float64):
+        np.testing.assert_allclose(tvl1(clip[:2].astype(kind)), from_bytes, atol=1e-2)
+
+
+def test_torch_tensors_give_torch_tensors_of_the_same_flow(clip):
+    tvl1 = TVL1(backend="native")
+    flow = tvl1(torch.from_numpy(clip))
+    assert flow.dtype == torch.float32
+    np.testing.assert_array_equal(flow.numpy(), tvl1(clip))
+    pairs = tvl1.pairs(torch.from_numpy(clip[:1]), torch.from_numpy(clip[1:2]))
+    np.testing.assert_array_equal(pairs.numpy(), flow[:1].numpy())
+
+
+def test_memory_order_does_not_matter(clip):
+    tvl1 = TVL1(backend="native")
+    turned = np.asfortranarray(clip)
+    np.testing.assert_array_equal(tvl1(turned[:, :, ::-1]), tvl1(clip[:, :, ::-1].copy()))
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_one_frame_has_no_flow(clip, backend):
+    assert TVL1(backend=backend)(clip[:1]).shape == (0, 2, 48, 64)
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_an_initial_flow_lets_large_motion_be_found(render, backend):
+    # A texture with waves of 6 to 60 px cannot be followed over 25 px from nothing.
+    first, second = render(64, 80)[None], render(64, 80, (25.0, 0.0))[None]
+    initial = np.zeros((1, 2, 64, 80), np.float32)
+    initial[:, 0] = 24.0
+    tvl1 = TVL1(backend=backend)
+    inner = np.s_[0, 0, 8:-8, 8:-36]
+    assert np.abs(tvl1.pairs(first, second, initial)[inner] - 25).mean() < 0.3
+    assert np.abs(tvl1.pairs(first, second)[inner] - 25).mean() > 3
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (np.zeros((4, 8, 8, 3), np.uint8), "3 dimensions"),
+        (np.zeros((2, 0, 8), np.uint8), "empty"),
+        (np.zeros((0, 8, 8), np.uint8), "empty"),
+        (np.zeros((2, 8, 8), np.int16), "int16"),
+        (np.zeros((2, 8, 8), bool), "bool"),
+        (np.full((2, 8, 8), np.nan), "NaN"),
+        (np.full((2, 8, 8), np.inf), "infinite"),
+        ([[[1, 2]]], "NumPy array or a torch tensor"),
+    ],
+)
+def test_frames_of_the_wrong_kind_are_refused_with_the_reason(frames, words):
+    with pytest.raises(ValueError, match=words):
+        TVL1(backend="native")(frames)
+
+
+def test_pairs_that_do_not_fit_each_other_are_refused(clip):
+    tvl1 = TVL1(backend="native")
+    with pytest.raises(ValueError, match="same shape"):
+        tvl1.pairs(clip[:2], clip[1:2])
+    with pytest.raises(ValueError, match="same type"):
+        tvl1.pairs(clip[:1], clip[1:2].astype(float))
+    with pytest.raises(ValueError, match="initial must have shape"):
+        tvl1.pairs(clip[:1], clip[1:2], np.zeros((1, 2, 4, 4), np.float32))
+
+
+def test_the_fingerprint_tells_engines_versions_and_parameters_apart():
+    prints = [
+        TVL1(backend="native").fingerprint,
+        TVL1(backend="opencv").fingerprint,
+        TVL1(TVL1Params(tau=0.2), "native").fingerprint,
+    ]
+    assert prints[0]["algorithm"] == "tvl1"
+    assert prints[0]["backend"] == "native"
+    assert {**prints[0], "tau": 0.2} == prints[2]
+    assert prints[0] != prints[1]
+    assert TVL1(backend="native", threads=2).fingerprint == prints[0]
+
+
+def test_an_unknown_backend_is_refused_with_the_known_names():
+    with pytest.raises(UserError, match="'cuda' is unknown: use one of auto, native"):
+        TVL1(backend="cuda")
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True])
+def test_a_senseless_number_of_threads_is_refused(threads):
+    with pytest.raises(UserError, match="threads"):
+        TVL1(threads=threads)
+
+
+def test_auto_is_native_unless_opencv_can_use_a_gpu(monkeypatch):
+    monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: "no device")
+    assert resolve_backend("auto") == "native"
+    monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: None)
+    assert resolve_backend("auto") == "opencv_cuda"
+
+
+@pytest.mark.parametrize(
+    ("devices", "reason"), [(-1, "driver"), (0, "without CUDA or finds no CUDA device")]
+)
+def test_opencv_cuda_without_a_device_is_refused_with_the_reason(monkeypatch, devices, reason):
+    class Cuda:
+        OpticalFlowDual_TVL1_create = None
+
+        @staticmethod
+        def getCudaEnabledDeviceCount():
+            return devices
+
+    monkeypatch.setattr(opencv_cuda.cv2, "cuda", Cuda)
+    with pytest.raises(UserError, match=reason):
+        TVL1(backend="opencv_cuda")
+    assert resolve_backend("auto") == "native"
+
+
+def test_an_opencv_without_the_cuda_module_is_refused(monkeypatch):
+    monkeypatch.setattr(opencv_cuda.cv2, "cuda", None)
+    with pytest.raises(UserError, match="built without its CUDA optical flow module"):
+        TVL1(backend="opencv_cuda")

@@ -1,0 +1,35 @@
+"""A user's mistake gives one sentence that names the key or folder, and no traceback of ours."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("block", "values", "sentence"),
+    [
+        ("training", {"lrr": 0.1}, "training.lrr: unknown key; did you mean 'lr'?"),
+        ("training", {"lr": "fast"}, "training.lr: 'fast' is not a number"),
+        ("test", {"crop_size": 50}, "test.crop_size: a crop of 50 px is larger than the frame"),
+        (
+            "fusion",
+            {"weights": {"rgb_diff": 1}},
+            "fusion.weights.rgb_diff: this modality is not trained",
+        ),
+    ],
+)
+def test_a_wrong_key_is_named(fresh, block, values, sentence):
+    done = fresh.changed(block, **values).snakemake("--dry-run", "results/fusion_tiny.json")
+    assert done.returncode != 0
+    assert sentence in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_absent_videos_name_the_folder(fresh):
+    fresh.config["datasets"]["tiny"]["videos"] = "nowhere"
+    done = fresh.snakemake("--dry-run", "results/fusion_tiny.json")
+    assert done.returncode != 0
+    assert "datasets.tiny.videos: there is no folder 'nowhere'" in done.stdout + done.stderr
+
+
+def test_the_workflow_has_no_lint(fresh):
+    done = fresh.snakemake("--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
