@@ -11,13 +11,7 @@ from pathlib import Path
 from tsn.config_check import check_schema
 from tsn.errors import UserError
 from tsn.flow.params import TVL1Params
-
-MODALITIES = ("rgb", "flow", "warped_flow", "rgb_diff")
-STREAM_OF = {"rgb": "rgb", "rgb_diff": "rgb", "flow": "flow", "warped_flow": "warped_flow"}
-"""The shards that each modality reads: RGB difference is computed from RGB frames."""
-
-SNIPPET_LENGTH = {"rgb": 1, "rgb_diff": 6, "flow": 5, "warped_flow": 5}
-"""Shard rows per snippet (Wang et al. 2016, section 3.1; 6 frames give 5 differences)."""
+from tsn.modality import STREAM_OF
 
 OVERRIDABLE = (
     "seed",

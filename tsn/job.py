@@ -67,6 +67,13 @@ def _fail(console, title: str, message: str, log: str) -> None:
     sys.exit(1)
 
 
+def share_package() -> None:
+    """Let processes started from here import this package too, in whatever environment they run."""
+    here = str(Path(__file__).parents[1])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([here, *filter(None, paths)])
+
+
 @cache
 def code_version() -> str:
     """The version of this package, with the commit when it runs from a git checkout."""

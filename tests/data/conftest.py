@@ -37,8 +37,6 @@ def write_video(tmp_path: Path) -> WriteVideo:
             stream.metadata.update(tags or {})
             for stamp, picture in zip(pts or range(len(pictures)), pictures, strict=True):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-                # Left to itself, PyAV 18 converts in several threads, with results that vary.
-                frame = frame.reformat(format=stream.pix_fmt, threads=1)
                 frame.pts = stamp
                 out.mux(stream.encode(frame))
             out.mux(stream.encode())

@@ -5,6 +5,7 @@ import pickle
 import random
 import struct
 import wave
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -45,6 +46,13 @@ def test_missing(tmp_path, name):
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
     assert failure(tmp_path / name)[0].status == "missing"
+
+
+def test_folder_that_may_not_be_entered_is_unreadable(tmp_path, monkeypatch):
+    # Simulated: the superuser, as whom tests may run, is let in everywhere.
+    monkeypatch.setattr(type(tmp_path), "stat", Mock(side_effect=PermissionError(13, "denied")))
+    error, _ = failure(tmp_path / "a.avi")
+    assert error.status == "unreadable" and "permission" in str(error)
 
 
 def test_empty(tmp_path):

@@ -1,10 +1,12 @@
 """The native engine and its parts against OpenCV, whose method it is."""
 
+from itertools import product
+
 import cv2
 import numpy as np
 import pytest
 
-from tsn.flow.native_median import median_5x5
+from tsn.flow.native_median import MEDIAN, NETWORK, median_5x5
 from tsn.flow.native_pyramid import Resize, level_sizes
 from tsn.flow.native_solver import PAD
 from tsn.flow.native_warp import MARGIN, pack, warp
@@ -129,3 +131,12 @@ def _cubic(image, x, y, a=-0.75):
         for r, wy in enumerate(taps(y - top))
         for c, wx in enumerate(taps(x - left))
     )
+
+
+def test_the_median_network_selects_the_median_of_all_zeros_and_ones():
+    # The zero-one principle: right for these, right for all numbers.
+    ones = np.array(list(product(range(6), repeat=5)))
+    wires = [ones[:, k // 5] >= 5 - k % 5 for k in range(25)]
+    for i, j in NETWORK:
+        wires[i], wires[j] = wires[i] & wires[j], wires[i] | wires[j]
+    np.testing.assert_array_equal(wires[MEDIAN], ones.sum(axis=1) >= 13)

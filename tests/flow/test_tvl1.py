@@ -83,6 +83,12 @@ def test_torch_tensors_give_torch_tensors_of_the_same_flow(clip):
     np.testing.assert_array_equal(pairs.numpy(), flow[:1].numpy())
 
 
+def test_bfloat16_tensors_are_taken_too(clip):
+    tvl1 = TVL1(backend="native")
+    rounded = torch.from_numpy(clip[:2]).bfloat16()
+    np.testing.assert_array_equal(tvl1(rounded).numpy(), tvl1(rounded.float()).numpy())
+
+
 def test_memory_order_does_not_matter(clip):
     tvl1 = TVL1(backend="native")
     turned = np.asfortranarray(clip)

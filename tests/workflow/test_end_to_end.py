@@ -5,8 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from tests.workflow.conftest import BROKEN, CLASSES, GOOD_PER_CLASS
-
+from tests.workflow.pipeline import BROKEN, CLASSES, GOOD_PER_CLASS
 from tsn.data.shards import Shard
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.workflow.conftest import CLASSES
+from tests.workflow.pipeline import CLASSES
 
 FUSION = {"fuse_scores", "summarise_fusion", "publish_fusion"}
 

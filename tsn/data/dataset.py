@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from tsn.config import SNIPPET_LENGTH, STREAM_OF, TestConfig, TrainingConfig
+from tsn.config import TestConfig, TrainingConfig
 from tsn.data.index import Video
 from tsn.data.sampling import TEST_CONVENTIONS, snippet_rows, train_starts
 from tsn.data.shard_set import ShardSet
 from tsn.data.transforms import apply_crop, random_crop, stack_snippet, test_crops
 from tsn.errors import UserError
+from tsn.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
 
 
 class _Snippets(Dataset):
@@ -25,8 +26,8 @@ class _Snippets(Dataset):
             )
         self.videos = [video for video in videos if shards.usable(video.id)]
         self._shards, self._modality = shards, modality
-        self._length = SNIPPET_LENGTH[modality]
-        self._is_flow = modality in ("flow", "warped_flow")
+        self._length = SNIPPET_ROWS[modality]
+        self._is_flow = modality in FLOW_MODALITIES
 
     def __len__(self) -> int:
         return len(self.videos)

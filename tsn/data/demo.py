@@ -126,10 +126,10 @@ def render(
         stream = out.add_stream(_ENCODER, rate=FRAME_RATE, options=_QUALITY)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1
+        stream.codec_context.thread_count = 1  # the bytes depend on it
         for time, picture in enumerate(draw(clip.pattern, clip.motion, clip.seed, size, frames)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            # Left to itself, PyAV 18 converts in several threads, with results that vary.
+            # Left to itself, PyAV converts in as many threads as there are cores.
             frame = frame.reformat(format="yuv420p", interpolation="BICUBIC", threads=1)
             frame.pts = time
             out.mux(stream.encode(frame))

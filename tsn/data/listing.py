@@ -16,7 +16,7 @@ from tsn.errors import UserError
 VIDEO_SUFFIXES = frozenset([
     ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".wmv", ".asf",
     ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogg", ".ts", ".mts", ".m2ts", ".vob", ".gif",
-    ".divx", ".y4m", ".mxf", ".rm", ".rmvb",
+    ".divx", ".mxf", ".rm", ".rmvb",
 ])  # fmt: skip
 """File name endings taken for videos in a folder; other files are reported as unlisted."""
 

@@ -8,12 +8,10 @@ the motion from frame t to frame t+1.
            the JPEG of row i is jpeg[offsets[i]:offsets[i + 1]]
     flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Blosc2-zstd, one row a chunk
 
-The attributes say what made the rows (`fingerprint`, JSON). Damage on disk is an error when it is
-read: every chunk of rows carries a Fletcher-32 checksum, the attribute `checksum` covers the table
-and the other attributes. Nothing in a shard is executable.
+The attributes say what made the rows (`fingerprint`, JSON). Everything is under checksums (chunks
+under Fletcher-32), so damage on disk is an error when it is read. Nothing in a shard is executable.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -32,24 +30,12 @@ OK = "ok"
 _BLOCK = 1 << 16
 """Bytes per chunk of `jpeg`: a few frames, so that a read fetches little more than it needs."""
 
-_FILE = {"locking": False, "libver": ("v110", "v110")}
-"""The file format of HDF5 1.10: older ones have no checksums in the index of the chunks."""
+_COLUMNS = ("id", "class", "first_row", "rows", "status", "message", "clipped")
+WITH_CHECKSUMS = {"locking": False, "libver": ("v110", "v110")}
+"""HDF5 1.10's format has checksums over attributes and the index of the chunks; older have none."""
 
-_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)
+DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)
 """What h5py raises over a damaged file."""
-
-_TEXT = h5py.string_dtype("utf-8")
-_VIDEO = np.dtype(
-    [
-        ("id", _TEXT),
-        ("class", _TEXT),
-        ("first_row", np.int64),
-        ("rows", np.int64),
-        ("status", _TEXT),
-        ("message", _TEXT),
-        ("clipped", np.float64),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -145,40 +131,23 @@ class ShardWriter:
             self._file.create_dataset(
                 "offsets", data=np.array(self._offsets, np.int64), fletcher32=True
             )
-        table = np.array(
-            [
-                (
-                    _bytes(v.id),
-                    _bytes(v.class_name),
-                    v.first_row,
-                    v.rows,
-                    v.status,
-                    _bytes(v.message),
-                    v.clipped,
-                )
-                for v in self._videos
-            ],
-            dtype=_VIDEO,
-        )
-        self._file.create_dataset("videos", data=table)
-        self._file.attrs["checksum"] = _checksum(self._file, self._videos)
+        if not self._videos:
+            raise ValueError("a shard needs at least one video")
+        columns = zip(*map(astuple, self._videos), strict=True)
+        table = np.rec.fromarrays([_column(values) for values in columns], names=_COLUMNS)
+        self._file.create_dataset("videos", data=table, chunks=table.shape, fletcher32=True)
 
 
-def _bytes(text: str) -> bytes:
-    """Names that are not UTF-8 keep their bytes."""
-    return text.encode("utf-8", errors="surrogateescape")
+def _column(values: tuple) -> np.ndarray:
+    """Text as bytes of fixed length: HDF5 keeps text of any length where no checksum covers it."""
+    if isinstance(values[0], str):
+        return np.array([value.encode("utf-8", errors="surrogateescape") for value in values])
+    return np.array(values)
 
 
 def _text(value: bytes) -> str:
+    """Names that are not UTF-8 keep their bytes."""
     return value.decode("utf-8", errors="surrogateescape")
-
-
-def _checksum(file: h5py.File, videos: Iterable[VideoRows]) -> str:
-    """SHA-256 of the table and the attributes that `write_shard` sets."""
-    known = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
-    known.pop("checksum", None)
-    content = [known, [astuple(video) for video in videos]]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
@@ -193,13 +162,16 @@ def write_shard(
         size: (width, height) of every row in pixels.
         fingerprint: what determines the numbers; models trained on one refuse another.
         made_with: versions of decoders and code, for the record.
+
+    Raises:
+        ValueError: if no video was added.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", **_FILE) as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", **WITH_CHECKSUMS) as file:
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["stream"] = stream
+        file.attrs["stream"] = np.bytes_(stream)
         file.attrs["size"] = np.array(size, np.int32)
-        file.attrs["fingerprint"] = json.dumps(fingerprint, sort_keys=True)
-        file.attrs["made_with"] = json.dumps(made_with, sort_keys=True)
+        file.attrs["fingerprint"] = np.bytes_(json.dumps(fingerprint, sort_keys=True))
+        file.attrs["made_with"] = np.bytes_(json.dumps(made_with, sort_keys=True))
         writer = ShardWriter(file, stream, size)
         yield writer
         writer.finish()
@@ -227,7 +199,7 @@ class Shard:
             raise UserError(
                 f"{self.path}: there is no such shard; run the stage that makes it"
             ) from None
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise self._damaged(error) from None
 
     def _read_table(self) -> None:
@@ -238,7 +210,7 @@ class Shard:
                 f"{self.path}: shard format {version}, this version reads {FORMAT_VERSION}; "
                 "make the shard anew"
             )
-        self.stream = str(attributes["stream"])
+        self.stream = attributes["stream"].decode()
         self.size = tuple(int(side) for side in attributes["size"])
         self.fingerprint = json.loads(attributes["fingerprint"])
         self.made_with = json.loads(attributes["made_with"])
@@ -254,8 +226,6 @@ class Shard:
             )
             for row in self._file["videos"][:]
         ]
-        if attributes["checksum"] != _checksum(self._file, videos):
-            raise ValueError("the checksum of its table is wrong")
         self.videos = {video.id: video for video in videos}
         self._offsets = self._file["offsets"][:] if self.stream == "rgb" else None
 
@@ -283,7 +253,7 @@ class Shard:
                 return self._file["flow"][index]
             start, stop = self._offsets[index : index + 2]
             return decode_jpeg(self._file["jpeg"][start:stop])
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> UserError:

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tsn.data.shards import DAMAGE, WITH_CHECKSUMS
 from tsn.errors import UserError
 from tsn.files import atomic_path
 
@@ -46,12 +47,13 @@ _ATTRIBUTES = [f.name for f in fields(Scores) if f.name not in ("ids", "labels",
 
 def write_scores(path: Path | str, scores: Scores) -> None:
     """Write a score file (HDF5: `ids`, `labels`, `scores`, and attributes as JSON)."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    # Bytes of fixed length and the format of HDF5 1.10: all of it is under checksums.
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", **WITH_CHECKSUMS) as file:
         file.attrs["format_version"] = FORMAT_VERSION
         for name in _ATTRIBUTES:
-            file.attrs[name] = json.dumps(getattr(scores, name), sort_keys=True)
-        ids = [name.encode("utf-8", errors="surrogateescape") for name in scores.ids]
-        file.create_dataset("ids", data=ids, dtype=h5py.string_dtype("utf-8"))
+            file.attrs[name] = np.bytes_(json.dumps(getattr(scores, name), sort_keys=True))
+        ids = np.array([name.encode("utf-8", errors="surrogateescape") for name in scores.ids])
+        file.create_dataset("ids", data=ids, fletcher32=True)
         file.create_dataset("labels", data=scores.labels, fletcher32=True)
         file.create_dataset("scores", data=scores.values, fletcher32=True)
 
@@ -72,5 +74,5 @@ def read_scores(path: Path | str) -> Scores:
             return Scores(ids=ids, labels=file["labels"][:], values=file["scores"][:], **known)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such score file; score the videos first") from None
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGE as error:
         raise UserError(f"{path}: cannot be read ({error}); remove it and run again") from None

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsn.config import MODALITIES
 from tsn.data.quarantine import read_quarantine
 from tsn.evaluation.scores import read_scores
 from tsn.job import code_version, package_versions
+from tsn.modality import FLOW_MODALITIES, MODALITIES
 
 ACCURACIES = ("top1", "top5", "mean_class")
 
@@ -34,7 +34,7 @@ def summarise(sources: Sources) -> dict:
     """The content of fusion.json; accuracies are shares, 0…1, wall times seconds."""
     splits = [json.loads(Path(path).read_text()) for path in sources.splits]
     scores = [read_scores(path) for path in sources.scores]
-    flows = {s.modality: s.shards for s in scores if s.modality in ("flow", "warped_flow")}
+    flows = {s.modality: s.shards for s in scores if s.modality in FLOW_MODALITIES}
     plain = json.dumps(sources.blocks, sort_keys=True)
     return {
         "dataset": sources.dataset,
@@ -89,5 +89,6 @@ def wall_times(folder: Path, experiment: str) -> dict[str, dict]:
             rows.append((f"{stage}/{modality}", seconds))
     table = pd.DataFrame(rows, columns=["stage", "seconds"]).groupby("stage")["seconds"]
     return {
-        stage: {"seconds": round(float(group.sum()), 1), "jobs": len(group)} for stage, group in table
+        stage: {"seconds": round(float(seconds.sum()), 1), "jobs": len(seconds)}
+        for stage, seconds in table
     }

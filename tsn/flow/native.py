@@ -1,7 +1,9 @@
 """The native TV-L1 engine: OpenCV's method in compiled loops, one pair of frames a thread.
 
 The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it; see
-`native_solver`, `native_warp`, `native_median` and `native_pyramid` for its parts.
+`native_solver`, `native_warp`, `native_median` and `native_pyramid` for its parts. What is
+compiled in one of these files calls nothing compiled in another: Numba's cache notices a change
+in a function's own file only.
 """
 
 import numpy as np
@@ -79,6 +81,7 @@ class _Frame:
         self.packed = [np.zeros((h + margin, w + margin, 4), np.float32) for h, w in sizes]
 
     def load(self, frame: np.ndarray, shrink: list[Resize]) -> None:
+        """Build the pyramid of a frame (H, W)."""
         self.grey[0][...] = frame
         for resize, source, target in zip(shrink, self.grey, self.grey[1:], strict=False):
             resize(source, target)
@@ -180,28 +183,37 @@ class _Level:
     def solve(self, first: np.ndarray, packed: np.ndarray) -> None:
         """Improve the flow of this level, in place."""
         params = self.params
-        flow = (self.moving[0], self.moving[1])
         for plane in self.dual + self.light[1:]:
             if plane is not None:
                 plane[...] = 0
         threshold = params.epsilon**2 * self.height * self.width
         for _ in range(params.warps):
-            warp(first, packed, *flow, *self.data, self.starts, self.weights, self.line)
+            self._warp(first, packed)
             for _ in range(params.outer_iterations):
                 if params.median_filter > 1:
-                    for plane in flow:
-                        median_5x5(plane, self.height, self.width, self.scratch)
-                error = iterate(
-                    self.height,
-                    self.width,
-                    flow,
-                    self.dual,
-                    self.light,
-                    self.data,
-                    self.errors,
-                    self.constants,
-                    threshold,
-                    params.inner_iterations,
-                )
-                if error <= threshold:
+                    self._filter()
+                if self._iterate(threshold) <= threshold:
                     break
+
+    def _warp(self, first: np.ndarray, packed: np.ndarray) -> None:
+        u1, u2 = self.moving[:2]
+        warp(first, packed, u1, u2, *self.data, self.starts, self.weights, self.line)
+
+    def _filter(self) -> None:
+        for k in range(2):
+            median_5x5(self.moving[k], self.height, self.width, self.spare, self.ranks)
+            self.moving[k], self.spare = self.spare, self.moving[k]
+
+    def _iterate(self, threshold: float) -> float:
+        return iterate(
+            self.height,
+            self.width,
+            tuple(self.moving[:2]),
+            self.dual,
+            self.light,
+            self.data,
+            self.errors,
+            self.constants,
+            threshold,
+            self.params.inner_iterations,
+        )

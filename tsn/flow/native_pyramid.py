@@ -37,13 +37,12 @@ def _axis(source: int, target: int, scale: float) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True)
 class Resize:
-    """A linear resize of planes from one size to another, centres of the corner pixels aligned.
+    """A linear resize of planes from one size to another that covers the same area.
 
     Build it with `Resize.between`; call it with a source plane, a target plane and a factor that
     the result is multiplied by (flow grows with its level).
     """
 
-    height: int
     rows: tuple[np.ndarray, np.ndarray, np.ndarray]
     columns: tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -60,7 +59,6 @@ class Resize:
         """
         ratios = [scale or s / t for s, t in zip(source, target, strict=True)]
         return cls(
-            target[0],
             _axis(source[0], target[0], ratios[0]),
             _axis(source[1], target[1], ratios[1]),
         )

@@ -27,23 +27,20 @@ def why_unavailable() -> str | None:
 class OpenCVCudaEngine:
     """TV-L1 of OpenCV's cudaoptflow module; see `tsn.flow.engine.Engine` for its interface.
 
+    Make one only where `why_unavailable` gives None.
+
     Args:
         params: Parameters of the method; it has no median filter.
         threads: Pairs in flight, each on a CUDA stream of its own; at least four are used.
 
     Raises:
-        UserError: This OpenCV has no CUDA, there is no device, or a median filter is asked for.
+        UserError: A median filter is asked for.
     """
 
     implementation = "cv2.cuda"
     version = cv2.__version__
 
     def __init__(self, params: TVL1Params, threads: int) -> None:
-        reason = why_unavailable()
-        if reason:
-            raise UserError(
-                f"TV-L1 backend opencv_cuda cannot run: {reason}; use backend native or opencv"
-            )
         if params.median_filter > 1:
             raise UserError(
                 f"TV-L1 backend opencv_cuda has no median filter: set median_filter to 1 instead "
@@ -71,9 +68,9 @@ class OpenCVCudaEngine:
             lane = self._workers.state(
                 (first.shape[1:], initial is None), lambda: _Lane(self._params, initial is not None)
             )
-            following = lane.upload(first[begin])
+            following = None
             for n in range(begin, end):
-                previous = following if shared else lane.upload(first[n])
+                previous = following if shared and n > begin else lane.upload(first[n])
                 following = lane.upload(second[n])
                 start = None if initial is None else initial[n]
                 out[n] = lane.flow(previous, following, start)

@@ -154,6 +154,9 @@ def _as_numpy(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "detach"):
         if value.device.type != "cpu":
             raise ValueError(f"{name} lies on {value.device}: move it to the CPU first")
+        if str(value.dtype) == "torch.bfloat16":
+            # The one floating type that NumPy lacks.
+            value = value.float()
         value = value.detach().numpy()
     if not isinstance(value, np.ndarray):
         raise ValueError(

@@ -47,7 +47,8 @@ def build_warped_shard(
                 start = stop
             if start != known.rows:
                 raise UserError(
-                    f"{video.path}: has changed since {flow_shard} was made; remove that shard and run again"
+                    f"{video.path}: has changed since {flow_shard} was made; "
+                    "remove that shard and run again"
                 )
 
         fingerprint = {**warped_flow.fingerprint, "size": list(first.size), "bound": flow.bound}

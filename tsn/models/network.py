@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from tsn.errors import UserError
+from tsn.modality import channels_of
 from tsn.models.adapt import adapt_first_conv
 from tsn.models.backbones import build_backbone
 from tsn.models.consensus import build_consensus
-from tsn.models.modality import channels_of
 from tsn.models.partial_bn import freeze_batch_norm, has_untrained_statistics
 from tsn.models.preprocessing import for_modality
 

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tsn.config import STREAM_OF, check, resolve
+from tsn.config import check, resolve
 from tsn.data.index import shard_name, stamps_by_shard, without_missing
 from tsn.data.listing import list_videos
 from tsn.errors import UserError
+from tsn.job import share_package
+from tsn.modality import STREAM_OF
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"
 RUN = f"{DATASET}/{{experiment}}/split{{split}}"
+
+
+share_package()
 
 
 wildcard_constraints:
@@ -89,6 +94,21 @@ def modality_quarantine(wildcards):
     return f"{RESULTS}/{wildcards.dataset}/shards/{stream}.quarantine.tsv"
 
 
+def rendered_manifest(wildcards):
+    """The demo set is rendered before it is indexed."""
+    layout = settings(wildcards.dataset).dataset.layout
+    return f"{RESULTS}/{wildcards.dataset}/videos/manifest.tsv" if layout == "demo" else []
+
+
+@cache
+@told
+def flow_gpus(dataset):
+    """GPUs that a flow job needs: one where OpenCV's CUDA engine is to run."""
+    from tsn.flow.tvl1 import resolve_backend
+
+    return int(resolve_backend(block(dataset, "flow")["backend"]) == "opencv_cuda")
+
+
 def network_gpus():
     """GPUs that a training or test job asks for: none where it would run here on the CPU."""
     return int(not workflow.local_exec or shutil.which("nvidia-smi") is not None)
@@ -109,6 +129,6 @@ def code(*modules):
 def network_code():
     """The source of everything that a network's scores depend on."""
     package = Path(workflow.basedir) / "tsn"
-    names = ("data/dataset.py", "data/sampling.py", "data/transforms.py")
+    names = ("data/dataset.py", "data/sampling.py", "data/transforms.py", "modality.py")
     models = sorted(f"models/{path.name}" for path in (package / "models").glob("*.py"))
     return code(*names, *models)

@@ -16,6 +16,8 @@ rule score_videos:
         f"{DATASET}/logs/score_videos/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
         f"{DATASET}/benchmarks/score_videos/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: network_threads()
     resources:
         gpu=network_gpus(),

@@ -11,15 +11,6 @@ FLOW_CODE = code(
 )
 
 
-@cache
-@told
-def flow_gpus(dataset):
-    """GPUs that a flow job needs: one where OpenCV's CUDA engine is to run."""
-    from tsn.flow.tvl1 import resolve_backend
-
-    return int(resolve_backend(block(dataset, "flow")["backend"]) == "opencv_cuda")
-
-
 rule compute_flow:
     input:
         index=ancient(f"{DATASET}/index.tsv"),
@@ -30,6 +21,8 @@ rule compute_flow:
         f"{DATASET}/logs/compute_flow/{{shard}}.log",
     benchmark:
         f"{DATASET}/benchmarks/compute_flow/{{shard}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
@@ -54,6 +47,8 @@ rule compute_warped_flow:
         f"{DATASET}/logs/compute_warped_flow/{{shard}}.log",
     benchmark:
         f"{DATASET}/benchmarks/compute_warped_flow/{{shard}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),

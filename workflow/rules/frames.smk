@@ -15,6 +15,8 @@ rule decode_frames:
         f"{DATASET}/logs/decode_frames/{{shard}}.log",
     benchmark:
         f"{DATASET}/benchmarks/decode_frames/{{shard}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -19,6 +19,8 @@ rule fuse_scores:
         f"{DATASET}/logs/fuse_scores/{{experiment}}.split{{split}}.log",
     benchmark:
         f"{DATASET}/benchmarks/fuse_scores/{{experiment}}.split{{split}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -50,6 +52,8 @@ rule summarise_fusion:
         f"{DATASET}/logs/summarise_fusion/{{experiment}}.log",
     benchmark:
         f"{DATASET}/benchmarks/summarise_fusion/{{experiment}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -71,6 +75,8 @@ rule publish_fusion:
     log:
         f"{DATASET}/logs/publish_fusion.log",
     localrule: True
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     shell:
         "(cp {input.json:q} {output.json:q} && cp {input.table:q} {output.table:q}) 2> {log:q}"

@@ -3,12 +3,6 @@
 #      results/{dataset}/index.txt    what was found, missing and unlisted, by name
 
 
-def rendered_manifest(wildcards):
-    """The demo set is rendered before it is indexed."""
-    layout = settings(wildcards.dataset).dataset.layout
-    return f"{RESULTS}/{wildcards.dataset}/videos/manifest.tsv" if layout == "demo" else []
-
-
 rule render_demo:
     input:
         code=code("data/demo.py", "data/demo_scene.py"),
@@ -18,6 +12,8 @@ rule render_demo:
         f"{DATASET}/logs/render_demo.log",
     benchmark:
         f"{DATASET}/benchmarks/render_demo/all.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 16
     resources:
         mem_mb=2000,
@@ -39,6 +35,8 @@ rule index_videos:
         f"{DATASET}/logs/index_videos.log",
     benchmark:
         f"{DATASET}/benchmarks/index_videos/all.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         mem_mb=2000,

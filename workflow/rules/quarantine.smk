@@ -15,6 +15,8 @@ rule check_shards:
         f"{DATASET}/logs/check_shards/{{stream}}.log",
     benchmark:
         f"{DATASET}/benchmarks/check_shards/{{stream}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -38,6 +40,8 @@ rule list_quarantined:
         f"{DATASET}/logs/list_quarantined.log",
     benchmark:
         f"{DATASET}/benchmarks/list_quarantined/all.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -15,6 +15,8 @@ rule train_model:
         f"{DATASET}/logs/train_model/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
         f"{DATASET}/benchmarks/train_model/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
     threads: network_threads()
     resources:
         gpu=network_gpus(),

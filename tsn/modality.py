@@ -7,8 +7,20 @@ MODALITIES = ("rgb", "flow", "warped_flow", "rgb_diff")
 
 FLOW_MODALITIES = ("flow", "warped_flow")
 
+STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_diff": "rgb"}
+"""The shards that each modality reads: RGB difference is computed from RGB frames."""
+
 SNIPPET_LENGTH = 5
 """Flow fields, or RGB differences, in a snippet (Simonyan & Zisserman 2014; tsn-pytorch)."""
+
+
+SNIPPET_ROWS = {
+    "rgb": 1,
+    "flow": SNIPPET_LENGTH,
+    "warped_flow": SNIPPET_LENGTH,
+    "rgb_diff": SNIPPET_LENGTH + 1,
+}
+"""Shard rows per snippet: six frames give five differences."""
 
 
 def check_modality(modality: str) -> str:

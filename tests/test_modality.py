@@ -1,7 +1,7 @@
 import pytest
 
 from tsn.errors import UserError
-from tsn.models.modality import channels_of, check_modality
+from tsn.modality import channels_of, check_modality
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Tiny data sets, shards and configurations that tests of several packages share."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
+
+
+@pytest.fixture
+def config() -> dict:
+    """The project's own config.yaml, free to be changed."""
+    import yaml
+
+    return copy.deepcopy(yaml.safe_load(CONFIG.read_text()))
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """An index and its shards: split 1, classes red and blue, frames of 64x48 pixels."""
+
+    index: Path
+    shards: dict[str, list[str]]
+
+
+@pytest.fixture(scope="session")
+def make_tiny_set(tmp_path_factory) -> Callable[..., TinySet]:
+    """A function that writes a `TinySet` of `train` and `test` videos a class, without any video.
+
+    Red videos are reddish and move right, blue ones bluish and move left. Videos in `bad` are
+    quarantined; `fingerprint` is that of the flow shards.
+    """
+    from tsn.data.index import read_index, write_index
+    from tsn.data.listing import Entry, Listing
+    from tsn.data.shards import encode_jpeg, write_shard
+
+    def make(train=4, test=2, frames=9, bad=(), fingerprint=None, splits=(1,)) -> TinySet:
+        folder = tmp_path_factory.mktemp("tiny")
+        parts = ["train"] * train + ["test"] * test
+        entries = tuple(
+            Entry(f"{name}/{n}", f"{name}/{n}.avi", name, dict.fromkeys(splits, part), "stamp")
+            for name in ("blue", "red")
+            for n, part in enumerate(parts)
+        )
+        index = folder / "index.tsv"
+        write_index(index, Listing(("red", "blue"), entries), 2, splits)
+        rng = np.random.default_rng(5)
+        shards: dict[str, list[str]] = {"rgb": [], "flow": []}
+        for shard in sorted({video.shard for video in read_index(index)}):
+            for stream, made_by in (("rgb", {"q": 95}), ("flow", fingerprint or {"by": "hand"})):
+                path = folder / f"{stream}{shard}.h5"
+                shards[stream].append(str(path))
+                with write_shard(path, stream, (64, 48), made_by, {}) as writer:
+                    for video in (v for v in read_index(index) if v.shard == shard):
+                        if video.id in bad:
+                            writer.quarantine(video.id, video.class_name, "missing", "not there")
+                            continue
+                        sign = 1 if video.class_name == "red" else -1
+                        picture = rng.integers(60, 180, (frames, 48, 64, 3))
+                        picture[..., 0] += 60 * sign
+                        motion = rng.integers(118, 138, (frames - 1, 2, 48, 64))
+                        motion[:, 0] += 40 * sign
+                        rows = (
+                            [encode_jpeg(frame, 95) for frame in picture.astype(np.uint8)]
+                            if stream == "rgb"
+                            else [motion.astype(np.uint8)]
+                        )
+                        writer.add(video.id, video.class_name, rows)
+        return TinySet(index, shards)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_set(make_tiny_set) -> TinySet:
+    """4 + 4 train and 2 + 2 test videos of 9 frames; nobody may write into it."""
+    return make_tiny_set()
+
+
+@pytest.fixture(scope="session")
+def make_job() -> Callable[..., object]:
+    """A function that gives a `TrainingJob` of a few iterations on 32x32 pixels.
+
+    ShuffleNet 0.5x is torchvision's smallest network, and has batch normalisation.
+    """
+    from tsn.config import ModelConfig, TrainingConfig
+    from tsn.training.train import TrainingJob
+
+    def make(modality="rgb", split=1, seed=1, model=None, **recipe) -> TrainingJob:
+        network = {
+            "backbone": "shufflenet_v2_x0_5",
+            "weights": "none",
+            "sha256": None,
+            "cross_modality": True,
+            "consensus": "average",
+            "input_size": 32,
+        }
+        training = {
+            "segments": 2,
+            "batch_size": 4,
+            "micro_batch": 4,
+            "unit": "epoch",
+            "length": 3,
+            "steps": (2,),
+            "lr": 0.01,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+            "clip_gradient": 20.0,
+            "dropout": 0.5,
+            "partial_bn": True,
+            "scales": (1.0, 0.875, 0.75),
+            "flip": True,
+            "precision": "fp32",
+        }
+        return TrainingJob(
+            "tiny",
+            "tsn",
+            split,
+            modality,
+            seed,
+            ModelConfig(**{**network, **(model or {})}),
+            TrainingConfig(**{**training, **recipe}),
+        )
+
+    return make

@@ -1,0 +1,223 @@
+"""The configuration: one sentence per mistake, and what overrides what."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+
+from tsn.config import DatasetConfig, TrainingConfig, build, check, paper_weights, resolve
+from tsn.errors import UserError
+
+
+def put(config: dict, key: str, value) -> dict:
+    """The configuration with one key, given by its dotted path, changed."""
+    *blocks, last = key.split(".")
+    for name in blocks:
+        config = config[name]
+    config[last] = value
+
+
+def complaint(config: dict, **changes) -> str:
+    for key, value in changes.items():
+        put(config, key, value)
+    with pytest.raises(UserError) as caught:
+        check(config)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_the_configuration_as_shipped_has_no_mistake(config):
+    check(config)
+
+
+MISTAKES = {
+    "unknown key": ("training.learning_rate", 0.1, ["training.learning_rate", "unknown"]),
+    "misspelt key": ("training.dropuot", 0.1, ["training.dropuot", "'dropout'"]),
+    "misspelt block": ("fusoin", {}, ["fusoin", "'fusion'"]),
+    "misspelt experiment key": (
+        "experiments.tsn",
+        {"training": {"segmets": 1}},
+        ["experiments.tsn.training.segmets", "'segments'"],
+    ),
+    "text for a number": ("training.lr", "fast", ["training.lr", "'fast'", "number"]),
+    "1e-3 is text in YAML": ("training.lr", "1e-3", ["training.lr", "1.0e-3"]),
+    "fraction for a count": ("training.segments", 2.5, ["training.segments", "whole number"]),
+    "text for a switch": ("training.flip", "yes", ["training.flip", "true or false"]),
+    "number for a list": ("training.steps", 30, ["training.steps", "a list"]),
+    "nothing for a block": ("experiments.tsn", None, ["experiments.tsn", "a map"]),
+    "below its range": ("training.batch_size", 0, ["training.batch_size", "0", "1"]),
+    "above its range": ("training.dropout", 1, ["training.dropout", "1"]),
+    "not finite": ("training.lr", float("inf"), ["training.lr", "inf", "finite"]),
+    "not a number": ("fusion.compare", {"a": {"rgb": float("nan")}}, ["fusion.compare.a.rgb"]),
+    "no such choice": ("model.consensus", "mean", ["model.consensus", "'mean'", "'average'"]),
+    "no such modality": ("modalities", ["rgb", "depth"], ["modalities.1", "'depth'", "'flow'"]),
+    "no such layout": ("datasets.demo.layout", "ucf", ["datasets.demo.layout", "'ucf101'"]),
+    "bad name": ("datasets.a/b", {"layout": "demo"}, ["datasets", "a/b"]),
+    "unknown experiment": ("experiment", "tsm", ["experiment", "'tsm'", "two_stream"]),
+    "crop larger than the frame": ("test.crop_size", 300, ["test.crop_size", "300", "340x256"]),
+    "step at the end": ("training.steps", [80], ["training.steps", "80", "training.length"]),
+    "step of one modality": (
+        "training.per_modality",
+        {"flow": {"steps": [99]}},
+        ["training.steps", "flow", "99"],
+    ),
+    "weight of an untrained modality": (
+        "fusion.weights",
+        {"rgb": 1, "rgb_diff": 1},
+        ["fusion.weights.rgb_diff", "not trained"],
+    ),
+    "comparison with an untrained modality": (
+        "fusion.compare",
+        {"both": {"rgb_diff": 1}},
+        ["fusion.compare.both.rgb_diff", "not trained"],
+    ),
+    "no weight above zero": ("fusion.weights", {"rgb": 0}, ["fusion.weights", "above zero"]),
+    "negative weight": ("fusion.weights", {"rgb": -1}, ["fusion.weights"]),
+    "weights by no known name": ("fusion.weights", "papers", ["fusion.weights", "'paper'"]),
+    "key of another layout": ("datasets.demo.videos", "x", ["datasets.demo.videos", "'demo'"]),
+    "split that the layout has not": ("datasets.demo.splits", [2], ["datasets.demo.splits", "2"]),
+    "official split": ("datasets.ucf101.splits", [4], ["datasets.ucf101.splits", "4"]),
+    "broken pattern": (
+        "datasets.own",
+        {"layout": "folder", "videos": "v", "group_pattern": "(g"},
+        ["datasets.own.group_pattern", "regular expression"],
+    ),
+    "flow parameter out of range": ("flow.iterations", 31, ["flow", "iterations", "31"]),
+    "dataset override": (
+        "datasets.demo.override",
+        {"trainig": {}},
+        ["datasets.demo.override.trainig", "'training'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_that_names_the_key(config, mistake):
+    key, value, words = MISTAKES[mistake]
+    sentence = complaint(config, **{key: value})
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize("key", ["videos", "lists"])
+def test_an_official_layout_needs_its_folders(config, key):
+    del config["datasets"]["hmdb51"][key]
+    assert f"datasets.hmdb51.{key}" in complaint(config)
+
+
+@pytest.mark.parametrize("key", ["training.lr", "test.crops", "flow.bound", "data.missing"])
+def test_a_missing_key_is_named(config, key):
+    block, name = key.split(".")
+    del config[block][name]
+    assert complaint(config).startswith(f"{key}: this key is missing")
+
+
+def test_a_missing_block_is_named(config):
+    del config["training"]
+    assert "training: this key is missing" in complaint(config)
+
+
+def test_a_mistake_in_an_experiment_that_is_not_the_published_one_is_found(config):
+    config["experiments"]["two_stream"]["test"] = {"crop_size": 257}
+    assert "two_stream" in complaint(config)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("datasets", "ucf"), ("experiments", "tsm")])
+def test_an_unknown_name_is_answered_with_the_known_ones(config, kind, name):
+    names = {"datasets": "demo", "experiments": "tsn", kind: name}
+    with pytest.raises(UserError, match=f"{name}.*demo|{name}.*two_stream"):
+        resolve(config, names["datasets"], names["experiments"])
+
+
+def test_an_experiment_wins_over_the_data_set_and_that_over_the_base(config):
+    config["training"] |= {"lr": 0.1, "momentum": 0.1, "weight_decay": 0.1}
+    config["datasets"]["demo"]["override"] = {"training": {"lr": 0.2, "momentum": 0.2}}
+    config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
+    recipe = resolve(config, "demo", "tsn").training("rgb")
+    assert (recipe["lr"], recipe["momentum"], recipe["weight_decay"]) == (0.3, 0.2, 0.1)
+
+
+def test_per_modality_wins_over_the_same_layer(config):
+    config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2}}}
+    settings = resolve(config, "ucf101", "tsn")
+    assert settings.training("flow")["lr"] == 0.2
+    assert settings.training("rgb")["lr"] == 0.1
+    assert "per_modality" not in settings.training("flow")
+
+
+def test_an_override_wins_over_per_modality_of_what_it_is_laid_over(config):
+    config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2, "dropout": 0.7}}}
+    config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
+    recipe = resolve(config, "ucf101", "tsn").training("flow")
+    assert (recipe["lr"], recipe["dropout"]) == (0.3, 0.7)
+    config["experiments"]["tsn"]["training"]["per_modality"] = {"flow": {"lr": 0.4}}
+    assert resolve(config, "ucf101", "tsn").training("flow")["lr"] == 0.4
+
+
+def test_weights_of_an_override_replace_the_weights_below(config):
+    config["fusion"]["weights"] = {"rgb": 1, "flow": 2}
+    config["experiments"]["tsn"] = {"fusion": {"weights": {"flow": 3}}}
+    assert resolve(config, "ucf101", "tsn").blocks["fusion"]["weights"] == {"flow": 3}
+
+
+def test_resolving_leaves_the_configuration_alone(config):
+    before = copy.deepcopy(config)
+    resolve(config, "demo", "two_stream").blocks["training"]["steps"].append(99)
+    assert config == before
+
+
+@pytest.mark.parametrize(
+    ("modalities", "weights"),
+    [
+        (["rgb", "flow"], {"rgb": 1, "flow": 1.5}),
+        (["rgb", "flow", "warped_flow"], {"rgb": 1, "flow": 1, "warped_flow": 0.5}),
+        (["rgb"], {"rgb": 1}),
+    ],
+)
+def test_weights_of_the_paper(config, modalities, weights):
+    """Wang et al. 2016, section 4.2."""
+    assert paper_weights(modalities) == weights
+    config["modalities"] = modalities
+    assert resolve(config, "ucf101", "tsn").blocks["fusion"]["weights"] == weights
+
+
+@pytest.mark.parametrize(
+    ("modalities", "streams"),
+    [
+        (["rgb", "rgb_diff"], ["rgb"]),
+        (["flow", "rgb"], ["flow", "rgb"]),
+        (["warped_flow"], ["warped_flow"]),
+    ],
+)
+def test_rgb_difference_reads_rgb_shards(config, modalities, streams):
+    config["modalities"] = modalities
+    assert resolve(config, "ucf101", "tsn").streams == streams
+
+
+def test_home_is_understood_in_both_folders(config, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config["datasets"]["hmdb51"] |= {"videos": "~/v", "lists": "~/l"}
+    dataset = resolve(config, "hmdb51", "tsn").dataset
+    assert (dataset.videos, dataset.lists) == ("/home/me/v", "/home/me/l")
+
+
+def test_blocks_become_hashable_dataclasses(config):
+    settings = resolve(config, "demo", "tsn")
+    recipe = build(TrainingConfig, settings.training("flow"))
+    assert hash(recipe) == hash(build(TrainingConfig, settings.training("flow")))
+    assert recipe.scales == (1, 0.875, 0.75)
+    assert build(DatasetConfig, settings.plain_dataset) == settings.dataset
+
+
+def test_parsing_the_snakefile_imports_nothing_heavy():
+    code = """
+import sys
+from tsn.config import check, resolve
+from tsn.data.index import stamps_by_shard
+from tsn.data.listing import list_videos
+print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,71 @@
+"""Outputs appear whole or not at all; tables keep what file names may hold."""
+
+import json
+import os
+
+import pytest
+
+from tsn.files import atomic_path, read_tsv, write_json, write_text, write_tsv
+
+AWFUL = [
+    "tab\there",
+    "line\nbreak",
+    "carriage\rreturn",
+    'a "quote"',
+    '"',
+    "it's",
+    "emoji 🎬",
+    os.fsdecode(b"not utf-8 \xff\xfe"),
+    " spaces ",
+    "back\\slash",
+    "",
+    "next\x85line",
+    "separator\u2028",
+    "#",
+    "=1+1",
+]
+
+
+def test_a_file_appears_only_when_the_block_has_ended(tmp_path):
+    target = tmp_path / "new" / "file"
+    with atomic_path(target) as temporary:
+        temporary.write_text("all of it")
+        assert not target.exists()
+        assert temporary.parent == target.parent
+    assert target.read_text() == "all of it"
+    assert [path.name for path in target.parent.iterdir()] == ["file"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_text_that_is_not_utf8_keeps_its_bytes(tmp_path):
+    write_text(tmp_path / "a", os.fsdecode(b"\xff\n"))
+    assert (tmp_path / "a").read_bytes() == b"\xff\n"
+
+
+def test_json_is_read_back(tmp_path):
+    value = {"name": os.fsdecode(b"\xff"), "x": [1, 0.1, None]}
+    write_json(tmp_path / "a.json", value)
+    assert json.loads((tmp_path / "a.json").read_text()) == value
+
+
+@pytest.mark.parametrize("value", AWFUL, ids=ascii)
+def test_a_table_keeps_every_value_in_every_column(tmp_path, value):
+    rows = [("plain", 1, "x"), (value, 2, "y"), ("z", 3, value), ("last", 4, "w")]
+    write_tsv(tmp_path / "t.tsv", ("a", "b", "c"), rows)
+    columns, found = read_tsv(tmp_path / "t.tsv")
+    assert columns == ("a", "b", "c")
+    assert [tuple(row.values()) for row in found] == [(a, str(b), c) for a, b, c in rows]
+
+
+def test_a_table_of_plain_values_is_plain_text(tmp_path):
+    write_tsv(tmp_path / "t.tsv", ("a", "b"), [("x y", 1), ("é", 2)])
+    assert (tmp_path / "t.tsv").read_text() == "a\tb\nx y\t1\né\t2\n"
