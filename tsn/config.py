@@ -121,6 +121,8 @@ class TrainingConfig:
 class TestConfig:
     """The test protocol: snippets per video, crops per snippet, crop side in frame pixels."""
 
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
     segments: int
     crops: int
     crop_size: int

@@ -30,7 +30,7 @@ _CAMERA_PERIOD = (45.0, 70.0)
 _WANDER_PERIOD = (30.0, 50.0)
 _ZOOM = 0.04  # the greatest change of scale
 _ROLL = 2.0  # the greatest change of angle, in degrees
-_FADE = 2.0  # frames in which the pattern comes or goes
+_FADE = 0.5  # frames in which the pattern comes or goes
 # How far the scene reaches beyond the picture: for the widest pan, and 8 for zoom and roll.
 _MARGIN = CAMERA[1] * _CAMERA_PERIOD[1] / (2 * np.pi) + 8
 # Room for the ball's and the camera's ways around the ball's home, across and down.

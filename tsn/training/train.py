@@ -126,14 +126,13 @@ class Run:
     def go(self) -> None:
         """Train to the end of the schedule, from the saved state if there is one."""
         recipe = self._job.recipe
-        self._resume()
+        epoch = self._resume()
         batches = self._batches(0, 0)
         total = recipe.length * (batches.per_epoch if recipe.unit == "epoch" else 1)
         batches = self._batches(self._iteration, total)
         what = f"train {self._job.modality} split {self._job.split}"
         meter = Meter(total, "iterations", what, self._iteration)
         loader = iter(self._loader(batches))
-        epoch = Epoch()
         last_save = time.monotonic()
         self._network.train()
         while self._iteration < total:
@@ -146,9 +145,9 @@ class Run:
                     {"epoch": number, "iteration": self._iteration, "lr": lr, **epoch.row()}
                 )
                 epoch = Epoch()
-                if time.monotonic() - last_save > SAVE_SECONDS and self._iteration < total:
-                    self._save()
-                    last_save = time.monotonic()
+            if time.monotonic() - last_save > SAVE_SECONDS and self._iteration < total:
+                self._save(epoch)
+                last_save = time.monotonic()
             meter.advance(note=f", loss {self.log[-1]['loss']:.3f}" if self.log else "")
         meter.finish()
 
@@ -200,32 +199,33 @@ class Run:
         epoch.norm = float(torch.nn.utils.clip_grad_norm_(self._network.parameters(), limit))
         self._optimiser.step()
 
-    def _save(self) -> None:
+    def _save(self, epoch: "Epoch") -> None:
         state = {
             "network": self._network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "iteration": self._iteration,
             "log": self.log,
+            "epoch": epoch.state(),
         }
         write_state(self._state_file, state)
 
-    def _resume(self) -> None:
+    def _resume(self) -> "Epoch":
         if not self._state_file.exists():
-            return
+            return Epoch()
         state = read_state(self._state_file)
         self._network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._iteration, self.log = state["iteration"], state["log"]
         logger.info("going on from iteration %d of a stopped run", self._iteration)
+        return Epoch(**state["epoch"])
 
 
 class Epoch:
     """Running means over an epoch."""
 
-    def __init__(self):
-        self._loss = self._correct = 0.0
-        self._count = 0
-        self._start = time.monotonic()
+    def __init__(self, loss: float = 0.0, correct: int = 0, count: int = 0, seconds: float = 0.0):
+        self._loss, self._correct, self._count = loss, correct, count
+        self._start = time.monotonic() - seconds
         self.norm = 0.0
 
     def add(self, loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> None:
@@ -233,6 +233,15 @@ class Epoch:
         self._loss += float(loss.detach()) * len(labels)
         self._correct += int((scores.argmax(1) == labels).sum())
         self._count += len(labels)
+
+    def state(self) -> dict:
+        """What another process needs to go on with it: the arguments of `Epoch`."""
+        return {
+            "loss": self._loss,
+            "correct": self._correct,
+            "count": self._count,
+            "seconds": time.monotonic() - self._start,
+        }
 
     def row(self) -> dict:
         """Its part of a row of the log; `gradient_norm` is the last one, before clipping."""

@@ -1,0 +1,157 @@
+"""Snippets as tensors, and micro-batches that can go on from anywhere."""
+
+import numpy as np
+import pytest
+import torch
+
+from tsn.config import TestConfig
+from tsn.data.dataset import MicroBatches, TestSnippets, TrainingSnippets
+from tsn.data.index import members, read_index
+from tsn.data.sampling import centre_starts
+from tsn.data.shard_set import ShardSet
+from tsn.data.transforms import mirror
+from tsn.errors import UserError
+
+
+def for_training(tiny, make_job, modality="rgb", seed=1, stream=None, videos=None, **recipe):
+    stream = stream or ("flow" if modality == "flow" else "rgb")
+    return TrainingSnippets(
+        ShardSet(tiny.shards[stream]),
+        videos or members(read_index(tiny.index), 1, "train"),
+        modality,
+        make_job(**recipe).recipe,
+        32,
+        seed,
+    )
+
+
+def for_test(tiny, modality="rgb", segments=3, crops=10, crop_size=32, side=32):
+    stream = "flow" if modality == "flow" else "rgb"
+    return TestSnippets(
+        ShardSet(tiny.shards[stream]),
+        members(read_index(tiny.index), 1, "test"),
+        modality,
+        TestConfig(segments, crops, crop_size, "centre"),
+        side,
+    )
+
+
+@pytest.mark.parametrize(
+    ("modality", "channels", "dtype"),
+    [("rgb", 3, torch.uint8), ("flow", 10, torch.uint8), ("rgb_diff", 15, torch.int16)],
+)
+def test_an_item_is_k_snippets_and_a_label(tiny_set, make_job, modality, channels, dtype):
+    data = for_training(tiny_set, make_job, modality, segments=3)
+    clips, label = data[0, 0]
+    assert clips.shape == (3, channels, 32, 32) and clips.dtype == dtype
+    assert label == data.videos[0].label
+
+
+def test_an_item_depends_on_seed_epoch_and_id_but_not_on_the_other_videos(tiny_set, make_job):
+    data = for_training(tiny_set, make_job)
+    alone = for_training(tiny_set, make_job, videos=data.videos[3:4])
+    assert torch.equal(data[5, 3][0], data[5, 3][0])
+    assert torch.equal(data[5, 3][0], alone[5, 0][0])
+    assert not torch.equal(data[5, 3][0], data[6, 3][0])
+    assert not torch.equal(data[5, 3][0], for_training(tiny_set, make_job, seed=2)[5, 3][0])
+
+
+def test_one_crop_serves_all_snippets_of_a_video(make_tiny_set, make_job):
+    """A video of one frame has equal snippets if, and only if, they are cropped alike."""
+    tiny = make_tiny_set(train=1, test=1, frames=2)
+    data = for_training(tiny, make_job, "rgb_diff", segments=4)
+    for epoch in range(10):
+        clips, _ = data[epoch, 0]
+        assert all(torch.equal(clips[0], clip) for clip in clips[1:])
+
+
+def test_a_video_shorter_than_a_snippet_repeats_its_last_row(make_tiny_set, make_job):
+    tiny = make_tiny_set(train=1, test=1, frames=3)
+    flow = for_training(tiny, make_job, "flow")[0, 0][0]
+    assert torch.equal(flow[:, 2:4], flow[:, 8:10]) and not torch.equal(flow[:, :2], flow[:, 2:4])
+    difference = for_training(tiny, make_job, "rgb_diff")[0, 0][0]
+    assert difference[:, 6:].abs().max() == 0 and difference[:, :6].abs().max() > 0
+
+
+def test_quarantined_videos_are_left_out(make_tiny_set, make_job):
+    tiny = make_tiny_set(bad=("red/0", "red/4"))
+    assert "red/0" not in [video.id for video in for_training(tiny, make_job).videos]
+    assert len(for_training(tiny, make_job)) == 7
+    assert len(for_test(tiny)) == 3
+
+
+def test_the_wrong_stream_is_refused(tiny_set, make_job):
+    with pytest.raises(UserError, match="rgb_diff needs rgb shards, got flow"):
+        for_training(tiny_set, make_job, "rgb_diff", stream="flow")
+
+
+def test_a_test_item_is_all_crops_of_all_segments(tiny_set):
+    """Crop by crop, its snippets in order: corners 0, 32 of 64 px and 0, 16 of 48 px."""
+    data = for_test(tiny_set)
+    video = data.videos[0]
+    store = ShardSet(tiny_set.shards["rgb"])
+    frames = store.read(video.id, centre_starts(9, 1, 3))
+    places = [(0, 0), (32, 0), (0, 16), (32, 16), (16, 8)]
+    plain = [frames[:, y : y + 32, x : x + 32] for x, y in places]
+    expected = np.concatenate([*plain, *(cut[:, :, ::-1] for cut in plain)]).transpose(0, 3, 1, 2)
+    assert np.array_equal(data[0].numpy(), expected)
+
+
+def test_flipped_test_crops_of_flow_have_inverted_x(tiny_set):
+    crops = for_test(tiny_set, "flow")[0].numpy().transpose(0, 2, 3, 1)
+    assert crops.shape == (30, 32, 32, 10)
+    assert np.array_equal(crops[15:], mirror(crops[:15], flow=True))
+    assert abs(crops[:15, ..., 0::2].mean() + crops[15:, ..., 0::2].mean() - 255) < 1e-3
+
+
+@pytest.mark.parametrize("crop_size", [48, 24])
+def test_the_frame_is_scaled_so_that_a_crop_becomes_the_input(tiny_set, crop_size):
+    """All of a 48 px high frame in 32 px; or half of it, seen twice as large."""
+    import cv2
+
+    data = for_test(tiny_set, segments=1, crops=1, crop_size=crop_size)
+    frame = ShardSet(tiny_set.shards["rgb"]).read(data.videos[0].id, centre_starts(9, 1, 1))[0]
+    scale = 32 / crop_size
+    width, height = round(64 * scale), round(48 * scale)
+    scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    x, y = (width - 32) // 2, (height - 32) // 2
+    expected = scaled[y : y + 32, x : x + 32].transpose(2, 0, 1)
+    assert np.array_equal(data[0][0].numpy(), expected)
+
+
+def batches(count=10, batch=4, micro=3, seed=1, iterations=range(6)):
+    return MicroBatches(count, batch, micro, seed, iterations)
+
+
+def test_every_epoch_covers_every_video_once_in_an_order_of_its_own():
+    """10 videos in batches of 4: 3 iterations an epoch, the last one of 2 videos."""
+    assert batches().per_epoch == 3
+    items = [item for batch in batches() for item in batch]
+    orders = [[number for at, number in items if at == epoch] for epoch in (0, 1)]
+    assert [sorted(order) for order in orders] == [list(range(10))] * 2
+    assert orders[0] != orders[1]
+
+
+def test_batches_are_cut_into_micro_batches():
+    assert [len(batch) for batch in batches()] == [3, 1, 3, 1, 2] * 2
+    assert [batches().size(iteration) for iteration in range(6)] == [4, 4, 2] * 2
+
+
+@pytest.mark.parametrize("start", range(6))
+def test_a_run_goes_on_from_any_iteration(start):
+    before = sum(1 if batches().size(i) <= 3 else 2 for i in range(start))
+    assert list(batches(iterations=range(start, 6))) == list(batches())[before:]
+
+
+def test_the_order_does_not_depend_on_the_micro_batch():
+    flat = [[item for batch in batches(micro=micro) for item in batch] for micro in (1, 3, 9)]
+    assert flat[0] == flat[1] == flat[2]
+
+
+def test_another_seed_gives_another_order():
+    assert list(batches(seed=2)) != list(batches(seed=1))
+
+
+def test_a_batch_larger_than_the_data_is_one_epoch():
+    assert batches(count=3, batch=8, micro=8).per_epoch == 1
+    assert batches(count=3, batch=8).size(5) == 3

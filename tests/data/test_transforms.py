@@ -1,0 +1,164 @@
+"""Crops, flips and snippet channels: the rules of REFERENCE section 5, written out."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tsn.data.transforms import (
+    Crop,
+    apply_crop,
+    crop_offsets,
+    crop_sizes,
+    mirror,
+    random_crop,
+    stack_snippet,
+    test_crops,
+)
+
+test_crops.__test__ = False  # not a test case, whatever pytest thinks of the name
+
+FRAME = (340, 256)
+
+
+def noise(*shape, seed=1):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_rgb_crop_sizes_of_the_paper():
+    """256, 224, 192 and 168 (int(256 * .66) = 168), neighbours only: Wang et al., section 3.2."""
+    assert set(crop_sizes(FRAME, 224, (1, 0.875, 0.75, 0.66))) == {
+        (256, 256), (256, 224), (224, 256), (224, 224), (224, 192), (192, 224), (192, 192),
+        (192, 168), (168, 192), (168, 168),
+    }  # fmt: skip
+
+
+def test_flow_crop_sizes_leave_out_the_smallest():
+    sizes = crop_sizes(FRAME, 224, (1, 0.875, 0.75))
+    assert len(sizes) == 7 and min(map(min, sizes)) == 192
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"), [(221, 221), (222, 224), (223, 224), (226, 224), (227, 227)]
+)
+def test_sizes_less_than_three_pixels_from_the_input_snap_to_it(side, expected):
+    scale = (side + 0.5) / 256
+    assert crop_sizes(FRAME, 224, (scale,)) == [(expected, expected)]
+
+
+def test_the_thirteen_offsets_of_a_224_crop():
+    """Steps of (340 - 224) // 4 = 29 and (256 - 224) // 4 = 8."""
+    assert sorted(crop_offsets(FRAME, (224, 224))) == sorted([
+        (0, 0), (116, 0), (0, 32), (116, 32),  # corners
+        (58, 16),  # centre
+        (0, 16), (116, 16), (58, 32), (58, 0),  # edge midpoints
+        (29, 8), (87, 8), (29, 24), (87, 24),  # quarter points
+    ])  # fmt: skip
+
+
+def test_offsets_of_a_crop_that_does_not_divide_evenly():
+    """(340 - 168) // 4 = 43, (256 - 192) // 4 = 16."""
+    offsets = crop_offsets(FRAME, (168, 192))
+    assert {x for x, _ in offsets} == {0, 43, 86, 129, 172}
+    assert {y for _, y in offsets} == {0, 16, 32, 48, 64}
+
+
+def test_training_crops_take_every_size_every_offset_and_both_sides():
+    rng = np.random.default_rng(2)
+    crops = {random_crop(FRAME, 224, (1, 0.875, 0.75, 0.66), True, rng) for _ in range(6000)}
+    expected = {
+        Crop(x, y, *size, flip)
+        for size in crop_sizes(FRAME, 224, (1, 0.875, 0.75, 0.66))
+        for x, y in crop_offsets(FRAME, size)
+        for flip in (False, True)
+    }
+    assert crops == expected
+
+
+def test_half_of_the_crops_are_flipped_or_none():
+    rng = np.random.default_rng(2)
+    flips = [random_crop(FRAME, 224, (1,), True, rng).flip for _ in range(1000)]
+    assert 440 < sum(flips) < 560
+    assert not any(random_crop(FRAME, 224, (1,), False, rng).flip for _ in range(100))
+
+
+def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
+    places = {(0, 0), (116, 0), (0, 32), (116, 32), (58, 16)}
+    crops = test_crops(FRAME, 224, 10)
+    assert len(crops) == 10
+    for flip in (False, True):
+        assert {(c.x, c.y) for c in crops if c.flip is flip} == places
+    assert all((c.width, c.height) == (224, 224) for c in crops)
+
+
+def test_five_crops_are_not_flipped_and_one_is_the_centre():
+    assert test_crops(FRAME, 224, 5) == [c for c in test_crops(FRAME, 224, 10) if not c.flip]
+    assert test_crops(FRAME, 224, 1) == [Crop(58, 16, 224, 224)]
+
+
+def test_a_crop_of_the_input_size_is_cut_at_the_same_place_of_all_images():
+    images = noise(3, 20, 30, 2)
+    cut = apply_crop(images, Crop(4, 6, 10, 10), 10, flow=True)
+    assert np.array_equal(cut, images[:, 6:16, 4:14])
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_another_size_is_resized_bilinearly(channels):
+    images = noise(2, 20, 30, channels)
+    cut = apply_crop(images, Crop(4, 6, 12, 8), 10, flow=False)
+    for image, source in zip(cut, images, strict=True):
+        for channel in range(channels):
+            plane = np.ascontiguousarray(source[6:14, 4:16, channel])
+            expected = cv2.resize(plane, (10, 10), interpolation=cv2.INTER_LINEAR)
+            assert np.array_equal(image[..., channel], expected)
+
+
+def test_a_mirrored_picture_runs_backwards():
+    images = noise(2, 4, 5, 3)
+    assert np.array_equal(mirror(images, flow=False), images[:, :, ::-1])
+
+
+def test_mirrored_flow_turns_x_into_255_minus_x_and_leaves_y():
+    """dense_flow's 128 for no motion becomes 127, as in tsn-pytorch."""
+    images = noise(2, 4, 5, 4)
+    mirrored = mirror(images, flow=True)
+    assert np.array_equal(mirrored[..., 0::2], 255 - images[:, :, ::-1, 0::2])
+    assert np.array_equal(mirrored[..., 1::2], images[:, :, ::-1, 1::2])
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_mirroring_twice_changes_nothing_and_the_original_is_kept(flow):
+    images = noise(2, 4, 5, 2)
+    before = images.copy()
+    assert np.array_equal(mirror(mirror(images, flow), flow), images)
+    assert np.array_equal(images, before)
+
+
+def test_a_flipped_crop_is_the_mirror_image_of_the_crop():
+    images = noise(2, 20, 30, 2)
+    plain = apply_crop(images, Crop(3, 2, 12, 12), 10, flow=True)
+    flipped = apply_crop(images, Crop(3, 2, 12, 12, flip=True), 10, flow=True)
+    assert np.array_equal(flipped, mirror(plain, flow=True))
+
+
+def test_flow_channels_are_x_y_x_y():
+    rows = noise(5, 4, 6, 2)
+    snippet = stack_snippet(rows, "flow")
+    assert snippet.shape == (4, 6, 10) and snippet.dtype == np.uint8
+    for t in range(5):
+        for axis in range(2):
+            assert np.array_equal(snippet[..., 2 * t + axis], rows[t, ..., axis])
+
+
+def test_rgb_difference_is_the_later_frame_minus_the_earlier():
+    rows = np.zeros((6, 4, 6, 3), np.uint8)
+    rows[1] = 255
+    rows[3, ..., 2] = 9
+    snippet = stack_snippet(rows, "rgb_diff")
+    assert snippet.shape == (4, 6, 15) and snippet.dtype == np.int16
+    changes = [255, 255, 255, -255, -255, -255, 0, 0, 9, 0, 0, -9, 0, 0, 0]
+    assert snippet[0, 0].tolist() == changes
+
+
+def test_an_rgb_snippet_is_its_frame():
+    frame = noise(1, 4, 6, 3)
+    assert np.array_equal(stack_snippet(frame, "rgb"), frame[0])

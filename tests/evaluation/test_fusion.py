@@ -1,0 +1,139 @@
+"""Late fusion joins by video id, and refuses what does not belong together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tsn.config import FusionConfig
+from tsn.data.index import Video
+from tsn.errors import UserError
+from tsn.evaluation.fusion import fuse, fuse_split
+from tsn.evaluation.scores import Scores
+
+CLASSES = ("red", "blue")
+TRAIN = Video("t", "t.avi", "red", 0, 0, True, {1: "train", 2: "test"})
+VIDEOS = [
+    Video("a", "a.avi", "red", 0, 0, True, {1: "test"}),
+    Video("b", "b.avi", "blue", 1, 0, True, {1: "test"}),
+    Video("c", "c.avi", "blue", 1, 0, True, {1: "test"}),
+]
+
+
+def scores(modality: str, rows: dict, **changes) -> Scores:
+    labels = {video.id: video.label for video in VIDEOS}
+    known = Scores(
+        "tiny",
+        "tsn",
+        1,
+        modality,
+        tuple(rows),
+        np.array([labels.get(name, 0) for name in rows]),
+        np.array(list(rows.values()), np.float32),
+        CLASSES,
+        "model",
+        {},
+        {"segments": 25},
+    )
+    return replace(known, **changes)
+
+
+RGB = scores("rgb", {"a": [3, 1], "b": [4, 1], "c": [0, 2]})
+FLOW = scores("flow", {"c": [1, 0], "a": [0, 1], "b": [0, 4]})
+PAPER = {"rgb": 1.0, "flow": 1.5}
+
+
+def test_fusion_is_the_weighted_sum_joined_by_id():
+    """RGB + 1.5 flow: a (3, 1 + 1.5), b (4, 1 + 6), c (1.5, 2)."""
+    assert fuse([RGB, FLOW], PAPER, VIDEOS).tolist() == [[3, 2.5], [4, 7], [1.5, 2]]
+
+
+def test_the_order_of_videos_in_a_score_file_does_not_matter():
+    shuffled = scores("flow", {"b": [0, 4], "c": [1, 0], "a": [0, 1]})
+    one, other = (fuse([RGB, flow], PAPER, VIDEOS) for flow in (FLOW, shuffled))
+    assert np.array_equal(one, other)
+
+
+def test_a_modality_without_weight_takes_no_part():
+    half = scores("warped_flow", {"a": [9, 9]})
+    assert np.array_equal(
+        fuse([RGB, FLOW, half], {**PAPER, "warped_flow": 0.0}, VIDEOS),
+        fuse([RGB, FLOW], PAPER, VIDEOS),
+    )
+
+
+def test_a_video_that_one_modality_could_not_score_is_not_scored():
+    flow = scores("flow", {"a": [0, 1], "b": [0, 4]})
+    assert np.isnan(fuse([RGB, flow], PAPER, VIDEOS)).any(1).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"dataset": "other"}, "dataset"),
+        ({"experiment": "two_stream"}, "experiment"),
+        ({"split": 2}, "split"),
+        ({"classes": ("blue", "red")}, "classes"),
+        ({"protocol": {"segments": 3}}, "protocol"),
+    ],
+)
+def test_scores_that_were_not_made_alike_are_refused(changes, word):
+    with pytest.raises(UserError, match=rf"fusion: the rgb scores have {word}.*flow"):
+        fuse([RGB, replace(FLOW, **changes)], PAPER, VIDEOS)
+
+
+def test_a_score_of_a_video_that_the_split_does_not_test_is_refused():
+    stranger = scores("flow", {"a": [0, 1], "b": [0, 1], "c": [0, 1], "t": [1, 0]})
+    with pytest.raises(UserError, match="flow scores hold 't'"):
+        fuse([RGB, stranger], PAPER, VIDEOS)
+
+
+def test_another_label_is_refused():
+    with pytest.raises(UserError, match="flow scores hold"):
+        fuse([RGB, replace(FLOW, labels=1 - FLOW.labels)], PAPER, VIDEOS)
+
+
+def test_a_weighted_modality_without_scores_is_named():
+    with pytest.raises(UserError, match="no scores of flow"):
+        fuse([RGB], PAPER, VIDEOS)
+
+
+def fused(flow=FLOW, compare=None, split=1):
+    config = FusionConfig(PAPER, compare or {})
+    return fuse_split([RGB, flow], config, [TRAIN, *VIDEOS], split)
+
+
+def test_a_split_reports_every_modality_and_the_fusion():
+    """RGB is right on a and c, flow on b; the sums (see above) are right on all three."""
+    found = fused()
+    assert (found["split"], found["train_videos"], found["test_videos"]) == (1, 1, 3)
+    accuracy = {name: entry["top1"] for name, entry in found["modalities"].items()}
+    assert accuracy == pytest.approx({"rgb": 2 / 3, "flow": 1 / 3})
+    assert found["fused"]["top1"] == 1 and found["fused"]["weights"] == PAPER
+    assert found["not_scored"] == []
+
+
+def test_a_quarantined_test_video_counts_as_wrong():
+    found = fused(scores("flow", {"a": [0, 1], "b": [0, 4]}))
+    assert found["test_videos"] == found["fused"]["videos"] == 3
+    assert found["fused"]["top1"] == pytest.approx(2 / 3)
+    assert found["fused"]["top5"] == pytest.approx(2 / 3)
+    assert found["not_scored"] == ["c"]
+    assert found["modalities"]["rgb"]["top1"] == pytest.approx(2 / 3)
+
+
+def test_further_combinations_are_reported_by_name():
+    found = fused(compare={"rgb alone": {"rgb": 1}})["compare"]["rgb alone"]
+    assert found["top1"] == pytest.approx(2 / 3) and found["weights"] == {"rgb": 1}
+
+
+def test_scores_of_another_split_are_refused():
+    with pytest.raises(UserError, match="rgb scores are of split 1, not 2"):
+        fused(split=2)
+
+
+def test_scores_of_other_classes_than_the_index_has_are_refused():
+    three = ("red", "blue", "green")
+    one, other = (replace(s, classes=three) for s in (RGB, FLOW))
+    with pytest.raises(UserError, match="other classes than the index"):
+        fuse_split([one, other], FusionConfig(PAPER), [TRAIN, *VIDEOS], 1)

@@ -1,0 +1,57 @@
+"""Accuracies against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from tsn.evaluation.metrics import metrics
+
+
+def result(scores, labels, classes=None) -> dict:
+    scores = np.array(scores, float)
+    names = classes or tuple("abcdefgh"[: scores.shape[1]])
+    return metrics(scores, np.array(labels), names)
+
+
+def test_top1_is_the_share_of_videos_and_mean_class_that_of_classes():
+    """Class a: 3 of 4 right; class b: 0 of 1; so 3/5 and (3/4 + 0)/2."""
+    found = result([[2, 1], [2, 1], [2, 1], [1, 2], [2, 1]], [0, 0, 0, 0, 1])
+    assert found["videos"] == 5
+    assert found["top1"] == pytest.approx(3 / 5)
+    assert found["mean_class"] == pytest.approx(3 / 8)
+    assert found["per_class"] == {"a": 0.75, "b": 0.0}
+
+
+def test_top5_is_the_best_five():
+    """The true class is ranked 1st, 5th, 6th and 7th."""
+    row = [7, 6, 5, 4, 3, 2, 1]
+    found = result([row] * 4, [0, 4, 5, 6])
+    assert (found["top1"], found["top5"]) == (0.25, 0.5)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_with_up_to_five_classes_every_video_is_in_the_top5(classes):
+    found = result(np.eye(classes), np.roll(range(classes), 1))
+    assert (found["top1"], found["top5"]) == (0, 1)
+
+
+def test_equal_scores_are_ranked_by_class_number():
+    found = result([[1, 1, 1], [1, 1, 1], [0, 1, 1]], [0, 1, 1])
+    assert found["per_class"] == {"a": 1.0, "b": 0.5}
+
+
+def test_a_class_without_test_videos_is_left_out_of_the_mean():
+    found = result([[1, 0, 0], [0, 0, 1]], [0, 2])
+    assert found["mean_class"] == 1 and set(found["per_class"]) == {"a", "c"}
+
+
+@pytest.mark.parametrize("row", [[np.nan] * 3, [9, np.nan, 0]])
+def test_a_video_without_a_score_is_wrong_in_every_measure(row):
+    found = result([[1, 0, 0], row], [0, 0])
+    assert (found["videos"], found["top1"], found["top5"]) == (2, 0.5, 0.5)
+    assert found["mean_class"] == 0.5
+
+
+def test_the_result_is_plain_values():
+    import json
+
+    json.dumps(result([[1, 0]], [0]))

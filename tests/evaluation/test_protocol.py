@@ -1,0 +1,119 @@
+"""The test protocol: what a model may be tested on, and the mean over crops and snippets."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tsn.config import TestConfig
+from tsn.data.dataset import TestSnippets
+from tsn.data.index import members, read_index
+from tsn.data.shard_set import ShardSet
+from tsn.errors import UserError
+from tsn.evaluation.protocol import evaluate, score, sha256_of
+from tsn.evaluation.scores import read_scores
+from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
+
+PROTOCOL = TestConfig(segments=3, crops=10, crop_size=32, convention="centre")
+
+
+@pytest.fixture
+def save(tmp_path, make_job):
+    """A function that saves an untrained model of some description and returns its path."""
+
+    def write(modality="rgb", split=1, classes=("red", "blue"), shards=None, **model):
+        job = make_job(modality, model=model)
+        torch.manual_seed(3)
+        network = new_network(len(classes), modality, job.model, job.recipe)
+        torch.nn.init.normal_(network.classifier.weight)
+        shards = shards or {"rgb": {"q": 95}, "flow": {"by": "hand"}}[modality]
+        backbone, consensus = job.model.backbone, job.model.consensus
+        info = ModelInfo(
+            "tiny", "tsn", split, modality, classes, backbone, consensus, 2, 32, 1, shards, "0"
+        )
+        save_model(tmp_path / "model.pt", network, info)
+        return tmp_path / "model.pt"
+
+    return write
+
+
+@pytest.mark.parametrize("consensus", ["average", "max"])
+def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
+    tiny_set, save, consensus, monkeypatch
+):
+    """Also where a video's 30 crops do not fit into one pass, and whatever trained the snippets."""
+    model = save(consensus=consensus)
+    monkeypatch.setitem(__import__("tsn.evaluation.protocol").evaluation.protocol.BATCH, "cpu", 7)
+    found = score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+    network, _ = load_model(model)
+    videos = members(read_index(tiny_set.index), 1, "test")
+    data = TestSnippets(ShardSet(tiny_set.shards["rgb"]), videos, "rgb", PROTOCOL, 32)
+    with torch.inference_mode():
+        expected = torch.stack([network.snippet_scores(data[n]).mean(0) for n in range(len(data))])
+    assert np.allclose(found.values, expected, rtol=1e-4, atol=1e-5)
+    assert found.values.std() > 0.01
+
+
+def test_scores_say_whose_they_are(tiny_set, save):
+    model = save("flow")
+    found = score(model, tiny_set.index, tiny_set.shards["flow"], 1, PROTOCOL, 1)
+    videos = members(read_index(tiny_set.index), 1, "test")
+    assert found.ids == tuple(video.id for video in videos)
+    assert found.labels.tolist() == [video.label for video in videos]
+    assert found.values.shape == (4, 2) and found.values.dtype == np.float32
+    assert (found.modality, found.split, found.classes) == ("flow", 1, ("red", "blue"))
+    assert (found.model, found.shards) == (sha256_of(model), {"by": "hand"})
+    assert found.protocol["segments"] == 3 and found.protocol["crop_size"] == 32
+
+
+def test_the_same_model_gives_the_same_scores(tiny_set, save):
+    arguments = (save(), tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+    assert np.array_equal(score(*arguments).values, score(*arguments).values)
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"split": 2}, ["split 2", "split 1"]),
+        ({"classes": ("blue", "red")}, ["other classes"]),
+        ({"classes": ("red", "blue", "green")}, ["other classes"]),
+        ({"shards": {"q": 50}}, ["q = 50", "95"]),
+    ],
+)
+def test_a_model_of_another_split_or_classes_or_shards_is_refused(tiny_set, save, about, words):
+    model = save(**about)
+    with pytest.raises(UserError) as caught:
+        score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+    for word in ("model.pt", *words):
+        assert word in str(caught.value)
+
+
+def test_a_model_of_another_stream_is_refused(tiny_set, save):
+    with pytest.raises(UserError):
+        score(save("rgb"), tiny_set.index, tiny_set.shards["flow"], 1, PROTOCOL, 1)
+
+
+def test_scores_that_are_not_finite_are_told(tiny_set, save, make_job):
+    model = save()
+    network, info = load_model(model)
+    with torch.no_grad():
+        network.classifier.bias[0] = float("nan")
+    save_model(model, network, info)
+    with pytest.raises(UserError, match=r"model\.pt.*not finite"):
+        score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+
+
+def test_quarantined_videos_are_not_scored_and_counted(make_tiny_set, save, tmp_path):
+    tiny = make_tiny_set(bad=("red/4",))
+    files = tmp_path / "scores.h5", tmp_path / "metrics.json"
+    evaluate(save(), tiny.index, tiny.shards["rgb"], 1, PROTOCOL, 1, *files)
+    assert "red/4" not in read_scores(files[0]).ids
+    found = json.loads(files[1].read_text())
+    assert (found["modality"], found["videos"], found["not_scored"]) == ("rgb", 3, 1)
+
+
+def test_a_test_list_that_is_quarantined_as_a_whole_is_an_error(make_tiny_set, save):
+    tiny = make_tiny_set(bad=("red/4", "red/5", "blue/4", "blue/5"))
+    with pytest.raises(UserError, match="split 1: every test video is quarantined"):
+        score(save(), tiny.index, tiny.shards["rgb"], 1, PROTOCOL, 1)

@@ -1,0 +1,102 @@
+"""Score files."""
+
+import os
+from dataclasses import fields, replace
+
+import h5py
+import numpy as np
+import pytest
+
+from tsn.errors import UserError
+from tsn.evaluation.scores import Scores, read_scores, write_scores
+
+NAMES = ("c/1", 'c/ "🎬"\t', os.fsdecode(b"c/\xff"))
+
+
+@pytest.fixture
+def scores() -> Scores:
+    return Scores(
+        dataset="d",
+        experiment="e",
+        split=2,
+        modality="flow",
+        ids=NAMES,
+        labels=np.array([1, 0, 1]),
+        values=np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32),
+        classes=("a", os.fsdecode(b"\xff")),
+        model="ab" * 32,
+        shards={"backend": "native", "size": [340, 256]},
+        protocol={"segments": 25, "crops": 10, "crop_size": 224, "convention": "centre"},
+    )
+
+
+def test_scores_come_back_bit_for_bit(tmp_path, scores):
+    write_scores(tmp_path / "s.h5", scores)
+    found = read_scores(tmp_path / "s.h5")
+    for field in fields(Scores):
+        one, other = getattr(found, field.name), getattr(scores, field.name)
+        if isinstance(other, np.ndarray):
+            assert np.array_equal(one, other) and one.dtype == other.dtype
+        else:
+            assert one == other
+
+
+def test_the_same_scores_give_the_same_file(tmp_path, scores):
+    write_scores(tmp_path / "1.h5", scores)
+    write_scores(tmp_path / "2.h5", scores)
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+def test_the_file_is_open_to_other_programs(tmp_path, scores):
+    write_scores(tmp_path / "s.h5", scores)
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert set(file) == {"ids", "labels", "scores"}
+        assert file["scores"].dtype == np.float32 and file["scores"].shape == (3, 2)
+        assert file["ids"][0] == b"c/1"
+
+
+def test_damage_is_told_and_names_the_file(tmp_path, scores):
+    many = replace(
+        scores,
+        ids=tuple(f"c/{n}" for n in range(300)),
+        labels=np.arange(300),
+        values=np.ones((300, 2), np.float32),
+    )
+    path = tmp_path / "s.h5"
+    write_scores(path, many)
+    whole = path.read_bytes()
+    told = 0
+    for position in range(0, len(whole), 149):
+        data = bytearray(whole)
+        data[position] ^= 0x10
+        path.write_bytes(data)
+        try:
+            found = read_scores(path)
+        except UserError as error:
+            assert "s.h5: " in str(error)
+            told += 1
+        else:
+            assert found.ids == many.ids and found.protocol == many.protocol
+            assert np.array_equal(found.values, many.values)
+            assert np.array_equal(found.labels, many.labels)
+    assert told > 20
+
+
+@pytest.mark.parametrize("data", [b"", b"no HDF5" * 99])
+def test_another_file_is_refused(tmp_path, data):
+    (tmp_path / "s.h5").write_bytes(data)
+    with pytest.raises(UserError, match=r"s\.h5: cannot be read"):
+        read_scores(tmp_path / "s.h5")
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"s\.h5: there is no such score file"):
+        read_scores(tmp_path / "s.h5")
+
+
+def test_another_version_is_refused(tmp_path, scores, monkeypatch):
+    monkeypatch.setattr("tsn.evaluation.scores.FORMAT_VERSION", 2)
+    write_scores(tmp_path / "s.h5", scores)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r"s\.h5: another version"):
+        read_scores(tmp_path / "s.h5")

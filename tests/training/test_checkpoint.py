@@ -1,0 +1,154 @@
+"""Model files and saved states: tensors and plain values, never code."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from tsn.errors import UserError
+from tsn.models.partial_bn import BatchNorm
+from tsn.training.checkpoint import (
+    ModelInfo,
+    load_model,
+    new_network,
+    read_state,
+    save_model,
+    write_state,
+)
+
+
+def info(**changes) -> ModelInfo:
+    known = {
+        "dataset": "tiny",
+        "experiment": "tsn",
+        "split": 1,
+        "modality": "rgb",
+        "classes": ("a", os.fsdecode(b"\xff"), "c"),
+        "backbone": "shufflenet_v2_x0_5",
+        "consensus": "average",
+        "segments": 3,
+        "input_size": 32,
+        "seed": 1,
+        "shards": {"size": [64, 48], "bound": 20.0},
+        "code_version": "0",
+    }
+    return ModelInfo(**{**known, **changes})
+
+
+@pytest.fixture
+def network(make_job):
+    job = make_job(segments=3)
+    torch.manual_seed(0)
+    return new_network(3, "rgb", job.model, job.recipe)
+
+
+@pytest.fixture
+def model_file(tmp_path, network):
+    save_model(tmp_path / "model.pt", network, info())
+    return tmp_path / "model.pt"
+
+
+def test_a_model_scores_alike_after_the_round_trip(model_file, network):
+    loaded, about = load_model(model_file)
+    assert about == info()
+    clips = torch.randint(0, 256, (2, 3, 3, 32, 32), dtype=torch.uint8)
+    assert not loaded.training
+    with torch.inference_mode():
+        assert torch.equal(loaded(clips), network.eval()(clips))
+
+
+@pytest.mark.parametrize("consensus", ["max", "weighted"])
+def test_the_consensus_comes_back(tmp_path, make_job, consensus):
+    job = make_job(model={"consensus": consensus}, segments=4)
+    network = new_network(3, "rgb", job.model, job.recipe)
+    save_model(tmp_path / "m.pt", network, info(consensus=consensus, segments=4))
+    assert type(load_model(tmp_path / "m.pt")[0].consensus) is type(network.consensus)
+
+
+class Code:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))]
+)
+@pytest.mark.parametrize("load", [load_model, read_state])
+def test_a_file_with_code_is_refused_and_does_not_run(tmp_path, save, load):
+    save({"format": 1, "info": Code(str(tmp_path / "owned"))}, tmp_path / "model.pt")
+    with pytest.raises(UserError, match=r"model\.pt"):
+        load(tmp_path / "model.pt")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda d: b"", lambda d: b"text", lambda d: d[: len(d) // 2], lambda d: b"\0" * 99]
+)
+def test_a_damaged_file_is_named(model_file, damage):
+    model_file.write_bytes(damage(model_file.read_bytes()))
+    with pytest.raises(UserError, match=r"model\.pt: cannot be loaded"):
+        load_model(model_file)
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"model\.pt: there is no such file"):
+        load_model(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("state", [{"network": {}}, {"format": 2, "info": {}}, [1, 2]])
+def test_a_state_dict_of_something_else_is_no_model_file(tmp_path, state):
+    write_state(tmp_path / "model.pt", state)
+    with pytest.raises(UserError, match=r"model\.pt: not a model file of format 1"):
+        load_model(tmp_path / "model.pt")
+
+
+def test_weights_of_another_network_are_refused(tmp_path, network):
+    save_model(tmp_path / "model.pt", network, info(backbone="mobilenet_v3_small"))
+    with pytest.raises(UserError, match=r"model\.pt: cannot be loaded"):
+        load_model(tmp_path / "model.pt")
+
+
+def test_a_model_file_without_its_description_is_refused(tmp_path, network):
+    state = {"format": 1, "info": {"classes": ["a"]}, "network": network.state_dict()}
+    write_state(tmp_path / "model.pt", state)
+    with pytest.raises(UserError, match=r"model\.pt: cannot be loaded"):
+        load_model(tmp_path / "model.pt")
+
+
+def frozen_layers(network) -> int:
+    network.train()
+    return sum(not layer.training for layer in network.modules() if isinstance(layer, BatchNorm))
+
+
+@pytest.mark.parametrize(
+    ("modality", "weights", "cross_modality", "partial_bn", "frozen"),
+    [
+        ("rgb", "file", True, True, True),
+        ("flow", "file", True, True, True),
+        ("flow", "file", False, True, False),  # starts from scratch
+        ("rgb", "file", False, True, True),  # RGB always starts from the weights
+        ("rgb", "none", True, True, False),
+        ("rgb", "file", True, False, False),
+    ],
+)
+def test_partial_bn_freezes_pretrained_statistics_only(
+    tmp_path, make_job, modality, weights, cross_modality, partial_bn, frozen
+):
+    if weights == "file":
+        import torchvision
+
+        net = torchvision.models.shufflenet_v2_x0_5()
+        for layer in net.modules():
+            if isinstance(layer, BatchNorm):
+                layer.running_mean.fill_(0.5)
+        weights = str(tmp_path / "weights.pt")
+        torch.save(net.state_dict(), weights)
+    model = {"weights": weights, "cross_modality": cross_modality}
+    job = make_job(modality, model=model, partial_bn=partial_bn)
+    network = new_network(2, modality, job.model, job.recipe)
+    layers = sum(isinstance(module, BatchNorm) for module in network.modules())
+    assert frozen_layers(network) == (layers - 1 if frozen else 0)

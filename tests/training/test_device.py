@@ -1,0 +1,28 @@
+"""Precision: bfloat16 where it is asked for, and by itself on GPUs only."""
+
+import pytest
+import torch
+
+from tsn.training.device import autocast, prepare
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("fp32", torch.float32), ("auto", torch.float32), ("bf16", torch.bfloat16)],
+)
+def test_precision_on_a_cpu(precision, dtype):
+    with autocast(CPU, precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_without_a_gpu_algorithms_are_deterministic(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = torch.get_num_threads()
+    try:
+        assert prepare(1) == CPU
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
