@@ -21,6 +21,12 @@ def _torch_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
+def on_cpu(monkeypatch) -> None:
+    """Networks run on the CPU, where results repeat bit for bit, also beside a GPU."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+@pytest.fixture
 def config() -> dict:
     """The project's own config.yaml, free to be changed."""
     import yaml

@@ -215,7 +215,7 @@ def test_parsing_the_snakefile_imports_nothing_heavy():
     code = """
 import sys
 from tsn.config import check, resolve
-from tsn.data.index import stamps_by_shard
+from tsn.data.index import sources_by_shard
 from tsn.data.listing import list_videos
 print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules)))
 """

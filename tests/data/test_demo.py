@@ -227,7 +227,8 @@ def test_scene_and_ball_move_through_the_picture_as_told(motion):
         scene = places + flow - ((places - offset) @ np.linalg.inv(now).T @ then.T + next_offset)
         # Half a pixel: what this fast flow method is off by at the ball's edges and in its shade.
         assert np.abs(np.median(scene[distance > 2], axis=0)).max() < 0.25
-        assert np.abs(np.median(flow[distance < 0.7], axis=0) - step).max() < 0.5
+        if thing.shown(time) == thing.shown(time + 1):  # no flow joins two different patterns
+            assert np.abs(np.median(flow[distance < 0.7], axis=0) - step).max() < 0.5
 
 
 def test_scene_reaches_beyond_whatever_the_camera_sees():

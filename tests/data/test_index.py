@@ -12,8 +12,9 @@ from tsn.data.index import (
     members,
     read_index,
     report,
+    shard_name,
     shard_of,
-    stamps_by_shard,
+    sources_by_shard,
     without_missing,
     write_index,
 )
@@ -94,27 +95,27 @@ def test_shards_are_filled_evenly():
     assert min(count) > 60 and max(count) < 140
 
 
-def test_adding_or_changing_one_video_changes_the_stamp_of_its_shard_only():
+def test_adding_or_changing_one_video_changes_its_shard_only():
     entries = [entry(str(n)) for n in range(60)]
-    before = stamps_by_shard(tuple(entries), 8)
+    before = sources_by_shard(tuple(entries), 8)
     assert len(before) == 8
     for changed, video in (
         ([*entries, entry("new")], "c/new"),
         (entries[1:], "c/0"),
         ([entry("0", stamp="1 3"), *entries[1:]], "c/0"),
     ):
-        after = stamps_by_shard(tuple(changed), 8)
-        assert {n for n in before if before[n] != after[n]} == {shard_of(video, 8)}
+        after = sources_by_shard(tuple(changed), 8)
+        assert {n for n in before if before[n] != after[n]} == {shard_name(shard_of(video, 8))}
 
 
-def test_splits_and_labels_are_not_in_the_stamp():
+def test_splits_and_labels_do_not_belong_to_a_shard():
     """A shard holds rows, so another split file must not decode anything again."""
     one, other = entry("1", splits={1: "train"}), entry("1", splits={1: "test"})
-    assert stamps_by_shard((one,), 8) == stamps_by_shard((other,), 8)
+    assert sources_by_shard((one,), 8) == sources_by_shard((other,), 8)
 
 
-def test_an_empty_shard_has_no_stamp():
-    assert list(stamps_by_shard((entry("1"),), 1000)) == [shard_of("c/1", 1000)]
+def test_an_empty_shard_is_left_out():
+    assert list(sources_by_shard((entry("1"),), 1000)) == [shard_name(shard_of("c/1", 1000))]
 
 
 @pytest.mark.parametrize(("excluded", "fate"), [(True, "excluded"), (False, "quarantined")])

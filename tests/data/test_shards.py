@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from tsn.config import FramesConfig
-from tsn.data.build import build_rgb_shard
-from tsn.data.index import write_index
-from tsn.data.listing import Entry, Listing
+from tsn.data.build import Source, build_rgb_shard
 from tsn.data.shards import Shard, encode_jpeg, write_shard
 from tsn.data.video import read_frames
 from tsn.errors import UserError
@@ -22,7 +20,8 @@ def flow_rows(count: int, seed: int = 1) -> np.ndarray:
 
 
 def jpegs(count: int, seed: int = 1) -> list[bytes]:
-    frames = np.random.default_rng(seed).integers(0, 256, (count, 30, 40, 3), dtype=np.uint8)
+    """JPEGs of noise; another seed gives another strength, and so another number of bytes."""
+    frames = np.random.default_rng(seed).integers(0, 256 >> seed, (count, 30, 40, 3), np.uint8)
     return [encode_jpeg(frame, 95) for frame in frames]
 
 
@@ -196,6 +195,17 @@ def test_damage_anywhere_never_gives_other_content(damaged, stream):
     assert len(damaged(stream, lambda size: range(0, size, 397 if size > 30000 else 97))) > 30
 
 
+@pytest.mark.parametrize("word", [b"a/0", b'"backend"'])
+def test_damage_in_the_table_or_an_attribute_is_told(damaged, tmp_path, word):
+    """The table begins with the id a/0; its class, first row and number of rows follow."""
+
+    def neighbourhood(_size: int) -> range:
+        start = (tmp_path / "0000.h5").read_bytes().index(word)
+        return range(start, start + 20)
+
+    assert len(damaged("flow", neighbourhood)) == 20
+
+
 @pytest.mark.parametrize("data", [b"", b"not HDF5" * 100])
 def test_another_file_is_no_shard(tmp_path, data):
     (tmp_path / "s.h5").write_bytes(data)
@@ -227,14 +237,12 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
 def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, write_video, pictures):
     good = write_video("good.mkv", pictures)
     (tmp_path / "bad.avi").write_bytes(b"not a video" * 100)
-    entries = [
-        Entry("c/bad", str(tmp_path / "bad.avi"), "c", {}, "stamp"),
-        Entry("c/good", str(good), "c", {}, "stamp"),
-        Entry("c/missing", str(tmp_path / "missing.avi"), "c", {}, "missing"),
+    videos = [
+        Source("c/bad", str(tmp_path / "bad.avi"), "c"),
+        Source("c/good", str(good), "c"),
+        Source("c/missing", str(tmp_path / "missing.avi"), "c"),
     ]
-    write_index(tmp_path / "index.tsv", Listing(("c",), tuple(entries)), 1, (1,))
-    frames = FramesConfig(SIZE, 95)
-    build_rgb_shard(tmp_path / "s.h5", tmp_path / "index.tsv", 0, frames)
+    build_rgb_shard(tmp_path / "s.h5", videos, FramesConfig(SIZE, 95))
     with Shard(tmp_path / "s.h5") as shard:
         assert shard.fingerprint == {"size": list(SIZE), "jpeg_quality": 95}
         status = {video.id: video.status for video in shard.videos.values()}

@@ -37,6 +37,13 @@ def test_with_up_to_five_classes_every_video_is_in_the_top5(classes):
 def test_equal_scores_are_ranked_by_class_number():
     found = result([[1, 1, 1], [1, 1, 1], [0, 1, 1]], [0, 1, 1])
     assert found["per_class"] == {"a": 1.0, "b": 0.5}
+    # Six winners of 101 classes: the first is the best, the last is not among the best five.
+    winners = [3, 20, 40, 60, 80, 100]
+    row = np.isin(np.arange(101), winners).astype(float)
+    names = tuple(map(str, range(101)))
+    for rank, label in enumerate(winners):
+        found = result([row], [label], names)
+        assert (found["top1"], found["top5"]) == (rank == 0, rank < 5)
 
 
 def test_a_class_without_test_videos_is_left_out_of_the_mean():

@@ -11,9 +11,12 @@ from tsn.data.dataset import TestSnippets
 from tsn.data.index import members, read_index
 from tsn.data.shard_set import ShardSet
 from tsn.errors import UserError
+from tsn.evaluation import protocol
 from tsn.evaluation.protocol import evaluate, score, sha256_of
 from tsn.evaluation.scores import read_scores
 from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
+
+pytestmark = pytest.mark.usefixtures("on_cpu")
 
 PROTOCOL = TestConfig(segments=3, crops=10, crop_size=32, convention="centre")
 
@@ -26,7 +29,8 @@ def save(tmp_path, make_job):
         job = make_job(modality, model=model)
         torch.manual_seed(3)
         network = new_network(len(classes), modality, job.model, job.recipe)
-        torch.nn.init.normal_(network.classifier.weight)
+        # The features of an untrained network are about 1e-5.
+        torch.nn.init.normal_(network.classifier.weight, std=1e5)
         shards = shards or {"rgb": {"q": 95}, "flow": {"by": "hand"}}[modality]
         backbone, consensus = job.model.backbone, job.model.consensus
         info = ModelInfo(
@@ -44,15 +48,15 @@ def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
 ):
     """Also where a video's 30 crops do not fit into one pass, and whatever trained the snippets."""
     model = save(consensus=consensus)
-    monkeypatch.setitem(__import__("tsn.evaluation.protocol").evaluation.protocol.BATCH, "cpu", 7)
+    monkeypatch.setitem(protocol.BATCH, "cpu", 7)
     found = score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
     network, _ = load_model(model)
     videos = members(read_index(tiny_set.index), 1, "test")
     data = TestSnippets(ShardSet(tiny_set.shards["rgb"]), videos, "rgb", PROTOCOL, 32)
     with torch.inference_mode():
         expected = torch.stack([network.snippet_scores(data[n]).mean(0) for n in range(len(data))])
-    assert np.allclose(found.values, expected, rtol=1e-4, atol=1e-5)
-    assert found.values.std() > 0.01
+    assert found.values.std() > 0.1
+    assert np.allclose(found.values, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_scores_say_whose_they_are(tiny_set, save):

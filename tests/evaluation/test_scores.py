@@ -66,7 +66,8 @@ def test_damage_is_told_and_names_the_file(tmp_path, scores):
     write_scores(path, many)
     whole = path.read_bytes()
     told = 0
-    for position in range(0, len(whole), 149):
+    protocol = whole.index(b'"segments"')
+    for position in (*range(0, len(whole), 149), protocol, protocol + 1):
         data = bytearray(whole)
         data[position] ^= 0x10
         path.write_bytes(data)

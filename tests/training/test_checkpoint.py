@@ -75,7 +75,7 @@ class Code:
 
 
 @pytest.mark.parametrize(
-    "save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))]
+    "save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))]
 )
 @pytest.mark.parametrize("load", [load_model, read_state])
 def test_a_file_with_code_is_refused_and_does_not_run(tmp_path, save, load):

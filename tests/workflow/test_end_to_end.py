@@ -69,15 +69,14 @@ def test_the_table_shows_the_fused_accuracy(finished):
     assert f"| **fused** (1 RGB + 1 optical flow + 0.5 warped flow) | {100 * fused:.1f} % |" in text
 
 
-def test_too_many_broken_videos_stop_the_run_before_training(finished):
-    strict = finished.changed("data", max_quarantined=3)
-    done = strict.snakemake("results/fusion_tiny.json", "--forcerun", "check_shards")
+def test_too_many_broken_videos_stop_the_run_before_training(fresh):
+    strict = fresh.changed("data", max_quarantined=3)
+    done = strict.snakemake("results/tiny/shards/rgb.quarantine.tsv")
     assert done.returncode != 0
     output = done.stdout + done.stderr
-    assert "4 videos are quarantined in the" in output
-    assert "data.max_quarantined" in output
+    assert "4 videos are quarantined in the rgb stream, data.max_quarantined allows 3" in output
+    assert all(name in output for name in BROKEN)
     assert "Traceback" not in output
-    finished.run("results/fusion_tiny.json")
 
 
 def test_shards_do_not_depend_on_cores_or_run(finished, fresh):

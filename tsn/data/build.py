@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tsn.config import FramesConfig
-from tsn.data.index import Video, read_index
 from tsn.data.shards import ShardWriter, VideoRows, encode_jpeg, write_shard
 from tsn.data.video import VideoError, decoder_versions, read_frames
 from tsn.job import code_version
@@ -14,18 +14,22 @@ from tsn.progress import track
 logger = logging.getLogger("tsn")
 
 
-def videos_of_shard(index: Path | str, shard: int) -> list[Video]:
-    """The rows of the index that belong to one shard."""
-    return [video for video in read_index(Path(index)) if video.shard == shard]
+class Source(NamedTuple):
+    """A video file of a shard; `stamp` is not used, it only makes jobs that differ differ."""
+
+    id: str
+    path: str
+    class_name: str
+    stamp: str = ""
 
 
 def build_shard(
     path: Path | str,
     stream: str,
     size: tuple[int, int],
-    videos: list[Video],
+    videos: list[Source],
     fingerprint: dict,
-    rows_of: Callable[[Video, ShardWriter], Iterable],
+    rows_of: Callable[[Source, ShardWriter], Iterable],
     earlier: Mapping[str, VideoRows] | None = None,
 ) -> None:
     """Write a shard of `videos`; those for which `rows_of` raises `VideoError` are quarantined.
@@ -53,12 +57,12 @@ def build_shard(
                 writer.quarantine(video.id, video.class_name, error.status, str(error))
 
 
-def build_rgb_shard(path: Path | str, index: Path | str, shard: int, frames: FramesConfig) -> None:
+def build_rgb_shard(path: Path | str, videos: list[Source], frames: FramesConfig) -> None:
     """Decode the videos of one shard to JPEG rows."""
 
-    def rows_of(video: Video, _: ShardWriter) -> Iterator[bytes]:
+    def rows_of(video: Source, _: ShardWriter) -> Iterator[bytes]:
         for frame in read_frames(video.path, frames.size, "rgb"):
             yield encode_jpeg(frame, frames.jpeg_quality)
 
     fingerprint = {"size": list(frames.size), "jpeg_quality": frames.jpeg_quality}
-    build_shard(path, "rgb", frames.size, videos_of_shard(index, shard), fingerprint, rows_of)
+    build_shard(path, "rgb", frames.size, videos, fingerprint, rows_of)

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import logging
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tsn.config import DatasetConfig, build
@@ -40,14 +41,22 @@ def shard_name(shard: int) -> str:
     return f"{shard:04d}"
 
 
-def stamps_by_shard(entries: tuple[Entry, ...], shards: int) -> dict[int, str]:
-    """A digest per non-empty shard: it changes when a video in it comes, goes or changes."""
-    digests = {}
+def sources_by_shard(entries: Iterable[Entry], shards: int) -> dict[str, list[list[str]]]:
+    """Name of every shard that has videos -> its videos as [id, path, class, stamp].
+
+    Plain lists: they are the parameter of the shard's rules, and change with the files in it.
+    """
+    members = defaultdict(list)
     for entry in entries:
-        digest = digests.setdefault(shard_of(entry.id, shards), hashlib.sha256())
-        fields = (entry.id, entry.path, entry.class_name, entry.stamp)
-        digest.update(json.dumps(fields).encode())
-    return {shard: digests[shard].hexdigest()[:16] for shard in sorted(digests)}
+        source = [entry.id, entry.path, entry.class_name, entry.stamp]
+        members[shard_name(shard_of(entry.id, shards))].append(source)
+    return dict(sorted(members.items()))
+
+
+def digest(listing: Listing) -> str:
+    """Changes with everything that the index says, and with the files themselves."""
+    text = json.dumps([listing.classes, [astuple(entry) for entry in listing.entries]])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:

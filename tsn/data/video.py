@@ -10,6 +10,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -42,6 +43,10 @@ _CONTAINERS = "apng,asf,avi,dv,flv,gif,ivf,matroska,mov,mpeg,mpegts,mpegvideo,mx
 
 # A larger picture is a damaged header, and would take gigabytes per frame.
 _MAX_SIDE = 16384
+
+# Pictures a second where a header gives none, or one that no camera has.
+_USUAL_RATE = Fraction(25)
+_FASTEST = 240
 
 # FFmpeg's own tests use accurate_rnd and bitexact to get the same pixels on every processor;
 # chroma is interpolated (the default repeats it): 0.2 ms more for a frame of 320x240.
@@ -86,7 +91,7 @@ class VideoError(UserError):
 
 def read_frames(
     path: str | os.PathLike,
-    size: tuple[int, int] = (340, 256),
+    size: tuple[int, int] | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
     threads: int = 1,
 ) -> Iterator[np.ndarray]:
@@ -99,7 +104,7 @@ def read_frames(
 
     Args:
         path: the video file; any name, never interpreted as an address or a pattern.
-        size: width and height of the frames, in pixels.
+        size: width and height of the frames, in pixels; None for the video's own, upright.
         colour: "rgb", or "grey" for Rec. 601 luma.
         threads: decoding threads, at least 1; they change the speed, never the frames of an
             intact video (FFmpeg conceals damage inside one differently from run to run).
@@ -117,7 +122,7 @@ def read_frames(
         raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
-    if min(size) < 1:
+    if size is not None and min(size) < 1:
         raise ValueError(f"size must be a width and a height of at least 1, not {size}")
     return _read(Path(path), size, colour, threads)
 
@@ -129,16 +134,43 @@ def decoder_versions() -> dict[str, str]:
     return {"av": av.__version__, **versions, "opencv": cv2.__version__}
 
 
-def _read(path: Path, size: tuple[int, int], colour: str, threads: int) -> Iterator[np.ndarray]:
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """Rec. 601 luma, uint8 (H, W), of an RGB picture, uint8 (H, W, 3)."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def outline(path: str | os.PathLike) -> tuple[int, Fraction]:
+    """How many coded pictures a video holds and how many it shows a second, without decoding.
+
+    The count is that of the decoded frames unless the video is damaged: enough for a progress bar
+    (counting takes about 2 ms for a clip of 150 frames). The rate is what the header says.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        with _open_file(path) as file, _open_container(path, file) as container:
+            stream = _picture_stream(path, container)
+            count = sum(1 for packet in container.demux(stream) if packet.size)
+            rate = stream.average_rate or _USUAL_RATE
+    except _DECODING_ERRORS as error:
+        raise VideoError("unreadable", path, f"cannot be read ({_reason(error)})") from error
+    return count, rate if 1 <= rate <= _FASTEST else _USUAL_RATE
+
+
+def _read(
+    path: Path, size: tuple[int, int] | None, colour: str, threads: int
+) -> Iterator[np.ndarray]:
     count = 0
     try:
         with _open_file(path) as file, _open_container(path, file) as container:
             for picture in _decode(path, container, threads):
-                frame = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-                if colour == "grey":
-                    frame = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+                # At its own size, this copies the picture.
+                target = size or picture.shape[1::-1]
+                frame = cv2.resize(picture, target, interpolation=cv2.INTER_LINEAR)
                 count += 1
-                yield frame
+                yield to_grey(frame) if colour == "grey" else frame
     except _DECODING_ERRORS as error:
         problem = f"cannot be decoded after {count} frames ({_reason(error)})"
         raise VideoError("unreadable", path, problem) from error

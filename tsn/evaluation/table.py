@@ -43,7 +43,8 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
     rows = [(NAMES[name], name, entry) for name, entry in result["modalities"].items()]
     rows += [(f"{name} ({_weights(e)})", None, e) for name, e in result["compare"].items()]
     fused = result["fused"]
-    rows.append((f"**fused** ({_weights(fused)})", "+".join(sorted(fused["weights"])), fused))
+    parts = sorted(name for name, weight in fused["weights"].items() if weight)
+    rows.append((f"**fused** ({_weights(fused)})", "+".join(parts), fused))
     lines = [
         "| scores | top-1 | top-5 | mean of classes | published |",
         "|---|---:|---:|---:|---:|",
@@ -56,7 +57,8 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
 
 
 def _weights(entry: dict) -> str:
-    return " + ".join(f"{weight:g} {NAMES[name]}" for name, weight in entry["weights"].items())
+    parts = [f"{weight:g} {NAMES[name]}" for name, weight in entry["weights"].items() if weight]
+    return " + ".join(parts)
 
 
 def _quarantined(entries: list[dict]) -> list[str]:

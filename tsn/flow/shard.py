@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tsn.config import FlowConfig
-from tsn.data.build import build_shard, videos_of_shard
-from tsn.data.index import Video
+from tsn.data.build import Source, build_shard
 from tsn.data.shards import ShardWriter
 from tsn.data.video import read_frames
 from tsn.flow.quantise import clipped_share, quantise
@@ -23,8 +22,7 @@ logger = logging.getLogger("tsn")
 
 def build_flow_shard(
     path: Path | str,
-    index: Path | str,
-    shard: int,
+    videos: list[Source],
     size: tuple[int, int],
     flow: FlowConfig,
     threads: int,
@@ -33,12 +31,12 @@ def build_flow_shard(
     tvl1 = TVL1(flow.params, flow.backend, threads)
     logger.info("TV-L1 by %s", tvl1.fingerprint["backend"])
 
-    def rows_of(video: Video, writer: ShardWriter) -> Iterator[np.ndarray]:
+    def rows_of(video: Source, writer: ShardWriter) -> Iterator[np.ndarray]:
         for frames in overlapping_chunks(read_frames(video.path, size, "grey"), CHUNK):
             yield quantised(tvl1(frames), flow.bound, writer)
 
     fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}
-    build_shard(path, "flow", size, videos_of_shard(index, shard), fingerprint, rows_of)
+    build_shard(path, "flow", size, videos, fingerprint, rows_of)
 
 
 def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tsn.config import FlowConfig
-from tsn.data.build import build_shard, videos_of_shard
-from tsn.data.index import Video
+from tsn.data.build import Source, build_shard
 from tsn.data.shards import Shard, ShardWriter
 from tsn.data.video import read_frames
 from tsn.errors import UserError
@@ -20,8 +19,7 @@ from tsn.flow.warped import WarpedFlow
 def build_warped_shard(
     path: Path | str,
     flow_shard: Path | str,
-    index: Path | str,
-    shard: int,
+    videos: list[Source],
     flow: FlowConfig,
     threads: int,
 ) -> None:
@@ -33,7 +31,7 @@ def build_warped_shard(
     warped_flow = WarpedFlow(TVL1(flow.params, flow.backend, threads))
     with Shard(flow_shard) as first:
 
-        def rows_of(video: Video, writer: ShardWriter) -> Iterator[np.ndarray]:
+        def rows_of(video: Source, writer: ShardWriter) -> Iterator[np.ndarray]:
             known = first.videos.get(video.id)
             if known is None:
                 raise UserError(f"{flow_shard}: does not hold {video.id}; remove it and run again")
@@ -52,5 +50,4 @@ def build_warped_shard(
                 )
 
         fingerprint = {**warped_flow.fingerprint, "size": list(first.size), "bound": flow.bound}
-        videos = videos_of_shard(index, shard)
         build_shard(path, "warped_flow", first.size, videos, fingerprint, rows_of, first.videos)

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from tsn.config import check, resolve
-from tsn.data.index import shard_name, stamps_by_shard, without_missing
+from tsn.data.index import digest, sources_by_shard, without_missing
 from tsn.data.listing import list_videos
 from tsn.errors import UserError
 from tsn.job import share_package
@@ -63,10 +63,20 @@ def listing(dataset):
 
 
 @cache
-def stamps(dataset):
-    """Shard name -> digest of the videos in it."""
-    by_number = stamps_by_shard(listing(dataset).entries, settings(dataset).dataset.shards)
-    return {shard_name(number): digest for number, digest in by_number.items()}
+def shard_videos(dataset):
+    """Shard name -> its videos."""
+    return sources_by_shard(listing(dataset).entries, settings(dataset).dataset.shards)
+
+
+@cache
+@told
+def videos_of(dataset, shard):
+    """The videos of one shard: a parameter of its rules instead of the index as their input, so
+    that a video that comes, goes or changes reruns its own shard only."""
+    try:
+        return shard_videos(dataset)[shard]
+    except KeyError:
+        raise UserError(f"{dataset}: there is no video in shard {shard}") from None
 
 
 def block(dataset, name):
@@ -79,7 +89,7 @@ def shards_of(stream):
     return lambda wildcards: expand(
         f"{DATASET}/shards/{stream}/{{shard}}.h5",
         dataset=wildcards.dataset,
-        shard=stamps(wildcards.dataset),
+        shard=shard_videos(wildcards.dataset),
     )
 
 
@@ -95,7 +105,7 @@ def modality_quarantine(wildcards):
 
 
 def rendered_manifest(wildcards):
-    """The demo set is rendered before it is indexed."""
+    """Input function: the demo set is rendered before it is read."""
     layout = settings(wildcards.dataset).dataset.layout
     return f"{RESULTS}/{wildcards.dataset}/videos/manifest.tsv" if layout == "demo" else []
 

@@ -1,4 +1,4 @@
-# in:  results/{dataset}/index.tsv and the videos it names
+# in:  the videos of one shard
 # out: results/{dataset}/shards/flow/{shard}.h5           TV-L1 flow, quantised to 0–255
 #      results/{dataset}/shards/warped_flow/{shard}.h5    the same with the camera motion removed
 
@@ -13,7 +13,7 @@ FLOW_CODE = code(
 
 rule compute_flow:
     input:
-        index=ancient(f"{DATASET}/index.tsv"),
+        rendered_manifest,
         code=FLOW_CODE,
     output:
         shard=f"{DATASET}/shards/flow/{{shard}}.h5",
@@ -31,14 +31,14 @@ rule compute_flow:
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
         size=lambda wc: block(wc.dataset, "frames")["size"],
-        videos=lambda wc: stamps(wc.dataset)[wc.shard],
+        videos=lambda wc: videos_of(wc.dataset, wc.shard),
     script:
         "../scripts/compute_flow.py"
 
 
 rule compute_warped_flow:
     input:
-        index=ancient(f"{DATASET}/index.tsv"),
+        rendered_manifest,
         flow=f"{DATASET}/shards/flow/{{shard}}.h5",
         code=FLOW_CODE,
     output:
@@ -56,6 +56,6 @@ rule compute_warped_flow:
         runtime=720,
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
-        videos=lambda wc: stamps(wc.dataset)[wc.shard],
+        videos=lambda wc: videos_of(wc.dataset, wc.shard),
     script:
         "../scripts/compute_warped_flow.py"

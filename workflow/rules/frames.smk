@@ -1,13 +1,10 @@
-# in:  results/{dataset}/index.tsv and the videos it names
+# in:  the videos of one shard
 # out: results/{dataset}/shards/rgb/{shard}.h5    decoded, resized frames as JPEG
-#
-# The index is `ancient` and the videos of the shard are a parameter, so that a video that comes,
-# goes or changes reruns its own shard only.
 
 
 rule decode_frames:
     input:
-        index=ancient(f"{DATASET}/index.tsv"),
+        rendered_manifest,
         code=code("data/build.py", "data/containers.py", "data/shards.py", "data/video.py"),
     output:
         shard=f"{DATASET}/shards/rgb/{{shard}}.h5",
@@ -23,6 +20,6 @@ rule decode_frames:
         runtime=120,
     params:
         frames=lambda wc: block(wc.dataset, "frames"),
-        videos=lambda wc: stamps(wc.dataset)[wc.shard],
+        videos=lambda wc: videos_of(wc.dataset, wc.shard),
     script:
         "../scripts/decode_frames.py"

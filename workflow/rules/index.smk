@@ -44,6 +44,6 @@ rule index_videos:
     params:
         dataset=lambda wc: settings(wc.dataset).plain_dataset,
         missing=lambda wc: block(wc.dataset, "data")["missing"],
-        videos=lambda wc: stamps(wc.dataset),
+        videos=lambda wc: digest(listing(wc.dataset)),
     script:
         "../scripts/index_videos.py"

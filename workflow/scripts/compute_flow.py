@@ -8,12 +8,12 @@ snakemake: Snakemake
 
 with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
     from tsn.config import FlowConfig
+    from tsn.data.build import Source
     from tsn.flow.shard import build_flow_shard
 
     build_flow_shard(
         snakemake.output.shard,
-        snakemake.input.index,
-        int(snakemake.wildcards.shard),
+        [Source(*video) for video in snakemake.params.videos],
         tuple(snakemake.params.size),
         FlowConfig.from_dict(snakemake.params.flow),
         snakemake.threads,

@@ -10,13 +10,13 @@ with job(
     snakemake.log[0], f"warped flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"
 ):
     from tsn.config import FlowConfig
+    from tsn.data.build import Source
     from tsn.flow.warped_shard import build_warped_shard
 
     build_warped_shard(
         snakemake.output.shard,
         snakemake.input.flow,
-        snakemake.input.index,
-        int(snakemake.wildcards.shard),
+        [Source(*video) for video in snakemake.params.videos],
         FlowConfig.from_dict(snakemake.params.flow),
         snakemake.threads,
     )

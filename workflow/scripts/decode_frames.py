@@ -8,11 +8,10 @@ snakemake: Snakemake
 
 with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
     from tsn.config import FramesConfig, build
-    from tsn.data.build import build_rgb_shard
+    from tsn.data.build import Source, build_rgb_shard
 
     build_rgb_shard(
         snakemake.output.shard,
-        snakemake.input.index,
-        int(snakemake.wildcards.shard),
+        [Source(*video) for video in snakemake.params.videos],
         build(FramesConfig, snakemake.params.frames),
     )

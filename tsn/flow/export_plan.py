@@ -1,0 +1,228 @@
+"""What `python -m tsn.flow` is to do: from the names on its command line to videos and outputs.
+
+Everything that can be wrong with the names is found here, before the first video is decoded.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsn.data.listing import VIDEO_SUFFIXES
+from tsn.errors import UserError
+
+ENDINGS = {"h5": ".h5", "flo": "", "npy": ".npy", "mp4": ".mp4", "png": ".png"}
+"""What the outputs of each format end in; those of "flo" are folders."""
+
+FIELDS = ("h5", "flo", "npy")
+"""Formats that hold flow itself, and warped flow beside it; the others are pictures of both."""
+
+_FLO_NAME = re.compile(r"\d{6,}\.flo")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video and its id: its path below the folder all inputs share, without the ending."""
+
+    path: Path
+    id: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to write, absolute, and in which format; `single` if `path` is one file."""
+
+    path: Path
+    format: str
+    single: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """Outputs that are made together: by kind, "flow" or "warped_flow", from these videos."""
+
+    sources: tuple[Source, ...]
+    outputs: dict[str, Path]
+
+
+def choose_target(out: str, wanted: str | None) -> Target:
+    """Tell from the name of the output, and the format asked for if any, what it is to be.
+
+    Raises:
+        UserError: the name and the format do not go together, or do not say enough.
+    """
+    path = Path(os.path.abspath(out))
+    ending = path.suffix.lower()
+    formats = {suffix: name for name, suffix in ENDINGS.items() if suffix} | {".flo": "flo"}
+    if path.is_dir() or out.endswith("/"):
+        return Target(path, wanted or "h5", single=False)
+    if ending not in formats:
+        if path.exists():
+            raise UserError(f"-o {out}: this is a file; name a folder, or a new file of a format")
+        if ending and wanted is None:
+            raise UserError(
+                f"-o {out}: no format ends in {ending}; use one of {', '.join(formats)}, "
+                "or end the name in / if it is a folder"
+            )
+        return Target(path, wanted or "h5", single=False)
+    if wanted not in (None, formats[ending]):
+        raise UserError(f"-o {out}: this name does not go with --format {wanted}; change one")
+    if formats[ending] == "flo":
+        raise UserError(f"-o {out}: a .flo file holds one pair; name a folder, with --format flo")
+    return Target(path, formats[ending], single=True)
+
+
+def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
+    """List the videos that files and folders stand for, each once, in the order given.
+
+    A file is taken whatever its ending; of a folder, every video below it, hidden ones and those
+    in the output folder left out.
+
+    Raises:
+        UserError: an input does not exist, a folder has no video, or two videos have one id.
+    """
+    found: dict[Path, None] = {}
+    roots = []
+    for given in inputs:
+        path = Path(os.path.abspath(given))
+        if path.is_dir():
+            videos = sorted(_below(path, target.path))
+            if not videos:
+                raise UserError(
+                    f"{given!r}: no video in this folder or below; name another one "
+                    f"(a video ends in {', '.join(sorted(VIDEO_SUFFIXES))})"
+                )
+        elif os.path.lexists(path):
+            videos = [path]
+        else:
+            raise UserError(f"{given!r}: there is no such file or folder; check the name")
+        roots.append(path if path.is_dir() else path.parent)
+        found.update(dict.fromkeys(videos))
+    common = os.path.commonpath(roots)
+    by_id: dict[str, Source] = {}
+    for path in found:
+        name = os.path.splitext(os.path.relpath(path, common))[0]
+        if name in by_id:
+            raise _clash(by_id[name], path, name)
+        by_id[name] = Source(path, name)
+    return list(by_id.values())
+
+
+def plan_jobs(
+    sources: Sequence[Source], target: Target, warped: bool = False, force: bool = False
+) -> tuple[list[Job], int]:
+    """Lay down which outputs are made from which videos.
+
+    Args:
+        sources: the videos, as `find_videos` lists them.
+        target: where to and what.
+        warped: whether warped flow is wanted too.
+        force: whether outputs that exist are made anew. If not, those of videos in a folder are
+            kept, and any other is an error.
+
+    Returns:
+        The jobs, and how many outputs are kept.
+
+    Raises:
+        UserError: an output would overwrite something it must not.
+    """
+    folder, name = target.path.parent, os.path.splitext(target.path.name)[0]
+    if target.format == "h5":
+        base = folder / name if target.single else target.path / "flow"
+        jobs = [Job(tuple(sources), _outputs(base, "h5", warped))]
+    elif target.single:
+        if len(sources) > 1:
+            raise UserError(
+                f"-o {target.path.name}: this file can show one video, and there are "
+                f"{len(sources)}; name a folder, with --format {target.format}"
+            )
+        jobs = [Job((sources[0],), _outputs(folder / name, target.format, warped))]
+    else:
+        jobs = [
+            Job((source,), _outputs(target.path / source.id, target.format, warped))
+            for source in sources
+        ]
+    _check_apart(jobs)
+    if force:
+        for job in jobs:
+            _check_replaceable(job)
+        return jobs, 0
+    return _without_existing(jobs, optional=target.format != "h5" and not target.single)
+
+
+def _below(folder: Path, out: Path) -> Iterable[Path]:
+    """Videos below a folder, through links to folders too, each folder once."""
+    seen = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen or (Path(parent) == out and out != folder):
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
+                yield Path(parent, name)
+
+
+def _outputs(base: Path, format: str, warped: bool) -> dict[str, Path]:
+    ending = ENDINGS[format]
+    outputs = {"flow": base.with_name(base.name + ending)}
+    if warped and format in FIELDS:
+        outputs["warped_flow"] = base.with_name(f"{base.name}.warped{ending}")
+    return outputs
+
+
+def _clash(first: Source, second: Path, name: str | Path) -> UserError:
+    return UserError(
+        f"{str(first.path)!r} and {str(second)!r} would both be written as {str(name)!r}; "
+        "rename one, or run them apart"
+    )
+
+
+def _check_apart(jobs: Sequence[Job]) -> None:
+    """Check that no output is another one, lies in another one, or is one of the videos."""
+    owners = {path: job.sources[0] for job in jobs for path in job.outputs.values()}
+    videos = {os.path.realpath(source.path) for job in jobs for source in job.sources}
+    for job in jobs:
+        for path in job.outputs.values():
+            for place in (path, *path.parents):
+                owner = owners.get(place, job.sources[0])
+                if owner is not job.sources[0]:
+                    raise _clash(owner, job.sources[0].path, place)
+            if os.path.realpath(path) in videos:
+                raise UserError(
+                    f"{str(path)!r}: this output would overwrite an input; choose another -o"
+                )
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there; an empty folder is as good as nothing."""
+    return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
+
+
+def _check_replaceable(job: Job) -> None:
+    for path in job.outputs.values():
+        if not path.is_dir():
+            continue
+        for inside in path.iterdir():
+            if ENDINGS["flo"] != "" or not _FLO_NAME.fullmatch(inside.name):
+                raise UserError(
+                    f"{str(path)!r}: --force would remove {inside.name!r} in this folder, which "
+                    "is no flow; move it, or choose another -o"
+                )
+
+
+def _without_existing(jobs: Sequence[Job], optional: bool) -> tuple[list[Job], int]:
+    left, kept = [], 0
+    for job in jobs:
+        existing = {kind: path for kind, path in job.outputs.items() if _exists(path)}
+        if existing and not optional:
+            path = next(iter(existing.values()))
+            raise UserError(f"{str(path)!r} exists; add --force to replace it, or change -o")
+        kept += len(existing)
+        missing = {kind: path for kind, path in job.outputs.items() if kind not in existing}
+        if missing:
+            left.append(Job(job.sources, missing))
+    return left, kept
