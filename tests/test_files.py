@@ -69,3 +69,10 @@ def test_a_table_keeps_every_value_in_every_column(tmp_path, value):
 def test_a_table_of_plain_values_is_plain_text(tmp_path):
     write_tsv(tmp_path / "t.tsv", ("a", "b"), [("x y", 1), ("é", 2)])
     assert (tmp_path / "t.tsv").read_text() == "a\tb\nx y\t1\né\t2\n"
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / ".a.txt.123.tmp").write_text("half")
+    (tmp_path / ".b.txt.123.tmp").write_text("somebody else's")
+    write_text(tmp_path / "a.txt", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.txt.123.tmp", "a.txt"]

@@ -1,36 +1,11 @@
-"""The configuration: checked against its schema, resolved per data set and experiment.
+"""The blocks of the configuration, as dataclasses. config/README.md explains every key.
 
-Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
+Nothing here imports numpy, torch or pandas: it is imported while the Snakefile is parsed.
 """
 
-import copy
-import re
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields
 
-from tsn.config_check import check_schema
-from tsn.errors import UserError
 from tsn.flow.params import TVL1Params
-from tsn.modality import STREAM_OF
-
-OVERRIDABLE = (
-    "seed",
-    "modalities",
-    "data",
-    "frames",
-    "flow",
-    "model",
-    "training",
-    "test",
-    "fusion",
-)
-LAYOUT_KEYS = {
-    "ucf101": {"videos", "lists", "classes", "check_counts"},
-    "hmdb51": {"videos", "lists", "classes", "check_counts"},
-    "folder": {"videos", "classes", "test_ratio", "group_pattern", "split_seed"},
-    "demo": {"train_per_class", "test_per_class", "render_seed"},
-}
-COMMON_DATASET_KEYS = {"layout", "splits", "shards", "override"}
 
 
 @dataclass(frozen=True)
@@ -148,179 +123,9 @@ BLOCKS = {
 }
 
 
-@dataclass(frozen=True)
-class Settings:
-    """One data set under one experiment: blocks as plain dictionaries, fit for `params:`."""
-
-    dataset: DatasetConfig
-    experiment: str
-    blocks: dict
-
-    @property
-    def plain_dataset(self) -> dict:
-        """The data set's configuration as plain values."""
-        return asdict(self.dataset)
-
-    @property
-    def modalities(self) -> list[str]:
-        """The modalities that are trained, in the order of the config."""
-        return self.blocks["modalities"]
-
-    @property
-    def streams(self) -> list[str]:
-        """The kinds of shards that the modalities need."""
-        return list(dict.fromkeys(STREAM_OF[modality] for modality in self.modalities))
-
-    def training(self, modality: str) -> dict:
-        """The training block of one modality."""
-        block = dict(self.blocks["training"])
-        special = block.pop("per_modality", {}).get(modality, {})
-        return {**block, **special}
-
-
 def build(kind: type, block: dict):
     """A dataclass from a config block; lists become tuples so that the result is hashable."""
     names = {f.name for f in fields(kind)}
     return kind(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in block.items() if k in names}
     )
-
-
-def check(config: dict) -> None:
-    """Check a whole configuration.
-
-    Raises:
-        UserError: with the name of the first key that is unknown, of a wrong type, or
-            impossible beside another.
-    """
-    check_schema(config)
-    if config["experiment"] not in config["experiments"]:
-        raise UserError(
-            f"experiment: {config['experiment']!r} is not defined under experiments "
-            f"(there are: {', '.join(config['experiments'])})"
-        )
-    for dataset in config["datasets"]:
-        for experiment in config["experiments"]:
-            resolve(config, dataset, experiment)
-
-
-def resolve(config: dict, dataset: str, experiment: str) -> Settings:
-    """Lay a data set's and then an experiment's overrides over the base configuration."""
-    for kind, name in (("datasets", dataset), ("experiments", experiment)):
-        if name not in config[kind]:
-            known = ", ".join(config[kind])
-            raise UserError(
-                f"{kind}: there is no {name!r} in the configuration (there are: {known})"
-            )
-    blocks = {key: copy.deepcopy(config[key]) for key in OVERRIDABLE}
-    for override in (
-        config["datasets"][dataset].get("override", {}),
-        config["experiments"][experiment],
-    ):
-        blocks = _merge(_without_overruled(blocks, override), override)
-    where = f"datasets.{dataset}, experiment {experiment}"
-    settings = Settings(_dataset(dataset, config["datasets"][dataset]), experiment, blocks)
-    _check_complete(blocks, where)
-    _check_blocks(settings, where)
-    fusion = blocks["fusion"]
-    if fusion["weights"] == "paper":
-        fusion["weights"] = paper_weights(settings.modalities)
-    return settings
-
-
-def paper_weights(modalities: list[str]) -> dict[str, float]:
-    """The paper's fusion weights: RGB : flow = 1 : 1.5, RGB : flow : warped = 1 : 1 : .5.
-
-    Source: Wang et al. 2016, section 4.2. The paper gives none for RGB difference; ours is 1.
-    """
-    flow = 1.0 if "warped_flow" in modalities else 1.5
-    paper = {"rgb": 1.0, "flow": flow, "warped_flow": 0.5, "rgb_diff": 1.0}
-    return {modality: paper[modality] for modality in modalities}
-
-
-def _without_overruled(blocks: dict, override: dict) -> dict:
-    """A training key of an override wins over `per_modality` of what it is laid over."""
-    keys = override.get("training", {}).keys() - {"per_modality"}
-    training = dict(blocks["training"])
-    training["per_modality"] = {
-        modality: {key: value for key, value in special.items() if key not in keys}
-        for modality, special in training.get("per_modality", {}).items()
-    }
-    return {**blocks, "training": training}
-
-
-def _merge(base: dict, over: dict) -> dict:
-    """Deep merge; the two maps of the fusion block are replaced as a whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        deep = (
-            isinstance(old, dict) and isinstance(value, dict) and key not in ("weights", "compare")
-        )
-        merged[key] = _merge(old, value) if deep else copy.deepcopy(value)
-    return merged
-
-
-def _dataset(name: str, block: dict) -> DatasetConfig:
-    where = f"datasets.{name}"
-    layout = block["layout"]
-    for key in block:
-        if key not in LAYOUT_KEYS[layout] | COMMON_DATASET_KEYS:
-            raise UserError(
-                f"{where}.{key}: this key means nothing to the layout {layout!r}; remove it"
-            )
-    needed = {"ucf101": ("videos", "lists"), "hmdb51": ("videos", "lists"), "folder": ("videos",)}
-    for key in needed.get(layout, ()):
-        if key not in block:
-            raise UserError(f"{where}.{key}: missing; the layout {layout!r} needs this folder")
-    known = {"ucf101": {1, 2, 3}, "hmdb51": {1, 2, 3}, "demo": {1}}.get(layout)
-    for split in block.get("splits", ()):
-        if known and split not in known:
-            raise UserError(f"{where}.splits: {layout} has no split {split}; it has {known}")
-    if block.get("group_pattern"):
-        try:
-            re.compile(block["group_pattern"])
-        except re.error as error:
-            raise UserError(f"{where}.group_pattern: not a regular expression: {error}") from None
-    home = {k: str(Path(block[k]).expanduser()) for k in ("videos", "lists") if k in block}
-    return build(DatasetConfig, {**block, **home, "name": name})
-
-
-def _check_complete(blocks: dict, where: str) -> None:
-    for name, kind in BLOCKS.items():
-        for key in (f.name for f in fields(kind)):
-            if key not in blocks[name] and key != "params":
-                raise UserError(f"{name}.{key}: this key is missing ({where})")
-
-
-def _check_blocks(settings: Settings, where: str) -> None:
-    blocks, modalities = settings.blocks, settings.modalities
-    try:
-        FlowConfig.from_dict(blocks["flow"])
-    except UserError as error:
-        raise UserError(f"flow: {error} ({where})") from None
-    width, height = blocks["frames"]["size"]
-    if blocks["test"]["crop_size"] > min(width, height):
-        raise UserError(
-            f"test.crop_size: a crop of {blocks['test']['crop_size']} px is larger than the frame "
-            f"of {width}x{height} px in frames.size ({where})"
-        )
-    for modality in modalities:
-        recipe = settings.training(modality)
-        if any(step >= recipe["length"] for step in recipe["steps"]):
-            raise UserError(
-                f"training.steps: {recipe['steps']} of {modality} must lie below training.length, "
-                f"which is {recipe['length']} ({where})"
-            )
-    combinations = {f"compare.{name}": w for name, w in blocks["fusion"]["compare"].items()}
-    if blocks["fusion"]["weights"] != "paper":
-        combinations["weights"] = blocks["fusion"]["weights"]
-    for name, weights in combinations.items():
-        for modality in weights:
-            if modality not in modalities:
-                raise UserError(
-                    f"fusion.{name}.{modality}: this modality is not trained; add it to modalities "
-                    f"({', '.join(modalities)}) or remove its weight ({where})"
-                )
-        if not any(weights.values()):
-            raise UserError(f"fusion.{name}: at least one weight must be above zero ({where})")

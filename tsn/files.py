@@ -1,6 +1,7 @@
 """Outputs appear whole or not at all."""
 
 import csv
+import glob
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +14,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it when the block ends well, removed otherwise.
 
     The data are on disk before the rename, so a machine that dies leaves the old file or the new
-    one, never half of one.
+    one, never half of one. What killed writers of the same file left behind is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        left_behind.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary

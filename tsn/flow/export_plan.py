@@ -204,10 +204,8 @@ def _exists(path: Path) -> bool:
 
 def _check_replaceable(job: Job) -> None:
     for path in job.outputs.values():
-        if not path.is_dir():
-            continue
-        for inside in path.iterdir():
-            if ENDINGS["flo"] != "" or not _FLO_NAME.fullmatch(inside.name):
+        for inside in path.iterdir() if path.is_dir() else ():
+            if not _FLO_NAME.fullmatch(inside.name):
                 raise UserError(
                     f"{str(path)!r}: --force would remove {inside.name!r} in this folder, which "
                     "is no flow; move it, or choose another -o"

@@ -100,7 +100,8 @@ def train(
     )
     write_log(log_file, run.log)
     save_model(model_file, network.cpu(), info)
-    state_file.unlink(missing_ok=True)
+    for finished in model_file.parent.glob(".training-*.pt"):
+        finished.unlink(missing_ok=True)
 
 
 class Run:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tsn.config import check, resolve
 from tsn.data.index import digest, sources_by_shard, without_missing
 from tsn.data.listing import list_videos
 from tsn.errors import UserError
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
+from tsn.settings import check, resolve
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"
@@ -139,6 +139,7 @@ def code(*modules):
 def network_code():
     """The source of everything that a network's scores depend on."""
     package = Path(workflow.basedir) / "tsn"
-    names = ("data/dataset.py", "data/sampling.py", "data/transforms.py", "modality.py")
+    data = ("dataset", "sampling", "shard_set", "shards", "transforms")
+    names = [*(f"data/{name}.py" for name in data), "modality.py", "training/checkpoint.py"]
     models = sorted(f"models/{path.name}" for path in (package / "models").glob("*.py"))
     return code(*names, *models)

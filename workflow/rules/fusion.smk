@@ -12,7 +12,7 @@ rule fuse_scores:
             **wc,
             modality=settings(wc.dataset, wc.experiment).modalities,
         ),
-        code=code("evaluation/fusion.py", "evaluation/metrics.py"),
+        code=code("evaluation/fusion.py", "evaluation/metrics.py", "evaluation/scores.py"),
     output:
         fusion=f"{RUN}/fusion.json",
     log:

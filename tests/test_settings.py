@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from tsn.config import DatasetConfig, TrainingConfig, build, check, paper_weights, resolve
+from tsn.config import DatasetConfig, TrainingConfig, build
 from tsn.errors import UserError
+from tsn.settings import check, paper_weights, resolve
 
 
 def put(config: dict, key: str, value) -> dict:
@@ -214,7 +215,7 @@ def test_blocks_become_hashable_dataclasses(config):
 def test_parsing_the_snakefile_imports_nothing_heavy():
     code = """
 import sys
-from tsn.config import check, resolve
+from tsn.settings import check, resolve
 from tsn.data.index import sources_by_shard
 from tsn.data.listing import list_videos
 print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules)))

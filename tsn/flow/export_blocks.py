@@ -1,0 +1,114 @@
+"""Flow of whole videos, computed some pairs at a time: memory depends on the size of the frames,
+not on the length of the videos.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from tsn.data.video import read_frames, to_grey
+from tsn.flow.quantise import BOUND
+from tsn.flow.shard import CHUNK, overlapping_chunks
+from tsn.flow.tvl1 import TVL1
+from tsn.flow.warped import WarpedFlow
+from tsn.progress import Meter
+
+MOST_PIXELS = 1 << 24
+"""Pixels of the pairs computed at a time: their flow and warped flow take 0.3 GB."""
+
+Advance = Callable[[int], object]
+"""Called with a number of pairs when they are done."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How flow is computed and shown.
+
+    Attributes:
+        tvl1: computes it.
+        threads: pairs that `tvl1` computes at a time.
+        warped: whether warped flow is wanted too.
+        size: width and height in px that frames are resized to; None for each video's own.
+        bound: motion in px that a shard's bytes reach to.
+        max_magnitude: motion in px of full colour; None fits it to each video.
+    """
+
+    tvl1: TVL1
+    threads: int = 1
+    warped: bool = False
+    size: tuple[int, int] | None = None
+    bound: float = BOUND
+    max_magnitude: float | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some pairs of a video.
+
+    Attributes:
+        frames: uint8 (pairs + 1, H, W, 3) RGB: the first of each pair, then the last's second.
+        flow: float32 (pairs, 2, H, W) in px.
+        warped_flow: like `flow`, or None where it is not wanted.
+    """
+
+    frames: np.ndarray
+    flow: np.ndarray
+    warped_flow: np.ndarray | None
+
+
+def blocks(video: Path, options: Options, advance: Advance) -> Iterator[Block]:
+    """Yield a video's pairs in order, many at a time; `advance` is called after each block's use.
+
+    Raises:
+        VideoError: the video is bad; possibly after some blocks.
+    """
+    frames = read_frames(video, options.size, "rgb")
+    first = next(frames)
+    fitting = min(CHUNK, MOST_PIXELS // first[..., 0].size)
+    for chunk in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
+        grey = np.stack([to_grey(frame) for frame in chunk])
+        flow = options.tvl1(grey)
+        warped = WarpedFlow(options.tvl1)(grey, flow) if options.warped else None
+        yield Block(chunk, flow, warped)
+        advance(len(flow))
+
+
+def sample(video: Path, options: Options, count: int) -> Block:
+    """Compute up to `count` pairs spread evenly over a video, and none of the others.
+
+    Raises:
+        VideoError: the video is bad.
+    """
+    pairs = sum(1 for _ in read_frames(video, options.size)) - 1
+    wanted = sorted(set(np.linspace(0, pairs - 1, min(count, pairs)).round().astype(int).tolist()))
+    either = {t for pair in wanted for t in (pair, pair + 1)}
+    kept = {t: frame for t, frame in enumerate(read_frames(video, options.size)) if t in either}
+    first, second = (
+        np.stack([to_grey(kept[pair + after]) for pair in wanted]) for after in (0, 1)
+    )
+    flow = options.tvl1.pairs(first, second)
+    warped = None
+    if options.warped:
+        undo = WarpedFlow(options.tvl1)
+        each = zip(first, second, flow, strict=True)
+        warped = np.concatenate([undo(np.stack([a, b]), motion[None]) for a, b, motion in each])
+    return Block(np.stack([kept[t] for t in (*wanted, wanted[-1] + 1)]), flow, warped)
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Advance]:
+    """Tell on stderr how many pairs are done, their rate and the time left."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit=" pairs", desc=what) as bar:
+            yield bar.update
+        return
+    meter = Meter(total, "pairs", what)
+    yield meter.advance
+    meter.finish()

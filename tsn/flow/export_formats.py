@@ -1,0 +1,132 @@
+"""Files that hold flow, or show it: each is written as its parts come, and appears when complete.
+
+with flo_folder(path) as write:
+write(flow)                # float32 (n, 2, H, W), px; as often as there is more
+"""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from tsn.files import atomic_path
+
+FLO_TAG = 202021.25
+"""First number of a .flo file, "PIEH" as bytes (Middlebury's README of the format)."""
+
+Write = Callable[[np.ndarray], None]
+
+
+@contextmanager
+def flo_folder(path: Path) -> Iterator[Write]:
+    """Write flow (n, 2, H, W) in px as a folder of 000000.flo, 000001.flo, …, one per pair.
+
+    The format is Middlebury's: tag, width, height (little-endian float32, int32, int32), then x
+    and y of every pixel, row by row, as float32. A folder that exists is replaced.
+    """
+    with _atomic_folder(path) as folder:
+        numbers = itertools.count()
+
+        def write(flow: np.ndarray) -> None:
+            for field in flow:
+                height, width = field.shape[1:]
+                with (folder / f"{next(numbers):06}.flo").open("wb") as file:
+                    file.write(np.array(FLO_TAG, "<f4").tobytes())
+                    file.write(np.array([width, height], "<i4").tobytes())
+                    file.write(field.transpose(1, 2, 0).astype("<f4").tobytes())
+
+        yield write
+
+
+@contextmanager
+def npy_file(path: Path) -> Iterator[Write]:
+    """Write flow (n, 2, H, W) in px as one float32 array (pairs, 2, H, W), as `np.load` reads it.
+
+    The number of pairs is not known before the last one: it is put into the header at the end,
+    where NumPy keeps room for it.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        pairs = 0
+        shape: tuple[int, ...] = (2, 0, 0)
+
+        def write_header() -> None:
+            file.seek(0)
+            header = {"descr": "<f4", "fortran_order": False, "shape": (pairs, *shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+
+        def write(flow: np.ndarray) -> None:
+            nonlocal pairs, shape
+            if not pairs:
+                shape = flow.shape[1:]
+                write_header()
+            file.write(np.ascontiguousarray(flow, "<f4").data)
+            pairs += len(flow)
+
+        yield write
+        write_header()
+
+
+@contextmanager
+def mp4_file(path: Path, rate: Fraction) -> Iterator[Write]:
+    """Write pictures, uint8 (n, H, W, 3) RGB, as an H.264 video at `rate` pictures a second.
+
+    Every player takes it: 4:2:0 colours, and an odd side is made even by repeating its last line.
+    """
+    import av
+
+    # FFmpeg builds without x264 still have MPEG-4, and not every player.
+    codec, quality = "mpeg4", {"qmin": "2", "qmax": "4", "b": "8M"}
+    if "libx264" in av.codecs_available:
+        codec, quality = "libx264", {"crf": "18", "preset": "veryfast"}
+    with (
+        atomic_path(path) as temporary,
+        # FFmpeg gets no name: it would take some for addresses.
+        temporary.open("wb") as file,
+        av.open(file, "w", format="mp4", options={"movflags": "faststart"}) as out,
+    ):
+        # The limit is MPEG-4's, and holds every usual rate, 30000/1001 for one.
+        stream = out.add_stream(codec, rate=rate.limit_denominator(1001), options=quality)
+        stream.pix_fmt = "yuv420p"
+        times = itertools.count()
+
+        def write(pictures: np.ndarray) -> None:
+            _, height, width, _ = pictures.shape
+            even = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            stream.height, stream.width = even.shape[1:3]
+            for picture in even:
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts = next(times)
+                out.mux(stream.encode(frame))
+
+        yield write
+        out.mux(stream.encode())
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write a picture, uint8 (H, W, 3) RGB."""
+    import cv2
+
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.tobytes())
+
+
+@contextmanager
+def _atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, renamed to it when the block ends well, removed otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    try:
+        fresh.mkdir()
+        yield fresh
+        if path.is_dir():
+            path.replace(old)
+        fresh.replace(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

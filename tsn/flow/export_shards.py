@@ -1,0 +1,101 @@
+"""Flow of videos as shards, those the pipeline makes, without an index or a config."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tsn.data.shards import Shard, write_shard
+from tsn.data.video import VideoError, decoder_versions, read_frames
+from tsn.flow.export_blocks import Advance, Options, blocks, progress
+from tsn.flow.export_plan import Job, Source
+from tsn.flow.quantise import dequantise
+from tsn.flow.shard import CHUNK, overlapping_chunks, quantised
+from tsn.flow.warped import WarpedFlow
+from tsn.job import code_version
+
+RowsOf = Callable[[Source, Advance], Iterator[np.ndarray]]
+
+
+class _NothingUsableError(Exception):
+    """Ends the writing of a shard that no video would be in."""
+
+
+def export_shards(
+    job: Job, options: Options, lengths: Mapping[Source, int]
+) -> dict[Source, VideoError]:
+    """Write the flow of the job's videos into one shard and, if wanted, warped flow into another.
+
+    Their rows and fingerprints are those of the pipeline's shards; the class of a video is the
+    folder it is in.
+
+    Args:
+        job: outputs "flow" and maybe "warped_flow".
+        options: `size` must be given.
+        lengths: pairs that each video seems to have.
+
+    Returns:
+        What is wrong with each video that could not be used; it has a row that says so. If no
+        video can be used, no file is written.
+    """
+    failures: dict[Source, VideoError] = {}
+    plain = replace(options, warped=False)
+
+    def flow_rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
+        return (block.flow for block in blocks(source.path, plain, advance))
+
+    try:
+        total = sum(lengths.values())
+        with progress(total, "flow") as advance:
+            made_by = options.tvl1.fingerprint
+            _write(job, "flow", options, made_by, flow_rows, failures, advance)
+        if "warped_flow" in job.outputs:
+            with Shard(job.outputs["flow"]) as first, progress(total, "warped flow") as advance:
+                undo = WarpedFlow(options.tvl1)
+                rows = _warped_rows(undo, first, options.bound)
+                _write(job, "warped_flow", options, undo.fingerprint, rows, failures, advance)
+    except _NothingUsableError:
+        pass
+    return failures
+
+
+def _warped_rows(undo: WarpedFlow, first: Shard, bound: float) -> RowsOf:
+    def rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
+        start, known = 0, first.videos[source.id]
+        for frames in overlapping_chunks(read_frames(source.path, first.size, "grey"), CHUNK):
+            stop = start + len(frames) - 1
+            yield undo(frames, dequantise(first.read(known, range(start, stop)), bound))
+            advance(stop - start)
+            start = stop
+
+    return rows
+
+
+def _write(
+    job: Job,
+    stream: str,
+    options: Options,
+    made_by: dict,
+    rows_of: RowsOf,
+    failures: dict[Source, VideoError],
+    advance: Advance,
+) -> None:
+    fingerprint = {**made_by, "size": list(options.size), "bound": options.bound}
+    made_with = {**decoder_versions(), "tsn": code_version()}
+    path: Path = job.outputs[stream]
+    with write_shard(path, stream, options.size, fingerprint, made_with) as writer:
+        for source in job.sources:
+            class_name = PurePosixPath(source.id).parent.name
+            if source not in failures:
+                try:
+                    rows = rows_of(source, advance)
+                    quantised_rows = (quantised(flow, options.bound, writer) for flow in rows)
+                    writer.add(source.id, class_name, quantised_rows)
+                    continue
+                except VideoError as error:
+                    failures[source] = error
+            error = failures[source]
+            writer.quarantine(source.id, class_name, error.status, str(error))
+        if len(failures) == len(job.sources):
+            raise _NothingUsableError
