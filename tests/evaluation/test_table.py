@@ -43,10 +43,15 @@ def test_every_modality_comparison_and_the_fusion_have_a_row_in_percent():
     table = rows(markdown(summary()))
     assert ["RGB", "50.0 %", "90.0 %", "25.0 %", "85.5 %"] in table
     assert ["optical flow", "62.5 %", "90.0 %", "25.0 %", "87.6 %"] in table
-    assert ["rgb alone (1 RGB)", "50.0 %", "90.0 %", "25.0 %", ""] in table
+    assert ["rgb alone (1 RGB)", "50.0 %", "90.0 %", "25.0 %", "85.5 %"] in table
     name = "**fused** (1 RGB + 1.5 optical flow)"
     assert [name, "75.0 %", "90.0 %", "25.0 %", "93.5 %"] in table
     assert ["train_model", "3", "1:02:05"] in table
+
+
+def test_published_figures_say_how_many_classes_they_are_for():
+    assert "| published (101 classes) |" in markdown(summary())
+    assert "| published |" in markdown(summary(layout="folder"))
 
 
 def test_counts_and_origin_are_told():
@@ -74,7 +79,7 @@ def test_other_data_sets_have_no_published_figure():
         ("ucf101", 1, "flow+rgb", 93.5), ("ucf101", 2, "flow+rgb", 94.3),
         ("ucf101", 3, "flow+rgb", 94.5), ("ucf101", 1, "warped_flow", 86.9),
         ("ucf101", 1, "rgb_diff", 83.8), ("ucf101", "mean", "flow+rgb", 94.0),
-        ("ucf101", "mean", "flow+rgb+warped_flow", 94.2), ("hmdb51", "mean", "flow+rgb", 68.5),
+        ("ucf101", "mean", "flow+rgb+warped_flow", 94.2), ("ucf101", 1, "flow+rgb+warped_flow", 92.3), ("hmdb51", "mean", "flow+rgb", 68.5),
         ("hmdb51", "mean", "flow+rgb+warped_flow", 69.4), ("hmdb51", 1, "rgb", None),
         ("demo", 1, "rgb", None), ("ucf101", 1, None, None),
     ],

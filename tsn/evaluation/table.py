@@ -1,6 +1,6 @@
 """results/fusion_{dataset}.md: the accuracies for people, beside the published ones."""
 
-from tsn.evaluation.published import published
+from tsn.evaluation.published import CLASSES, published
 from tsn.progress import duration
 
 NAMES = {
@@ -41,12 +41,13 @@ def markdown(summary: dict) -> str:
 
 def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
     rows = [(NAMES[name], name, entry) for name, entry in result["modalities"].items()]
-    rows += [(f"{name} ({_weights(e)})", None, e) for name, e in result["compare"].items()]
-    fused = result["fused"]
-    parts = sorted(name for name, weight in fused["weights"].items() if weight)
-    rows.append((f"**fused** ({_weights(fused)})", "+".join(parts), fused))
+    for name, entry in {**result["compare"], "**fused**": result["fused"]}.items():
+        parts = sorted(modality for modality, weight in entry["weights"].items() if weight)
+        rows.append((f"{name} ({_weights(entry)})", "+".join(parts), entry))
+    classes = CLASSES.get(layout)
     lines = [
-        "| scores | top-1 | top-5 | mean of classes | published |",
+        "| scores | top-1 | top-5 | mean of classes "
+        f"| published{f' ({classes} classes)' if classes else ''} |",
         "|---|---:|---:|---:|---:|",
     ]
     for name, key, entry in rows:

@@ -1,8 +1,9 @@
 """Optical flow of videos, written to files of one's choice: the work of `python -m tsn.flow`."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import numpy as np
 from tsn.data.video import VideoError, outline
 from tsn.flow.draw import colour_code, strip
 from tsn.flow.export_blocks import Advance, Options, blocks, progress, sample
-from tsn.flow.export_formats import flo_folder, mp4_file, npy_file, write_png
+from tsn.flow.export_formats import Write, flo_folder, mp4_file, npy_file, write_png
+from tsn.flow.export_pictures import colour_scale, limited, ruled
 from tsn.flow.export_plan import Job, Source
 from tsn.flow.export_shards import export_shards
+
+FieldWriter = Callable[[Path], AbstractContextManager[Write]]
 
 COLUMNS = 4
 """Pairs that a strip shows."""
@@ -35,7 +39,7 @@ def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, V
     lengths = {source: _pairs(source.path) for job in jobs for source in job.sources}
     if format == "h5":
         return export_shards(jobs[0], options, lengths)
-    write = {"flo": _write_flo, "npy": _write_npy, "mp4": _write_mp4, "png": _write_png}[format]
+    write = _WRITERS[format]
     total = sum(min(n, COLUMNS) if format == "png" else n for n in lengths.values())
     failures = {}
     with progress(total, "flow and warped flow" if options.warped else "flow") as advance:
@@ -47,15 +51,6 @@ def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, V
     return failures
 
 
-def colour_scale(flow: np.ndarray) -> float:
-    """Return the magnitude in px to show flow (n, 2, H, W) at: 99 % of its motion is below it.
-
-    A few wild pixels leave the rest visible so; noise of a still scene stays pale, as the scale
-    is never below 1 px.
-    """
-    return max(1.0, float(np.percentile(np.hypot(flow[:, 0], flow[:, 1]), 99)))
-
-
 def _pairs(video: Path) -> int:
     """How many pairs a video seems to have; what is wrong with a bad one shows in time."""
     try:
@@ -64,15 +59,7 @@ def _pairs(video: Path) -> int:
         return 0
 
 
-def _write_flo(job: Job, options: Options, advance: Advance) -> None:
-    _write_fields(flo_folder, job, options, advance)
-
-
-def _write_npy(job: Job, options: Options, advance: Advance) -> None:
-    _write_fields(npy_file, job, options, advance)
-
-
-def _write_fields(writer, job: Job, options: Options, advance: Advance) -> None:
+def _write_fields(writer: FieldWriter, job: Job, options: Options, advance: Advance) -> None:
     with ExitStack() as files:
         writers = {kind: files.enter_context(writer(path)) for kind, path in job.outputs.items()}
         needed = replace(options, warped="warped_flow" in job.outputs)
@@ -91,13 +78,25 @@ def _write_mp4(job: Job, options: Options, advance: Advance) -> None:
             parts = [block.frames[:-1]]
             for flow in (block.flow, block.warped_flow):
                 if flow is not None:
-                    parts.append(np.stack([colour_code(field, scale) for field in flow]))
-            write(np.concatenate(parts, axis=2))
+                    fields = limited(flow, scale)
+                    parts.append(np.stack([colour_code(field, scale) for field in fields]))
+            write(ruled(np.concatenate(parts, axis=2), *block.flow.shape[2:]))
 
 
 def _write_png(job: Job, options: Options, advance: Advance) -> None:
     shown = sample(job.sources[0].path, options, COLUMNS)
     scale = options.max_magnitude or colour_scale(shown.flow)
-    picture = strip(shown.frames, shown.flow, shown.warped_flow, COLUMNS, scale)
-    write_png(job.outputs["flow"], picture)
+    fields = [
+        flow if flow is None else limited(flow, scale) for flow in (shown.flow, shown.warped_flow)
+    ]
+    picture = strip(shown.frames, *fields, COLUMNS, scale)
+    write_png(job.outputs["flow"], ruled(picture, *shown.flow.shape[2:]))
     advance(len(shown.flow))
+
+
+_WRITERS = {
+    "flo": partial(_write_fields, flo_folder),
+    "npy": partial(_write_fields, npy_file),
+    "mp4": _write_mp4,
+    "png": _write_png,
+}

@@ -88,9 +88,7 @@ def sample(video: Path, options: Options, count: int) -> Block:
     wanted = sorted(set(np.linspace(0, pairs - 1, min(count, pairs)).round().astype(int).tolist()))
     either = {t for pair in wanted for t in (pair, pair + 1)}
     kept = {t: frame for t, frame in enumerate(read_frames(video, options.size)) if t in either}
-    first, second = (
-        np.stack([to_grey(kept[pair + after]) for pair in wanted]) for after in (0, 1)
-    )
+    first, second = (np.stack([to_grey(kept[pair + after]) for pair in wanted]) for after in (0, 1))
     flow = options.tvl1.pairs(first, second)
     warped = None
     if options.warped:

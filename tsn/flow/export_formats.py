@@ -97,10 +97,11 @@ def mp4_file(path: Path, rate: Fraction) -> Iterator[Write]:
         def write(pictures: np.ndarray) -> None:
             _, height, width, _ = pictures.shape
             even = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            stream.height, stream.width = even.shape[1:3]
             for picture in even:
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts = next(times)
+                if not frame.pts:
+                    stream.height, stream.width = even.shape[1:3]
                 out.mux(stream.encode(frame))
 
         yield write

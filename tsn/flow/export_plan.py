@@ -52,7 +52,7 @@ def choose_target(out: str, wanted: str | None) -> Target:
     Raises:
         UserError: the name and the format do not go together, or do not say enough.
     """
-    path = Path(os.path.abspath(out))
+    path = _absolute(out)
     ending = path.suffix.lower()
     formats = {suffix: name for name, suffix in ENDINGS.items() if suffix} | {".flo": "flo"}
     if path.is_dir() or out.endswith("/"):
@@ -85,7 +85,7 @@ def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
     found: dict[Path, None] = {}
     roots = []
     for given in inputs:
-        path = Path(os.path.abspath(given))
+        path = _absolute(given)
         if path.is_dir():
             videos = sorted(_below(path, target.path))
             if not videos:
@@ -149,6 +149,11 @@ def plan_jobs(
             _check_replaceable(job)
         return jobs, 0
     return _without_existing(jobs, optional=target.format != "h5" and not target.single)
+
+
+def _absolute(name: str) -> Path:
+    # Path.resolve() would follow links, and call a video by the name of what it links to.
+    return Path(os.path.abspath(name))  # noqa: PTH100
 
 
 def _below(folder: Path, out: Path) -> Iterable[Path]:

@@ -1,0 +1,227 @@
+"""`python -m tsn.flow VIDEO… -o OUT`: optical flow of videos, without the pipeline."""
+
+import argparse
+import inspect
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+
+from tsn.errors import UserError
+from tsn.flow.params import TVL1Params
+
+SHARD_SIZE = (340, 256)
+"""Width and height in px of a shard's rows where none is given, as in the pipeline."""
+
+_PROG = "python -m tsn.flow"
+
+_FORMATS = """\
+formats:
+  h5     one file for all videos, as the pipeline trains on: uint8, quantised within --bound
+  npy    OUT/NAME.npy, float32 (pairs, 2, height, width): x and y in pixels
+  flo    OUT/NAME/000000.flo, 000001.flo, ...: Middlebury's format, float32
+  mp4    OUT/NAME.mp4: the frames beside their flow, colour-coded
+  png    OUT/NAME.png: four frames of the video above their flow
+
+  A video of N frames has N-1 pairs; flow t is the motion from frame t to t+1, x to the right,
+  y down. Colours: hue is direction, the stronger the faster, white does not move.
+"""
+
+_EXAMPLES = f"""\
+examples:
+  Look at the flow of a clip, as a picture and as a video with warped flow:
+    {_PROG} clip.mp4 -o clip.png
+    {_PROG} clip.mp4 -o flow.mp4 --warped
+
+  All videos below a folder as arrays, at half of 640x480, and reading one:
+    {_PROG} videos/ -o flow --format npy --size 320x240
+    python -c "import numpy; print(numpy.load('flow/clip.npy', mmap_mode='r').shape)"
+
+  Shards to train on, flow.h5 and flow.warped.h5, with OpenCV's own implementation:
+    {_PROG} videos/ -o flow.h5 --warped --backend opencv
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(2, f"error: {message} (see {_PROG} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: its arguments; None for those of the process.
+
+    Returns:
+        The exit status: 0; 1 if a video failed or something is wrong with what was asked for;
+        130 if interrupted. Arguments that cannot be parsed exit with 2.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except UserError as error:
+        message, status = f"error: {error}", 1
+    except OSError as error:
+        message, status = f"error: cannot write the output: {error}", 1
+    except KeyboardInterrupt:
+        message, status = "interrupted; what is complete is kept", 130
+    print(message, file=sys.stderr)
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from tsn.flow.export_plan import choose_target, find_videos, plan_jobs
+
+    target = choose_target(arguments.out, arguments.format)
+    _check_meaningful(arguments, target.format)
+    params = TVL1Params(**{f.name: getattr(arguments, f.name) for f in fields(TVL1Params)})
+    sources = find_videos(arguments.videos, target)
+    jobs, kept = plan_jobs(sources, target, arguments.warped, arguments.force)
+    if kept:
+        print(f"{kept} output(s) exist and are kept; --force makes them anew", file=sys.stderr)
+    if not jobs:
+        return 0
+    return _export(arguments, params, target, jobs)
+
+
+def _export(arguments: argparse.Namespace, params: TVL1Params, target, jobs) -> int:
+    # Compiling and importing what computes takes seconds, which mistakes do not have to wait for.
+    from tsn.flow.export import export
+    from tsn.flow.export_blocks import Options
+    from tsn.flow.quantise import BOUND
+    from tsn.flow.tvl1 import TVL1
+
+    _show_log()
+    options = Options(
+        TVL1(params, arguments.backend, arguments.threads),
+        arguments.threads,
+        arguments.warped,
+        arguments.size or (SHARD_SIZE if target.format == "h5" else None),
+        arguments.bound or BOUND,
+        arguments.max_magnitude,
+    )
+    failures = export(jobs, target.format, options)
+    count = sum(len(job.sources) for job in jobs)
+    print(f"{target.path}: {count - len(failures)} of {count} video(s) done", file=sys.stderr)
+    for error in failures.values():
+        print(f"failed: {error}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _check_meaningful(arguments: argparse.Namespace, format: str) -> None:
+    for name, formats in (("bound", ("h5",)), ("max_magnitude", ("mp4", "png"))):
+        if getattr(arguments, name) is not None and format not in formats:
+            option = "--" + name.replace("_", "-")
+            raise UserError(
+                f"{option} means nothing to the format {format}, only to {' and '.join(formats)}; "
+                "leave it out"
+            )
+
+
+def _parser() -> argparse.ArgumentParser:
+    from tsn.flow.export_plan import ENDINGS
+    from tsn.flow.tvl1 import BACKENDS
+
+    parser = _Parser(
+        prog=_PROG,
+        usage="%(prog)s VIDEO... -o OUT [options]",
+        description="TV-L1 optical flow of videos: as data to train on, or to look at.",
+        epilog=_FORMATS + "\n" + _EXAMPLES,
+        formatter_class=_layout,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    add = parser.add_argument_group("input and output").add_argument
+    add("videos", nargs="+", metavar="VIDEO", help="a video, or a folder: all videos below it")
+    add("-o", "--out", required=True, metavar="OUT", help="a folder, or a file such as flow.h5")
+    add(
+        "-f", "--format", choices=ENDINGS, metavar="F",
+        help=f"{', '.join(ENDINGS)}; see below (default: what OUT ends in, else h5)",
+    )  # fmt: skip
+    add("-w", "--warped", action="store_true", help="also flow without the camera's motion")
+    add(
+        "-s", "--size", type=_size, metavar="WxH",
+        help="resize frames to this first (default: {}x{} for h5, else none)".format(*SHARD_SIZE),
+    )  # fmt: skip
+    add("--force", action="store_true", help="replace outputs that exist, instead of keeping them")
+    add(
+        "--bound", type=_above_zero, metavar="PX",
+        help="h5: motion beyond this is cut off (default: 20)",
+    )  # fmt: skip
+    add(
+        "--max-magnitude", type=_above_zero, metavar="PX",
+        help="mp4, png: motion shown in full colour (default: fitted to each video)",
+    )  # fmt: skip
+    add("-h", "--help", action="help", help="show this help and exit")
+    add = parser.add_argument_group("computing").add_argument
+    add(
+        "-j", "--threads", type=int, metavar="N", default=_cores(),
+        help="pairs computed at a time (default: %(default)s, one for each core here)",
+    )  # fmt: skip
+    add(
+        "--backend", choices=BACKENDS, metavar="B", default="auto",
+        help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs, else native",
+    )  # fmt: skip
+    explained = _explained(TVL1Params)
+    for field in fields(TVL1Params):
+        add(
+            "--" + field.name.strip("_").replace("_", "-"),
+            dest=field.name,
+            type=type(field.default),
+            default=field.default,
+            metavar="N" if isinstance(field.default, int) else "X",
+            help=f"{explained.get(field.name, '')} (default: %(default)s)".strip(),
+        )
+    return parser
+
+
+def _layout(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=98)
+
+
+def _explained(kind: type) -> dict[str, str]:
+    """What a class's docstring says of its attributes."""
+    section = inspect.getdoc(kind).partition("Attributes:\n")[2].partition("\n\n")[0]
+    parts = re.split(r"^    (\w+): ", section, flags=re.MULTILINE)[1:]
+    texts = (" ".join(text.split()).rstrip(".").replace("%", "%%") for text in parts[1::2])
+    lowered = (text[:1].lower() + text[1:] for text in texts)
+    return dict(zip(parts[::2], lowered, strict=True))
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not sides:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give width x height, as 320x240")
+    return int(sides[1]), int(sides[2])
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _show_log() -> None:
+    logger = logging.getLogger("tsn")
+    logger.setLevel(logging.INFO)
+    logger.handlers[:] = [logging.StreamHandler(sys.stderr)]
+    logger.propagate = False
+
+
+def _stop(*_) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # Ended kindly by a scheduler or `kill`, leave nothing half-written either.
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(main())
