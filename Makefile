@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 demo: environment
-	$(BIN)/snakemake --cores $(CORES) results/fusion_demo.json
+	$(BIN)/snakemake --quiet rules --cores $(CORES) results/fusion_demo.json
 	@echo
 	@cat results/fusion_demo.md
 

@@ -34,6 +34,8 @@ def job(log: str, title: str) -> Iterator[None]:
     traceback is in the log. File descriptors are redirected, so C libraries' output is caught too.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
+    # Snakemake tells OpenMP how many threads the job has; OpenCV has a pool of its own.
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", os.environ.get("OMP_NUM_THREADS", "1"))
     # A message may name a file whose name is not UTF-8.
     console = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     with Path(log).open("w") as file:

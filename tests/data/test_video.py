@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.data.video import decoder_versions, read_frames
+from tsn.data.video import VideoError, decoder_versions, outline, read_frames
 
 
 def moov_parts(data: bytes) -> tuple[bytes, list[bytes], bytes]:
@@ -42,6 +42,26 @@ def test_frames_are_resized_before_they_are_made_grey(write_video, pictures):
 
 def test_default_size_is_340_by_256(write_video, pictures):
     assert next(read_frames(write_video("a.mkv", pictures))).shape == (256, 340, 3)
+
+
+@pytest.mark.parametrize(("degrees", "shape"), [("0", (48, 64, 3)), ("90", (64, 48, 3))])
+def test_without_a_size_frames_have_the_videos_own_upright(write_video, pictures, degrees, shape):
+    path = write_video("a.mkv", pictures, tags={"rotate": degrees})
+    frames = list(read_frames(path, size=None))
+    assert {frame.shape for frame in frames} == {shape}
+    np.testing.assert_array_equal(frames, [np.rot90(p, -int(degrees) // 90) for p in pictures])
+
+
+def test_outline_counts_pictures_and_knows_their_rate(write_video, pictures):
+    # The fixture encodes 25 pictures a second.
+    assert outline(write_video("a.mp4", pictures, "mpeg4")) == (12, 25)
+    assert outline(write_video("a.mkv", pictures)) == (12, 25)
+
+
+def test_outline_of_no_video_is_a_video_error(tmp_path):
+    (tmp_path / "a.mp4").write_text("hello")
+    with pytest.raises(VideoError, match=r"a\.mp4"):
+        outline(tmp_path / "a.mp4")
 
 
 def test_uneven_time_stamps_neither_drop_nor_repeat_frames(write_video, pictures):

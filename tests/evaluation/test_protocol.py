@@ -12,7 +12,7 @@ from tsn.data.index import members, read_index
 from tsn.data.shard_set import ShardSet
 from tsn.errors import UserError
 from tsn.evaluation import protocol
-from tsn.evaluation.protocol import evaluate, score, sha256_of
+from tsn.evaluation.protocol import score, sha256_of, write_evaluation
 from tsn.evaluation.scores import read_scores
 from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
 
@@ -111,7 +111,8 @@ def test_scores_that_are_not_finite_are_told(tiny_set, save, make_job):
 def test_quarantined_videos_are_not_scored_and_counted(make_tiny_set, save, tmp_path):
     tiny = make_tiny_set(bad=("red/4",))
     files = tmp_path / "scores.h5", tmp_path / "metrics.json"
-    evaluate(save(), tiny.index, tiny.shards["rgb"], 1, PROTOCOL, 1, *files)
+    scores = score(save(), tiny.index, tiny.shards["rgb"], 1, PROTOCOL, 1)
+    write_evaluation(scores, tiny.index, *files)
     assert "red/4" not in read_scores(files[0]).ids
     found = json.loads(files[1].read_text())
     assert (found["modality"], found["videos"], found["not_scored"]) == ("rgb", 3, 1)

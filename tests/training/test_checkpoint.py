@@ -152,3 +152,10 @@ def test_partial_bn_freezes_pretrained_statistics_only(
     network = new_network(2, modality, job.model, job.recipe)
     layers = sum(isinstance(module, BatchNorm) for module in network.modules())
     assert frozen_layers(network) == (layers - 1 if frozen else 0)
+
+
+def test_equal_states_are_equal_files(tmp_path):
+    state = {"tensor": torch.arange(5), "name": "x"}
+    for name in ("a.pt", "b.pt"):
+        write_state(tmp_path / name, state)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()

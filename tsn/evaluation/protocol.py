@@ -114,28 +114,25 @@ def _check_match(
         )
 
 
-def evaluate(
-    model_file: Path | str,
-    index: Path | str,
-    shards: list[str],
-    split: int,
-    test: TestConfig,
-    threads: int,
-    score_file: Path | str,
-    metrics_file: Path | str,
+def write_evaluation(
+    scores: Scores, index: Path | str, score_file: Path | str, metrics_file: Path | str
 ) -> None:
-    """Score the test videos with `score`, and write scores and metrics.
+    """Write the scores, and their metrics as JSON.
 
-    `metrics.json` covers the scored videos and says how many were not; fusion counts them as wrong.
+    The metrics cover the scored videos and say how many were not; fusion counts those as wrong.
     """
-    scores = score(model_file, index, shards, split, test, threads)
     write_scores(score_file, scores)
     result = metrics(scores.values, scores.labels, scores.classes)
-    not_scored = len(members(read_index(index), split, "test")) - len(scores.ids)
+    not_scored = len(members(read_index(index), scores.split, "test")) - len(scores.ids)
     logger.info("top-1 accuracy %.1f %% of %d videos", 100 * result["top1"], len(scores.ids))
     write_json(
         metrics_file,
-        {"modality": scores.modality, "split": split, "not_scored": not_scored, **result},
+        {
+            "modality": scores.modality,
+            "split": scores.split,
+            "not_scored": not_scored,
+            **result,
+        },
     )
 
 

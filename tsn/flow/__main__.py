@@ -82,7 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
     sources = find_videos(arguments.videos, target)
     jobs, kept = plan_jobs(sources, target, arguments.warped, arguments.force)
     if kept:
-        print(f"{kept} output(s) exist and are kept; --force makes them anew", file=sys.stderr)
+        print(
+            f"{kept} output(s) exist and are kept as they are; --force makes them anew",
+            file=sys.stderr,
+        )
     if not jobs:
         return 0
     return _export(arguments, params, target, jobs)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tsn.data.build import Source
 from tsn.data.video import VideoError, outline
 from tsn.flow.draw import colour_code, strip
 from tsn.flow.export_blocks import Advance, Options, blocks, progress, sample
 from tsn.flow.export_formats import Write, flo_folder, mp4_file, npy_file, write_png
 from tsn.flow.export_pictures import colour_scale, limited, ruled
-from tsn.flow.export_plan import Job, Source
+from tsn.flow.export_plan import Job
 from tsn.flow.export_shards import export_shards
 
 FieldWriter = Callable[[Path], AbstractContextManager[Write]]
@@ -51,7 +52,7 @@ def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, V
     return failures
 
 
-def _pairs(video: Path) -> int:
+def _pairs(video: str) -> int:
     """How many pairs a video seems to have; what is wrong with a bad one shows in time."""
     try:
         return max(0, outline(video)[0] - 1)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
@@ -61,7 +60,7 @@ class Block:
     warped_flow: np.ndarray | None
 
 
-def blocks(video: Path, options: Options, advance: Advance) -> Iterator[Block]:
+def blocks(video: str, options: Options, advance: Advance) -> Iterator[Block]:
     """Yield a video's pairs in order, many at a time; `advance` is called after each block's use.
 
     Raises:
@@ -78,7 +77,7 @@ def blocks(video: Path, options: Options, advance: Advance) -> Iterator[Block]:
         advance(len(flow))
 
 
-def sample(video: Path, options: Options, count: int) -> Block:
+def sample(video: str, options: Options, count: int) -> Block:
     """Compute up to `count` pairs spread evenly over a video, and none of the others.
 
     Raises:

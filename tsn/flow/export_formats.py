@@ -4,6 +4,7 @@ with flo_folder(path) as write:
 write(flow)                # float32 (n, 2, H, W), px; as often as there is more
 """
 
+import glob
 import itertools
 import os
 import shutil
@@ -119,8 +120,13 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 
 @contextmanager
 def _atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, renamed to it when the block ends well, removed otherwise."""
+    """A new folder beside `path`, renamed to it when the block ends well, removed otherwise.
+
+    What killed writers of the same folder left behind is removed first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        shutil.rmtree(left_behind)
     fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     try:
         fresh.mkdir()

@@ -2,9 +2,6 @@
 
 import numpy as np
 
-EDGE = 8
-"""Width in px of the border that a scale leaves out."""
-
 GAP, DARK = 4, 32
 """Width in px and grey level of the lines between pictures; even, as videos want it."""
 
@@ -12,13 +9,10 @@ GAP, DARK = 4, 32
 def colour_scale(flow: np.ndarray) -> float:
     """Return the magnitude in px to show flow (n, 2, H, W) at: 99 % of its motion is below it.
 
-    A few wild pixels leave the rest visible so. Noise of a still scene stays pale, as the scale is
-    never below 1 px. The frame's border is left out, where motion into and out of it misleads
-    TV-L1.
+    A few wild pixels leave the rest visible so; noise of a still scene stays pale, as the scale is
+    never below 1 px.
     """
-    edge = min(EDGE, (min(flow.shape[2:]) - 1) // 2)
-    inner = flow[..., edge : flow.shape[2] - edge, edge : flow.shape[3] - edge]
-    return max(1.0, float(np.percentile(np.hypot(inner[:, 0], inner[:, 1]), 99)))
+    return max(1.0, float(np.percentile(np.hypot(flow[:, 0], flow[:, 1]), 99)))
 
 
 def limited(flow: np.ndarray, magnitude: float) -> np.ndarray:

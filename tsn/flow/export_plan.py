@@ -7,8 +7,9 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from tsn.data.build import Source
 from tsn.data.listing import VIDEO_SUFFIXES
 from tsn.errors import UserError
 
@@ -19,14 +20,6 @@ FIELDS = ("h5", "flo", "npy")
 """Formats that hold flow itself, and warped flow beside it; the others are pictures of both."""
 
 _FLO_NAME = re.compile(r"\d{6,}\.flo")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A video and its id: its path below the folder all inputs share, without the ending."""
-
-    path: Path
-    id: str
 
 
 @dataclass(frozen=True)
@@ -62,8 +55,8 @@ def choose_target(out: str, wanted: str | None) -> Target:
             raise UserError(f"-o {out}: this is a file; name a folder, or a new file of a format")
         if ending and wanted is None:
             raise UserError(
-                f"-o {out}: no format ends in {ending}; use one of {', '.join(formats)}, "
-                "or end the name in / if it is a folder"
+                f"-o {out}: no file of flow ends in {ending}, only in "
+                f"{', '.join(filter(None, ENDINGS.values()))}; if it is a folder, end it in /"
             )
         return Target(path, wanted or "h5", single=False)
     if wanted not in (None, formats[ending]):
@@ -76,8 +69,9 @@ def choose_target(out: str, wanted: str | None) -> Target:
 def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
     """List the videos that files and folders stand for, each once, in the order given.
 
-    A file is taken whatever its ending; of a folder, every video below it, hidden ones and those
-    in the output folder left out.
+    A video's id is its path below the folder that all inputs share, without the ending; its class
+    is the folder it is in, if that is not the shared one. A file is taken whatever its ending; of
+    a folder, every video below it, hidden ones and those in the output folder left out.
 
     Raises:
         UserError: an input does not exist, a folder has no video, or two videos have one id.
@@ -104,8 +98,8 @@ def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
     for path in found:
         name = os.path.splitext(os.path.relpath(path, common))[0]
         if name in by_id:
-            raise _clash(by_id[name], path, name)
-        by_id[name] = Source(path, name)
+            raise _clash(by_id[name], str(path), name)
+        by_id[name] = Source(name, str(path), PurePosixPath(name).parent.name)
     return list(by_id.values())
 
 
@@ -179,9 +173,9 @@ def _outputs(base: Path, format: str, warped: bool) -> dict[str, Path]:
     return outputs
 
 
-def _clash(first: Source, second: Path, name: str | Path) -> UserError:
+def _clash(first: Source, second: str, name: str | Path) -> UserError:
     return UserError(
-        f"{str(first.path)!r} and {str(second)!r} would both be written as {str(name)!r}; "
+        f"{first.path!r} and {second!r} would both be written as {str(name)!r}; "
         "rename one, or run them apart"
     )
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from tsn.data.build import Source
 from tsn.data.shards import Shard, write_shard
 from tsn.data.video import VideoError, decoder_versions, read_frames
 from tsn.flow.export_blocks import Advance, Options, blocks, progress
-from tsn.flow.export_plan import Job, Source
+from tsn.flow.export_plan import Job
 from tsn.flow.quantise import dequantise
 from tsn.flow.shard import CHUNK, overlapping_chunks, quantised
 from tsn.flow.warped import WarpedFlow
@@ -27,8 +27,7 @@ def export_shards(
 ) -> dict[Source, VideoError]:
     """Write the flow of the job's videos into one shard and, if wanted, warped flow into another.
 
-    Their rows and fingerprints are those of the pipeline's shards; the class of a video is the
-    folder it is in.
+    Their rows and fingerprints are those of the pipeline's shards.
 
     Args:
         job: outputs "flow" and maybe "warped_flow".
@@ -83,19 +82,18 @@ def _write(
 ) -> None:
     fingerprint = {**made_by, "size": list(options.size), "bound": options.bound}
     made_with = {**decoder_versions(), "tsn": code_version()}
-    path: Path = job.outputs[stream]
+    path = job.outputs[stream]
     with write_shard(path, stream, options.size, fingerprint, made_with) as writer:
         for source in job.sources:
-            class_name = PurePosixPath(source.id).parent.name
             if source not in failures:
                 try:
                     rows = rows_of(source, advance)
                     quantised_rows = (quantised(flow, options.bound, writer) for flow in rows)
-                    writer.add(source.id, class_name, quantised_rows)
+                    writer.add(source.id, source.class_name, quantised_rows)
                     continue
                 except VideoError as error:
                     failures[source] = error
             error = failures[source]
-            writer.quarantine(source.id, class_name, error.status, str(error))
+            writer.quarantine(source.id, source.class_name, error.status, str(error))
         if len(failures) == len(job.sources):
             raise _NothingUsableError

@@ -91,8 +91,9 @@ def load_model(path: Path | str) -> tuple[TSN, ModelInfo]:
 
 def write_state(path: Path | str, state: dict) -> None:
     """Save tensors and plain values atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    # Through a file object: torch.save would write the temporary name into a file it opens itself.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def read_state(path: Path | str) -> dict:

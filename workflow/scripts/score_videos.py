@@ -9,15 +9,11 @@ at = snakemake.wildcards
 
 with job(snakemake.log[0], f"test {at.dataset} {at.experiment} split {at.split} {at.modality}"):
     from tsn.config import TestConfig, build
-    from tsn.evaluation.protocol import evaluate
+    from tsn.evaluation.protocol import score, write_evaluation
 
-    evaluate(
-        snakemake.input.model,
-        snakemake.input.index,
-        list(snakemake.input.shards),
-        int(at.split),
-        build(TestConfig, snakemake.params.test),
-        snakemake.threads,
-        snakemake.output.scores,
-        snakemake.output.metrics,
+    files = snakemake.input
+    test = build(TestConfig, snakemake.params.test)
+    scores = score(
+        files.model, files.index, list(files.shards), int(at.split), test, snakemake.threads
     )
+    write_evaluation(scores, files.index, snakemake.output.scores, snakemake.output.metrics)
