@@ -3,10 +3,14 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
+Advance = Callable[[int], object]
+"""Called with a number of items when they are done."""
+
 INTERVAL = 15.0
 """Seconds between two lines in a log."""
 
@@ -22,15 +26,23 @@ def track(items: Iterable[T], total: int, unit: str, what: str) -> Iterator[T]:
         unit: plural name of an item, e.g. "videos".
         what: what is being done, e.g. "flow".
     """
+    with progress(total, unit, what) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+@contextmanager
+def progress(total: int, unit: str, what: str) -> Iterator[Advance]:
+    """Yield a function to call with the number of items that are done; arguments as in `track`."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(items, total=total, unit=f" {unit}", desc=what)
+        with tqdm(total=total, unit=f" {unit}", desc=what) as bar:
+            yield bar.update
         return
     meter = Meter(total, unit, what)
-    for item in items:
-        yield item
-        meter.advance()
+    yield meter.advance
     meter.finish()
 
 
@@ -49,7 +61,7 @@ class Meter:
         if now - self._last >= INTERVAL:
             self._last = now
             rate = (self._done - self._first) / (now - self._start)
-            left = duration((self._total - self._done) / rate)
+            left = duration(max(self._total - self._done, 0) / rate)
             share = f"{self._done}/{self._total} {self._unit}"
             logger.info("%s: %s, %.3g/s, ETA %s%s", self._what, share, rate, left, note)
 

@@ -17,10 +17,10 @@ from tsn.data.build import Source
 from tsn.data.demo import plan, render
 from tsn.data.shards import Shard
 from tsn.data.video import VideoError, read_frames
-from tsn.flow import export_blocks
 from tsn.flow.__main__ import main
 from tsn.flow.draw import colour_code
-from tsn.flow.export_pictures import limited
+from tsn.flow.export import blocks as export_blocks
+from tsn.flow.export.pictures import limited
 from tsn.flow.params import TVL1Params
 from tsn.flow.shard import build_flow_shard
 from tsn.flow.tvl1 import TVL1

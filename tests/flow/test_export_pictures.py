@@ -3,7 +3,7 @@
 import numpy as np
 
 from tsn.flow.draw import colour_code
-from tsn.flow.export_pictures import colour_scale, limited, ruled
+from tsn.flow.export.pictures import colour_scale, limited, ruled
 
 
 def test_the_scale_of_colours_ignores_few_wild_pixels_and_noise():

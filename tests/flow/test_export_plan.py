@@ -6,7 +6,7 @@ import pytest
 
 from tsn.data.build import Source
 from tsn.errors import UserError
-from tsn.flow.export_plan import choose_target, find_videos, plan_jobs
+from tsn.flow.export.plan import choose_target, find_videos, plan_jobs
 
 
 def touch(*paths: Path) -> None:

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.flow.native_median import MEDIAN, NETWORK, median_5x5
-from tsn.flow.native_pyramid import Resize, level_sizes
-from tsn.flow.native_solver import PAD
-from tsn.flow.native_warp import MARGIN, pack, warp
+from tsn.flow.native.median import MEDIAN, NETWORK, median_5x5
+from tsn.flow.native.pyramid import Resize, level_sizes
+from tsn.flow.native.solver import PAD
+from tsn.flow.native.warp import MARGIN, pack, warp
 from tsn.flow.params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1

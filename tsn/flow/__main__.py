@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tsn.flow.export_plan import choose_target, find_videos, plan_jobs
+    from tsn.flow.export.plan import choose_target, find_videos, plan_jobs
 
     target = choose_target(arguments.out, arguments.format)
     _check_meaningful(arguments, target.format)
@@ -93,8 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace, params: TVL1Params, target, jobs) -> int:
     # Compiling and importing what computes takes seconds, which mistakes do not have to wait for.
-    from tsn.flow.export import export
-    from tsn.flow.export_blocks import Options
+    from tsn.flow.export.blocks import Options
+    from tsn.flow.export.run import export
     from tsn.flow.quantise import BOUND
     from tsn.flow.tvl1 import TVL1
 
@@ -126,7 +126,7 @@ def _check_meaningful(arguments: argparse.Namespace, format: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from tsn.flow.export_plan import ENDINGS
+    from tsn.flow.export.plan import ENDINGS
     from tsn.flow.tvl1 import BACKENDS
 
     parser = _Parser(

@@ -46,7 +46,7 @@ def resolve_backend(name: str) -> str:
 
 def _create_engine(backend: str, params: TVL1Params, threads: int) -> Engine:
     if backend == "native":
-        from tsn.flow.native import NativeEngine
+        from tsn.flow.native.engine import NativeEngine
 
         return NativeEngine(params, threads)
     if backend == "opencv":

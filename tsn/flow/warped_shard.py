@@ -28,26 +28,44 @@ def build_warped_shard(
     Raises:
         UserError: if the flow shard is damaged or not of these videos.
     """
-    warped_flow = WarpedFlow(TVL1(flow.params, flow.backend, threads))
+    undo = WarpedFlow(TVL1(flow.params, flow.backend, threads))
     with Shard(flow_shard) as first:
 
         def rows_of(video: Source, writer: ShardWriter) -> Iterator[np.ndarray]:
-            known = first.videos.get(video.id)
-            if known is None:
-                raise UserError(f"{flow_shard}: does not hold {video.id}; remove it and run again")
-            start = 0
-            for frames in overlapping_chunks(read_frames(video.path, first.size, "grey"), CHUNK):
-                stop = start + len(frames) - 1
-                if stop > known.rows:
-                    break
-                plain = dequantise(first.read(known, range(start, stop)), flow.bound)
-                yield quantised(warped_flow(frames, plain), flow.bound, writer)
-                start = stop
-            if start != known.rows:
-                raise UserError(
-                    f"{video.path}: has changed since {flow_shard} was made; "
-                    "remove that shard and run again"
-                )
+            for rows in warped_rows(undo, first, video, flow.bound):
+                yield quantised(rows, flow.bound, writer)
 
-        fingerprint = {**warped_flow.fingerprint, "size": list(first.size), "bound": flow.bound}
+        fingerprint = {**undo.fingerprint, "size": list(first.size), "bound": flow.bound}
         build_shard(path, "warped_flow", first.size, videos, fingerprint, rows_of, first.videos)
+
+
+def warped_rows(
+    undo: WarpedFlow, first: Shard, video: Source, bound: float
+) -> Iterator[np.ndarray]:
+    """Warped flow of a video, some pairs at a time: float32 (pairs, 2, H, W) in px.
+
+    Args:
+        undo: takes the camera's motion out.
+        first: the shard with the video's flow.
+        video: the video.
+        bound: bound of the quantised flow in px.
+
+    Raises:
+        VideoError: the video is bad.
+        UserError: the shard does not hold the video, or not as it is now.
+    """
+    known = first.videos.get(video.id)
+    if known is None:
+        raise UserError(f"{first.path}: does not hold {video.id}; remove it and run again")
+    changed = UserError(
+        f"{video.path}: has changed since {first.path} was made; remove that shard and run again"
+    )
+    start = 0
+    for frames in overlapping_chunks(read_frames(video.path, first.size, "grey"), CHUNK):
+        stop = start + len(frames) - 1
+        if stop > known.rows:
+            raise changed
+        yield undo(frames, dequantise(first.read(known, range(start, stop)), bound))
+        start = stop
+    if start != known.rows:
+        raise changed

@@ -2,12 +2,13 @@
 # out: results/{dataset}/shards/flow/{shard}.h5           TV-L1 flow, quantised to 0–255
 #      results/{dataset}/shards/warped_flow/{shard}.h5    the same with the camera motion removed
 
+DECODER_CODE = ["data/build.py", "data/containers.py", "data/shards.py", "data/video.py"]
+ENGINES = ["engine", "opencv", "opencv_cuda", "params", "quantise", "shard", "tvl1"]
+NATIVE = ["engine", "median", "pyramid", "solver", "warp"]
 FLOW_CODE = code(
-    *(f"flow/{path.name}" for path in sorted(Path(workflow.basedir, "tsn", "flow").glob("*.py"))),
-    "data/build.py",
-    "data/containers.py",
-    "data/shards.py",
-    "data/video.py",
+    *DECODER_CODE,
+    *(f"flow/{name}.py" for name in ENGINES),
+    *(f"flow/native/{name}.py" for name in NATIVE),
 )
 
 
@@ -40,7 +41,7 @@ rule compute_warped_flow:
     input:
         rendered_manifest,
         flow=f"{DATASET}/shards/flow/{{shard}}.h5",
-        code=FLOW_CODE,
+        code=FLOW_CODE + code("flow/camera.py", "flow/warped.py", "flow/warped_shard.py"),
     output:
         shard=f"{DATASET}/shards/warped_flow/{{shard}}.h5",
     log:

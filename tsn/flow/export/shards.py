@@ -7,13 +7,14 @@ import numpy as np
 
 from tsn.data.build import Source
 from tsn.data.shards import Shard, write_shard
-from tsn.data.video import VideoError, decoder_versions, read_frames
-from tsn.flow.export_blocks import Advance, Options, blocks, progress
-from tsn.flow.export_plan import Job
-from tsn.flow.quantise import dequantise
-from tsn.flow.shard import CHUNK, overlapping_chunks, quantised
+from tsn.data.video import VideoError, decoder_versions
+from tsn.flow.export.blocks import Options, blocks
+from tsn.flow.export.plan import Job
+from tsn.flow.shard import quantised
 from tsn.flow.warped import WarpedFlow
+from tsn.flow.warped_shard import warped_rows
 from tsn.job import code_version
+from tsn.progress import Advance, progress
 
 RowsOf = Callable[[Source, Advance], Iterator[np.ndarray]]
 
@@ -46,29 +47,25 @@ def export_shards(
 
     try:
         total = sum(lengths.values())
-        with progress(total, "flow") as advance:
+        with progress(total, "pairs", "flow") as advance:
             made_by = options.tvl1.fingerprint
             _write(job, "flow", options, made_by, flow_rows, failures, advance)
         if "warped_flow" in job.outputs:
-            with Shard(job.outputs["flow"]) as first, progress(total, "warped flow") as advance:
+            with (
+                Shard(job.outputs["flow"]) as first,
+                progress(total, "pairs", "warped flow") as advance,
+            ):
                 undo = WarpedFlow(options.tvl1)
-                rows = _warped_rows(undo, first, options.bound)
+
+                def rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
+                    for block in warped_rows(undo, first, source, options.bound):
+                        yield block
+                        advance(len(block))
+
                 _write(job, "warped_flow", options, undo.fingerprint, rows, failures, advance)
     except _NothingUsableError:
         pass
     return failures
-
-
-def _warped_rows(undo: WarpedFlow, first: Shard, bound: float) -> RowsOf:
-    def rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
-        start, known = 0, first.videos[source.id]
-        for frames in overlapping_chunks(read_frames(source.path, first.size, "grey"), CHUNK):
-            stop = start + len(frames) - 1
-            yield undo(frames, dequantise(first.read(known, range(start, stop)), bound))
-            advance(stop - start)
-            start = stop
-
-    return rows
 
 
 def _write(

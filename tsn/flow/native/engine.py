@@ -1,7 +1,7 @@
 """The native TV-L1 engine: OpenCV's method in compiled loops, one pair of frames a thread.
 
 The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it; see
-`native_solver`, `native_warp`, `native_median` and `native_pyramid` for its parts. What is
+`solver`, `warp`, `median` and `pyramid` for its parts. What is
 compiled in one of these files calls nothing compiled in another: Numba's cache notices a change
 in a function's own file only.
 """
@@ -9,10 +9,10 @@ in a function's own file only.
 import numpy as np
 
 from tsn.flow.engine import Workers
-from tsn.flow.native_median import median_5x5
-from tsn.flow.native_pyramid import Resize, level_sizes
-from tsn.flow.native_solver import MAX_BLOCK, PAD, iterate
-from tsn.flow.native_warp import MARGIN, pack, warp
+from tsn.flow.native.median import median_5x5
+from tsn.flow.native.pyramid import Resize, level_sizes
+from tsn.flow.native.solver import MAX_BLOCK, PAD, iterate
+from tsn.flow.native.warp import MARGIN, pack, warp
 from tsn.flow.params import TVL1Params
 
 VERSION = "1"

@@ -2,9 +2,7 @@
 not on the length of the videos.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,13 +13,10 @@ from tsn.flow.quantise import BOUND
 from tsn.flow.shard import CHUNK, overlapping_chunks
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
-from tsn.progress import Meter
+from tsn.progress import Advance
 
 MOST_PIXELS = 1 << 24
 """Pixels of the pairs computed at a time: their flow and warped flow take 0.3 GB."""
-
-Advance = Callable[[int], object]
-"""Called with a number of pairs when they are done."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +90,3 @@ def sample(video: str, options: Options, count: int) -> Block:
         each = zip(first, second, flow, strict=True)
         warped = np.concatenate([undo(np.stack([a, b]), motion[None]) for a, b, motion in each])
     return Block(np.stack([kept[t] for t in (*wanted, wanted[-1] + 1)]), flow, warped)
-
-
-@contextmanager
-def progress(total: int, what: str) -> Iterator[Advance]:
-    """Tell on stderr how many pairs are done, their rate and the time left."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        with tqdm(total=total, unit=" pairs", desc=what) as bar:
-            yield bar.update
-        return
-    meter = Meter(total, "pairs", what)
-    yield meter.advance
-    meter.finish()

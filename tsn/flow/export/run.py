@@ -11,11 +11,12 @@ import numpy as np
 from tsn.data.build import Source
 from tsn.data.video import VideoError, outline
 from tsn.flow.draw import colour_code, strip
-from tsn.flow.export_blocks import Advance, Options, blocks, progress, sample
-from tsn.flow.export_formats import Write, flo_folder, mp4_file, npy_file, write_png
-from tsn.flow.export_pictures import colour_scale, limited, ruled
-from tsn.flow.export_plan import Job
-from tsn.flow.export_shards import export_shards
+from tsn.flow.export.blocks import Options, blocks, sample
+from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png
+from tsn.flow.export.pictures import colour_scale, limited, ruled
+from tsn.flow.export.plan import Job
+from tsn.flow.export.shards import export_shards
+from tsn.progress import Advance, progress
 
 FieldWriter = Callable[[Path], AbstractContextManager[Write]]
 
@@ -31,7 +32,7 @@ def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, V
 
     Args:
         jobs: as `plan_jobs` lays them down.
-        format: one of `tsn.flow.export_plan.ENDINGS`.
+        format: one of `tsn.flow.export.plan.ENDINGS`.
         options: how.
 
     Returns:
@@ -43,7 +44,7 @@ def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, V
     write = _WRITERS[format]
     total = sum(min(n, COLUMNS) if format == "png" else n for n in lengths.values())
     failures = {}
-    with progress(total, "flow and warped flow" if options.warped else "flow") as advance:
+    with progress(total, "pairs", "flow and warped flow" if options.warped else "flow") as advance:
         for job in jobs:
             try:
                 write(job, options, advance)
