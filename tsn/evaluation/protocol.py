@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from tsn.config import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.index import class_names, members, read_index
+from tsn.data.loader import make_loader
 from tsn.data.shard_set import ShardSet, differing_key
 from tsn.errors import UserError
 from tsn.evaluation.metrics import metrics
@@ -55,10 +55,7 @@ def score(
             f"split {split}: every test video is quarantined in the {store.stream} shards"
         )
     network = network.to(device, memory_format=torch.channels_last)
-    workers = threads if device.type == "cuda" else 0
-    loader = DataLoader(
-        snippets, batch_size=None, num_workers=workers, pin_memory=device.type == "cuda"
-    )
+    loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
     rows = [
         _score_video(network, crops, device)

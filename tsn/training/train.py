@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
 
 from tsn.config import ModelConfig, TrainingConfig
 from tsn.data.dataset import MicroBatches, TrainingSnippets
 from tsn.data.index import class_names, members, read_index
+from tsn.data.loader import make_loader
 from tsn.data.shard_set import ShardSet
 from tsn.errors import UserError
 from tsn.files import atomic_path
@@ -133,7 +133,9 @@ class Run:
         batches = self._batches(self._iteration, total)
         what = f"train {self._job.modality} split {self._job.split}"
         meter = Meter(total, "iterations", what, self._iteration)
-        loader = iter(self._loader(batches))
+        loader = iter(
+            make_loader(self._snippets, self._device, self._threads, batch_sampler=batches)
+        )
         last_save = time.monotonic()
         self._network.train()
         while self._iteration < total:
@@ -157,14 +159,6 @@ class Run:
         count = len(self._snippets)
         return MicroBatches(
             count, recipe.batch_size, recipe.micro_batch, self._job.seed, range(start, stop)
-        )
-
-    def _loader(self, batches: MicroBatches) -> DataLoader:
-        on_gpu = self._device.type == "cuda"
-        # On a CPU the network wants all cores, and decoding a row costs a hundredth of its pass.
-        workers = self._threads if on_gpu else 0
-        return DataLoader(
-            self._snippets, batch_sampler=batches, num_workers=workers, pin_memory=on_gpu
         )
 
     def _set_lr(self, per_epoch: int) -> float:
