@@ -146,3 +146,12 @@ def test_index_dataset_writes_index_and_report(tmp_path):
     assert [video.id for video in read_index(index)] == ["a/1", "a/2"]
     assert sorted(video.splits[1] for video in read_index(index)) == ["test", "train"]
     assert "'a/readme'" in text.read_text()
+
+
+def test_a_split_without_test_videos_stops_at_the_index(tmp_path):
+    (tmp_path / "videos" / "a").mkdir(parents=True)
+    (tmp_path / "videos" / "a" / "only.avi").touch()
+    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    with pytest.raises(UserError, match=r"datasets\.own: split 1 has no test video"):
+        index_dataset(dataset, tmp_path, True, tmp_path / "index.tsv", tmp_path / "index.txt")
+    assert not (tmp_path / "index.tsv").exists()

@@ -1,5 +1,6 @@
 """Model files and saved states: tensors and plain values, never code."""
 
+import dataclasses
 import os
 import pickle
 
@@ -159,3 +160,10 @@ def test_equal_states_are_equal_files(tmp_path):
     for name in ("a.pt", "b.pt"):
         write_state(tmp_path / name, state)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def test_an_input_size_that_the_backbone_cannot_take_is_refused(make_job):
+    job = make_job(segments=3)
+    model = dataclasses.replace(job.model, backbone="alexnet", input_size=32)
+    with pytest.raises(UserError, match=r"model\.input_size: alexnet cannot take images of 32 px"):
+        new_network(3, "rgb", model, job.recipe)

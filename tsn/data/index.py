@@ -145,10 +145,21 @@ def index_dataset(
         exclude_missing: leave out listed videos that are not on disk.
         index: `index.tsv`.
         report_file: what was found, for people.
+
+    Raises:
+        UserError: if a split has nothing to train on or to test on, and see `list_videos`.
     """
     config = build(DatasetConfig, dataset)
     found = list_videos(config, results)
     listing = without_missing(found) if exclude_missing else found
+    for split in config.splits:
+        for part in ("train", "test"):
+            if not any(entry.splits.get(split) == part for entry in listing.entries):
+                raise UserError(
+                    f"datasets.{config.name}: split {split} has no {part} video among the "
+                    f"{len(listing.entries)} found; add videos, or look at splits, lists, classes "
+                    "and test_ratio"
+                )
     write_index(index, listing, config.shards, config.splits)
     text = report(found, config.splits, exclude_missing)
     write_text(report_file, text)

@@ -39,9 +39,12 @@ def new_network(classes: int, modality: str, model: ModelConfig, recipe) -> TSN:
 
     Partial BN freezes pretrained statistics; a network that starts from scratch has none, and
     trains all its batch normalisation.
+
+    Raises:
+        UserError: if the backbone cannot take images of `model.input_size`, and see `TSN`.
     """
     from_scratch = model.weights == "none" or (modality != "rgb" and not model.cross_modality)
-    return TSN(
+    network = TSN(
         classes,
         modality,
         model.backbone,
@@ -53,6 +56,22 @@ def new_network(classes: int, modality: str, model: ModelConfig, recipe) -> TSN:
         partial_bn=recipe.partial_bn and not from_scratch,
         cross_modality=model.cross_modality,
     )
+    _check_input_size(network, model)
+    return network
+
+
+def _check_input_size(network: TSN, model: ModelConfig) -> None:
+    """Some backbones need images of one size, or of a least size, and only say so when run."""
+    side = model.input_size
+    try:
+        with torch.inference_mode():
+            network.eval().snippet_scores(torch.zeros(1, network.channels, side, side))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"model.input_size: {model.backbone} cannot take images of {side} px ({reason}); "
+            "choose another size, such as 224"
+        ) from None
 
 
 def save_model(path: Path | str, network: TSN, info: ModelInfo) -> None:
