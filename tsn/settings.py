@@ -105,6 +105,25 @@ def resolve(config: dict, dataset: str, experiment: str) -> Settings:
     return settings
 
 
+def check_weights(model: dict) -> None:
+    """Check what can be known of the initial weights before hours of flow are computed.
+
+    Raises:
+        UserError: if the file is absent, or the backbone has none of its own.
+    """
+    weights, backbone = model["weights"], model["backbone"]
+    if weights in ("imagenet", "none"):
+        if model["sha256"]:
+            raise UserError(f"model.sha256: it checks a file, and model.weights is {weights!r}")
+        if (backbone, weights) == ("bn_inception", "imagenet"):
+            raise UserError(
+                "model.weights: bn_inception comes with no weights; give the path of a converted "
+                "Caffe file, or none"
+            )
+    elif not Path(weights).expanduser().is_file():
+        raise UserError(f"model.weights: there is no file {weights!r}; correct the path")
+
+
 def paper_weights(modalities: list[str]) -> dict[str, float]:
     """The paper's fusion weights: RGB : flow = 1 : 1.5, RGB : flow : warped = 1 : 1 : .5.
 

@@ -76,7 +76,7 @@ def test_members_of_a_split_that_has_none_are_an_error():
 
 def test_another_file_is_no_index(tmp_path):
     (tmp_path / "index.tsv").write_text("id\tname\n1\tx\n")
-    with pytest.raises(UserError, match=r"index\.tsv: not an index"):
+    with pytest.raises(UserError, match=r"index\.tsv: not a whole index"):
         read_index(tmp_path / "index.tsv")
 
 

@@ -36,9 +36,10 @@ def ucf(own, tmp_path):
 def test_a_folder_lists_its_videos_by_ending_and_reports_the_rest(own, tmp_path):
     listing = list_videos(own, tmp_path)
     assert listing.classes == ("a", "b")
-    assert [entry.id for entry in listing.entries] == ["a/1", "a/2", "b/3"]
+    assert [entry.id for entry in listing.entries] == ["a/1", "a/2", "b/3", "b/gone"]
+    assert [entry.id for entry in listing.entries if entry.missing] == ["b/gone"]
     assert listing.entries[0].path == f"{own.videos}/a/1.avi"
-    assert listing.unlisted == ("b/notes.txt",)
+    assert listing.unlisted == ("a/folder.avi/", "b/notes.txt", "loose.avi")
 
 
 def test_listed_videos_that_are_not_files_are_missing(ucf, tmp_path):
@@ -48,13 +49,18 @@ def test_listed_videos_that_are_not_files_are_missing(ucf, tmp_path):
 
 
 def test_files_that_no_list_names_are_reported(ucf, tmp_path):
-    assert list_videos(ucf, tmp_path).unlisted == ("a/2.MP4", "b/3.webm", "b/notes.txt")
+    assert list_videos(ucf, tmp_path).unlisted == (
+        "a/2.MP4", "a/folder.avi/", "b/3.webm", "b/notes.txt", "loose.avi",
+    )  # fmt: skip
 
 
 def test_under_a_restriction_only_its_classes_are_reported(ucf, tmp_path):
     from dataclasses import replace
 
-    assert list_videos(replace(ucf, classes=("a",)), tmp_path).unlisted == ("a/2.MP4",)
+    assert list_videos(replace(ucf, classes=("a",)), tmp_path).unlisted == (
+        "a/2.MP4",
+        "a/folder.avi/",
+    )
 
 
 def test_entries_come_in_the_order_of_their_ids(ucf, tmp_path):

@@ -30,6 +30,37 @@ def test_absent_videos_name_the_folder(fresh):
     assert "datasets.tiny.videos: there is no folder 'nowhere'" in done.stdout + done.stderr
 
 
+def test_a_mistake_is_told_although_all_results_are_there(finished):
+    other = finished.changed(
+        "datasets", tiny={**finished.config["datasets"]["tiny"], "videos": "gone"}
+    )
+    done = other.snakemake("results/fusion_tiny.json")
+    assert done.returncode == 1
+    assert "error: datasets.tiny.videos: there is no folder 'gone'" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert finished.would_run() == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("results/fusion_nothing.json", "datasets: there is no 'nothing' in the configuration"),
+        ("results/tiny/none/fusion.json", "experiments: there is no 'none' in the configuration"),
+    ],
+)
+def test_an_unknown_name_in_a_target_is_told(fresh, target, sentence):
+    done = fresh.snakemake("--dry-run", target)
+    assert done.returncode == 1
+    assert f"error: {sentence} (there are: " in done.stderr
+
+
+def test_weights_that_are_not_there_stop_the_run_before_it_starts(fresh):
+    done = fresh.changed("model", weights="nowhere.pth").snakemake("results/fusion_tiny.json")
+    assert done.returncode == 1
+    assert "error: model.weights: there is no file 'nowhere.pth'" in done.stderr
+    assert not (fresh.folder / "results").exists()
+
+
 def test_the_workflow_has_no_lint(fresh):
     done = fresh.snakemake("--lint")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -90,20 +90,29 @@ def read_index(path: Path) -> list[Video]:
     """
     columns, rows = read_tsv(path)
     if columns[: len(COLUMNS)] != COLUMNS:
-        raise UserError(f"{path}: not an index of videos; remove it and run again to make it anew")
-    splits = [int(name.removeprefix("split")) for name in columns[len(COLUMNS) :]]
-    return [
-        Video(
-            row["id"],
-            row["path"],
-            row["class"],
-            int(row["label"]),
-            int(row["shard"]),
-            row["on_disk"] == "yes",
-            {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
-        )
-        for row in rows
-    ]
+        raise _no_index(path)
+    try:
+        splits = [int(name.removeprefix("split")) for name in columns[len(COLUMNS) :]]
+        return [
+            Video(
+                row["id"],
+                row["path"],
+                row["class"],
+                int(row["label"]),
+                int(row["shard"]),
+                row["on_disk"] == "yes",
+                {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
+            )
+            for row in rows
+        ]
+    except (TypeError, ValueError):  # a cut or edited row
+        raise _no_index(path) from None
+
+
+def _no_index(path: Path) -> UserError:
+    return UserError(
+        f"{path}: not a whole index of videos; make it anew with --forcerun index_videos"
+    )
 
 
 def class_names(videos: list[Video]) -> list[str]:

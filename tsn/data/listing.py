@@ -65,7 +65,7 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
             f"datasets.{dataset.name}.videos: there is no folder {str(root)!r} (looked in "
             f"{os.fspath(Path.cwd())!r}); put one folder of videos per class there, or set the key"
         )
-    on_disk = _scan(root)
+    on_disk, others = _scan(root)
     if dataset.layout == "folder":
         classes, listed = layouts.folder(dataset, _videos_of(on_disk))
     else:
@@ -75,7 +75,7 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
             f"datasets.{dataset.name}.lists: {dataset.lists!r} names no video of "
             f"{', '.join(classes)}; correct the lists or the key classes"
         )
-    if not any(video.path in on_disk for video in listed):
+    if all(on_disk.get(video.path, "missing") == "missing" for video in listed):
         raise UserError(
             f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
             f"{str(root)!r}; expected for example {str(root / listed[0].path)!r}"
@@ -88,7 +88,9 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
     inside = set(classes) if dataset.classes else None
     unlisted = tuple(
         sorted(
-            p for p in on_disk if p not in named and (inside is None or p.split("/")[0] in inside)
+            p
+            for p in [*on_disk, *others]
+            if p not in named and (inside is None or p.split("/")[0] in inside)
         )
     )
     return Listing(classes, entries, unlisted)
@@ -109,22 +111,32 @@ def _demo(dataset: DatasetConfig, results: Path) -> Listing:
     return Listing(tuple(sorted({clip.class_name for clip in clips})), entries)
 
 
-def _scan(root: Path) -> dict[str, str]:
-    """Relative path -> stamp of every file one folder deep."""
-    found = {}
+def _scan(root: Path) -> tuple[dict[str, str], list[str]]:
+    """Relative path -> stamp of every file in a folder of `root`; and whatever lies elsewhere."""
+    found, others = {}, []
     for folder in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if folder.name.startswith(".") or not folder.is_dir():
+        if folder.name.startswith("."):
+            continue
+        if not folder.is_dir():
+            others.append(folder.name)
             continue
         for file in os.scandir(folder.path):
+            path = f"{folder.name}/{file.name}"
             if file.name.startswith("."):
                 continue
-            try:
-                status = file.stat()
-            except OSError:  # a dangling link: as good as missing
-                continue
-            if not file.is_dir():
-                found[f"{folder.name}/{file.name}"] = f"{status.st_size} {status.st_mtime_ns}"
-    return found
+            if file.is_dir():
+                others.append(f"{path}/")
+            else:
+                found[path] = _stamp(file)
+    return found, others
+
+
+def _stamp(file: os.DirEntry) -> str:
+    try:
+        status = file.stat()
+    except OSError:  # a dangling link: as good as missing
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _videos_of(on_disk: dict[str, str]) -> list[Listed]:

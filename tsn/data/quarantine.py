@@ -48,7 +48,7 @@ def check_stream(path: Path | str, shards: ShardSet, videos: list[Video], limit:
         logger.info("quarantined in the %s stream:\n%s", shards.stream, listing)
         raise UserError(
             f"{len(bad)} videos are quarantined in the {shards.stream} stream, "
-            f"data.max_quarantined allows {limit}; {hint}mend them (they are listed above) "
+            f"data.max_quarantined allows {limit}; {hint}mend them (they are listed in the log) "
             "or raise the limit"
         )
     write_quarantine(path, bad)

@@ -258,7 +258,8 @@ class Shard:
 
     def _damaged(self, error: Exception) -> UserError:
         return UserError(
-            f"{self.path}: damaged on disk ({error}); remove the file and run again to rebuild it"
+            f"{self.path}: damaged on disk ({error}); "
+            "remove it and ask Snakemake for it by this name"
         )
 
     def close(self) -> None:

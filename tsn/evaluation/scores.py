@@ -75,4 +75,6 @@ def read_scores(path: Path | str) -> Scores:
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such score file; score the videos first") from None
     except DAMAGE as error:
-        raise UserError(f"{path}: cannot be read ({error}); remove it and run again") from None
+        raise UserError(
+            f"{path}: cannot be read ({error}); run again with --forcerun score_videos"
+        ) from None

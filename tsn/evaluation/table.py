@@ -43,7 +43,7 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
     rows = [(NAMES[name], name, entry) for name, entry in result["modalities"].items()]
     for name, entry in {**result["compare"], "**fused**": result["fused"]}.items():
         parts = sorted(modality for modality, weight in entry["weights"].items() if weight)
-        rows.append((f"{name} ({_weights(entry)})", "+".join(parts), entry))
+        rows.append((f"{_cell(name)} ({_weights(entry)})", "+".join(parts), entry))
     classes = CLASSES.get(layout)
     lines = [
         "| scores | top-1 | top-5 | mean of classes "

@@ -130,5 +130,8 @@ def read_state(path: Path | str) -> dict:
 
 
 def _unusable(path: Path | str, error: Exception) -> UserError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return UserError(f"{path}: cannot be loaded ({reason}); remove it and run again")
+    # Not PyTorch's own text: it advises to load with weights_only=False, which could run code.
+    return UserError(
+        f"{path}: cannot be loaded ({type(error).__name__}): damaged, or no file of ours; "
+        "run again with --forcerun train_model"
+    )

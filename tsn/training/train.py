@@ -207,7 +207,11 @@ class Run:
     def _resume(self) -> "Epoch":
         if not self._state_file.exists():
             return Epoch()
-        state = read_state(self._state_file)
+        try:
+            state = read_state(self._state_file)
+        except UserError as error:
+            logger.warning("%s: starting anew", error)
+            return
         self._network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._iteration, self.log = state["iteration"], state["log"]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tsn.data.listing import list_videos
 from tsn.errors import UserError
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
-from tsn.settings import check, resolve
+from tsn.settings import check, check_weights, resolve
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"
@@ -22,9 +23,16 @@ RUN = f"{DATASET}/{{experiment}}/split{{split}}"
 share_package()
 
 
+try:
+    check(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+# Any name is let through here, so that `settings` can say which data sets and experiments there are.
 wildcard_constraints:
-    dataset="|".join(map(re.escape, config.get("datasets", {}))),
-    experiment="|".join(map(re.escape, config.get("experiments", {}))),
+    dataset="[A-Za-z0-9][A-Za-z0-9_.-]*",
+    experiment="[A-Za-z0-9][A-Za-z0-9_.-]*",
     modality="rgb|flow|warped_flow|rgb_diff",
     stream="rgb|flow|warped_flow",
     split=r"\d+",
@@ -32,25 +40,29 @@ wildcard_constraints:
 
 
 def told(function):
-    """Turn a user's mistake into Snakemake's one-sentence error."""
+    """Make a user's mistake in an input function or a parameter end the run with its sentence.
+
+    An exception would not: where the outputs exist already, Snakemake takes an input function
+    that raises for a reason to leave them as they are, and reports success.
+    """
 
     def call(*arguments):
         try:
             return function(*arguments)
         except UserError as error:
-            raise WorkflowError(str(error)) from None
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
 
     return call
-
-
-told(check)(config)
 
 
 @cache
 @told
 def settings(dataset, experiment=None):
     """The configuration of a data set under an experiment (by default the published one)."""
-    return resolve(config, dataset, experiment or config["experiment"])
+    resolved = resolve(config, dataset, experiment or config["experiment"])
+    check_weights(resolved.blocks["model"])
+    return resolved
 
 
 @cache
