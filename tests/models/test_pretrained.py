@@ -120,3 +120,9 @@ def test_a_tensor_of_another_shape_is_named():
     state["0.weight"] = torch.zeros(2, 4, 1, 1)
     with pytest.raises(UserError, match=r"my\.pt does not fit .*0\.weight"):
         load_backbone(small_net(), state, ("fc",), "my.pt")
+
+
+def test_a_path_may_start_at_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    torch.save({"weight": torch.ones(2)}, tmp_path / "weights.pth")
+    assert torch.equal(read_state_dict("~/weights.pth")["weight"], torch.ones(2))

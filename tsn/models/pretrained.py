@@ -34,7 +34,7 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str,
     Raises:
         UserError: no such file, another checksum, or not a state dict.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(
             f'no weights file {path}: give an existing state dict, "imagenet" or "none"'
