@@ -1,0 +1,1 @@
+"""Results for people: pictures, and a page that shows a whole run."""

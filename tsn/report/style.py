@@ -1,0 +1,115 @@
+"""How every picture looks, and how it gets on disk.
+
+    with picture("curves.png", 8, 3, columns=2) as (left, right):
+        left.plot(epochs, losses, color=colour("flow"), label=name("flow"))
+
+Colours are those of Okabe & Ito, "Color Universal Design" (2008), which people with any kind of
+colour vision can tell apart: the family of RGB is blue, that of flow is orange, fusion is green.
+They never carry a meaning alone: a label, a value or a marker says the same.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tsn.evaluation.table import NAMES
+from tsn.files import atomic_path
+
+FUSED = "fused"
+"""Stands beside the modalities wherever the fusion of their scores is shown."""
+
+COLOURS = {
+    "rgb": "#0072B2",
+    "rgb_diff": "#56B4E9",
+    "flow": "#D55E00",
+    "warped_flow": "#E69F00",
+    FUSED: "#009E73",
+}
+MARKERS = {"rgb": "o", "rgb_diff": "v", "flow": "s", "warped_flow": "D", FUSED: "P"}
+NEUTRAL = "#767676"
+"""Grey for all that is no modality; has a contrast of 4.5 : 1 on white (WCAG 2.2, AA)."""
+
+SEQUENTIAL = "Blues"
+"""Colour map of counts and shares: one hue, white is none, darker is more."""
+
+DPI = 150
+"""Of PNG files, so that small type stays sharp when a screen shows them at their size."""
+
+_LOOK = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": NEUTRAL,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "text.parse_math": False,  # a class may be called $5
+    "svg.fonttype": "path",  # the same letters on every machine
+    "svg.hashsalt": "tsn",  # equal pictures are equal files
+}
+
+
+@contextmanager
+def picture(
+    path: Path | str, width: float, height: float, rows: int = 1, columns: int = 1, **grid
+) -> Iterator[Axes]:
+    """Draw into a file; it appears when the block ends well.
+
+    Args:
+        path: where to; the ending, `.png` or `.svg`, is the format.
+        width: in inches.
+        height: in inches.
+        rows: of axes.
+        columns: of axes.
+        grid: further arguments of `Figure.subplots`, such as `sharey` or `width_ratios`.
+
+    Yields:
+        The axes: one, or an array of them as from `Figure.subplots`.
+    """
+    with matplotlib.rc_context({**_LOOK, "savefig.dpi": DPI}):
+        # No pyplot: it keeps figures alive and looks for a display.
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure.subplots(rows, columns, **grid)
+        # Neither the date nor the library's version: equal pictures are equal files.
+        ending = Path(path).suffix.removeprefix(".")
+        unsaid = {"png": ("Software",), "svg": ("Date", "Creator")}[ending]
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format=ending, metadata=dict.fromkeys(unsaid))
+
+
+def colour(scores: str) -> str:
+    """The colour of a modality, or of `FUSED`; grey for anything else."""
+    return COLOURS.get(scores, NEUTRAL)
+
+
+def marker(scores: str) -> str:
+    """The marker of a modality, or of `FUSED`; a star for anything else."""
+    return MARKERS.get(scores, "*")
+
+
+def name(scores: str) -> str:
+    """What people call a modality; other names stay as they are."""
+    return NAMES.get(scores, scores)
+
+
+def printable(text: str, longest: int = 28) -> str:
+    """A name from a data set as it can be drawn: no control characters, not too long.
+
+    >>> printable("a class with a rather long name", 16)
+    'a class with a …'
+    """
+    valid = text.encode(errors="replace").decode()
+    plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in valid)
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
