@@ -77,6 +77,8 @@ def _sentence(error) -> str:
             return f"{key}: {value!r} is not {wanted}{hint}"
         case "enum":
             return f"{key}: {value!r} is not one of {', '.join(map(repr, rule))}"
+        case "pattern" if "description" in error.schema:
+            return f"{key}: {value!r} is not {error.schema['description']}"
         case "anyOf":
             return f"{key}: {value!r} is neither 'paper' nor a map of modalities to weights"
         case _:

@@ -29,7 +29,7 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str,
 
     Args:
         path: the file; only tensors are read, never code (`weights_only`).
-        sha256: expected SHA-256 of the file in hex; None: not checked.
+        sha256: expected SHA-256 of the file in hex, or its first digits; None: not checked.
 
     Raises:
         UserError: no such file, another checksum, or not a state dict.
@@ -58,10 +58,13 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str,
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Raise UserError unless the file's SHA-256 is `expected` (hex, any case)."""
+    """Raise UserError unless the file's SHA-256 begins with `expected` (hex, any case).
+
+    The names of published files carry no more than their first 8 to 16 digits.
+    """
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if actual != expected.lower():
+    if not actual.startswith(expected.lower()):
         raise UserError(
             f"{path} has SHA-256 {actual}, not the expected {expected}: "
             "get the right file, or correct sha256"
