@@ -103,7 +103,7 @@ def make_job() -> Callable[..., object]:
     ShuffleNet 0.5x is torchvision's smallest network, and has batch normalisation.
     """
     from tsn.config import ModelConfig, TrainingConfig
-    from tsn.training.train import TrainingJob
+    from tsn.training.task import TrainingJob
 
     def make(modality="rgb", split=1, seed=1, model=None, **recipe) -> TrainingJob:
         network = {
@@ -130,6 +130,9 @@ def make_job() -> Callable[..., object]:
             "scales": (1.0, 0.875, 0.75),
             "flip": True,
             "precision": "fp32",
+            "compile": False,
+            "validation": 0,
+            "keep": "last",
         }
         return TrainingJob(
             "tiny",

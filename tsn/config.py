@@ -90,6 +90,9 @@ class TrainingConfig:
     scales: tuple[float, ...]
     flip: bool
     precision: str
+    compile: bool
+    validation: float
+    keep: str
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tsn.config import BLOCKS, DatasetConfig, FlowConfig, build
 from tsn.config_schema import check_schema
+from tsn.data.grouped import OFFICIAL_GROUPS
 from tsn.errors import UserError
 from tsn.modality import STREAM_OF
 
@@ -45,6 +46,11 @@ class Settings:
     def plain_dataset(self) -> dict:
         """The data set's configuration as plain values."""
         return asdict(self.dataset)
+
+    @property
+    def groups(self) -> str | None:
+        """The pattern that finds the group of related clips in a video's id; None: no groups."""
+        return self.dataset.group_pattern or OFFICIAL_GROUPS.get(self.dataset.layout)
 
     @property
     def modalities(self) -> list[str]:

@@ -1,83 +1,47 @@
 """Training on eight tiny videos: it learns, repeats itself, resumes, accumulates, schedules."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-import tsn.training.train as training
+from tests.training.conftest import equal, timeless
 from tsn.data.index import read_index, write_index
 from tsn.data.listing import Entry, Listing
 from tsn.errors import UserError
-from tsn.models.backbones import Backbone
-from tsn.models.preprocessing import IMAGENET
 from tsn.training.checkpoint import load_model
-from tsn.training.train import LOG_COLUMNS, Run, train
+from tsn.training.log import COLUMNS
+from tsn.training.loop import Run
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 
 
-@pytest.fixture
-def run(tmp_path, tiny_set):
-    """A function that trains a job in a folder: the state dict and the rows of the log."""
-
-    def go(job, folder="run", tiny=tiny_set):
-        model, log = tmp_path / folder / "model.pt", tmp_path / folder / "training.csv"
-        stream = "flow" if job.modality == "flow" else "rgb"
-        train(job, tiny.index, tiny.shards[stream], model, log, threads=1)
-        with log.open() as rows:
-            return load_model(model)[0].state_dict(), list(csv.DictReader(rows))
-
-    return go
-
-
-def equal(one: dict, other: dict) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
-@pytest.fixture
-def tiny_network(monkeypatch):
-    """A backbone of two layers without batch normalisation and dropout."""
-
-    def build(name, weights, sha256=None):
-        layers = nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
-        return Backbone(name, nn.Sequential(*layers), 32, IMAGENET)
-
-    monkeypatch.setattr("tsn.models.network.build_backbone", build)
-
-
 @pytest.mark.parametrize("modality", ["rgb", "flow"])
 def test_the_loss_falls_and_the_classes_are_told_apart(run, make_job, modality):
-    _, log = run(make_job(modality, length=12, steps=(11,), model={"backbone": "resnet18"}))
+    log = run(make_job(modality, length=12, steps=(11,), model={"backbone": "resnet18"})).log
     assert 0.4 < float(log[0]["loss"]) < 1.2  # ln 2 = .69 is a guess between two classes
     assert float(log[-1]["loss"]) < 0.1
     assert float(log[-1]["accuracy"]) == 1
 
 
 def test_the_log_has_a_row_per_epoch(run, make_job):
-    _, log = run(make_job(length=3, batch_size=3))
-    assert tuple(log[0]) == LOG_COLUMNS
+    log = run(make_job(length=3, batch_size=3)).log
+    assert tuple(log[0]) == COLUMNS
     # 8 videos in batches of 3 are 3 iterations an epoch.
     assert [(row["epoch"], row["iteration"]) for row in log] == [("0", "3"), ("1", "6"), ("2", "9")]
     assert all(float(row["gradient_norm"]) > 0 for row in log)
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(run, make_job):
-    first = run(make_job(), "first")[0]
-    assert equal(run(make_job(), "second")[0], first)
-    assert not equal(run(make_job(seed=2), "third")[0], first)
+    first = run(make_job(), "first").state
+    assert equal(run(make_job(), "second").state, first)
+    assert not equal(run(make_job(seed=2), "third").state, first)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
-def test_a_killed_run_goes_on_to_the_same_weights_and_log(
-    run, make_job, monkeypatch, tmp_path, stop
-):
-    """3 epochs of 2 iterations, killed after 1 (inside an epoch), 3 and 5 of them."""
+def test_a_stopped_run_goes_on_to_the_same_weights_and_log(run, make_job, monkeypatch, stop):
+    """3 epochs of 2 iterations, stopped after 1 (inside an epoch), 3 and 5 of them."""
     job = make_job(batch_size=4, micro_batch=2)
-    undisturbed, log = run(job, "undisturbed")
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    undisturbed = run(job, "undisturbed")
     step, steps = Run._step, []
 
     def dying(self, *arguments):
@@ -88,22 +52,23 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Run, "_step", dying)
-        run(job)
-    assert not (tmp_path / "run" / "model.pt").exists()
+        run(job, save_seconds=0)
     with monkeypatch.context() as patch:
         patch.setattr(
             Run, "_step", lambda self, *a: (steps.append(self._iteration), step(self, *a))
         )
-        resumed, resumed_log = run(job)
+        resumed = run(job)
     assert steps == [0, 1, 2, 3, 4, 5]
-    assert equal(resumed, undisturbed)
-    timeless = [{k: v for k, v in row.items() if k != "seconds"} for row in (*log, *resumed_log)]
-    assert timeless[:3] == timeless[3:]
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["model.pt", "training.csv"]
+    assert equal(resumed.state, undisturbed.state)
+    assert timeless(resumed.log) == timeless(undisturbed.log)
+    left = sorted(path.name for path in resumed.folder.iterdir())
+    assert left == ["curves.png", "model.pt", "tensorboard", "training.csv"]
 
 
-def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, make_job, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+@pytest.mark.parametrize("damage", [b"", b"nonsense"])
+def test_a_damaged_state_is_told_and_the_run_starts_anew(
+    run, make_job, monkeypatch, tmp_path, caplog, damage
+):
     step = Run._step
 
     def dying(self, *arguments):
@@ -113,9 +78,26 @@ def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, make_jo
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Run, "_step", dying)
-        run(make_job())
+        run(make_job(), save_seconds=0)
+    (state,) = (tmp_path / "run").glob(".training-*.pt")
+    state.write_bytes(damage)
+    assert equal(run(make_job()).state, run(make_job(), "undisturbed").state)
+    assert f"{state}: cannot be loaded" in caplog.text and "starting anew" in caplog.text
+
+
+def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, make_job, monkeypatch):
+    step = Run._step
+
+    def dying(self, *arguments):
+        if self._iteration == 3:
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "_step", dying)
+        run(make_job(), save_seconds=0)
     changed = make_job(lr=0.02)
-    assert equal(run(changed)[0], run(changed, "elsewhere")[0])
+    assert equal(run(changed).state, run(changed, "elsewhere").state)
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 4])
@@ -124,11 +106,11 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
 ):
     """8 videos in batches of 6: the second batch of an epoch has 2, cut unevenly."""
     recipe = {"batch_size": 6, "dropout": 0.0, "clip_gradient": 0.5}
-    whole = run(make_job(micro_batch=6, **recipe), "whole")[0]
-    cut = run(make_job(micro_batch=micro_batch, **recipe), "cut")[0]
+    whole = run(make_job(micro_batch=6, **recipe), "whole").state
+    cut = run(make_job(micro_batch=micro_batch, **recipe), "cut").state
     for key in whole:
         assert torch.allclose(cut[key], whole[key], rtol=1e-4, atol=1e-6), key
-    start = run(make_job(micro_batch=6, **{**recipe, "lr": 1e-12}), "start")[0]
+    start = run(make_job(micro_batch=6, **{**recipe, "lr": 1e-12}), "start").state
     assert not torch.allclose(start["classifier.weight"], whole["classifier.weight"], rtol=1e-3)
 
 
@@ -146,14 +128,13 @@ def test_the_learning_rate_is_divided_by_ten_at_every_step(
 ):
     rates = []
 
-    def record(self, _loader, _batch, epoch):
-        groups = {group["name"]: group["lr"] for group in self._optimiser.param_groups}
-        rates.append(groups)
-        epoch.add(torch.tensor(1.0), torch.zeros(1, 2), torch.zeros(1))
+    def record(self, *_):
+        rates.append({group["name"]: group["lr"] for group in self._optimiser.param_groups})
+        self._epoch.add(torch.ones(3, dtype=torch.float64))
 
     monkeypatch.setattr(Run, "_step", record)
     job = make_job("flow", unit=unit, length=length, steps=steps, lr=0.5)
-    _, log = run(job)
+    log = run(job).log
     assert [rate["weight"] for rate in rates] == pytest.approx([0.5 * x for x in expected])
     # Multipliers of the authors' nets: REFERENCE section 7.
     for rate in rates:
@@ -166,10 +147,10 @@ def test_the_learning_rate_is_divided_by_ten_at_every_step(
 def test_gradients_are_clipped_by_their_total_norm(run, make_job, monkeypatch, tiny_network):
     """One step from the same start: with momentum 0 and no decay it is lr times the gradient."""
     recipe = {"unit": "iteration", "length": 1, "steps": (), "momentum": 0.0, "weight_decay": 0.0}
-    start = run(make_job(**{**recipe, "lr": 1e-12}), "start")[0]
+    start = run(make_job(**{**recipe, "lr": 1e-12}), "start").state
     limit = 1e-3
-    clipped = run(make_job(clip_gradient=limit, **recipe), "clipped")[0]
-    free = run(make_job(clip_gradient=None, **recipe), "free")[0]
+    clipped = run(make_job(clip_gradient=limit, **recipe), "clipped").state
+    free = run(make_job(clip_gradient=None, **recipe), "free").state
 
     def gradient_norm(end: dict) -> float:
         total = 0.0
@@ -221,6 +202,6 @@ def test_labels_follow_the_index(run, make_job, make_tiny_set, tmp_path):
     videos = read_index(tiny.index)
     entries = tuple(Entry(v.id, v.path, v.class_name, v.splits, "stamp") for v in videos)
     write_index(tiny.index, Listing(("blue", "absent", "red"), entries), 2, (1,))
-    state, _ = run(make_job(length=1, steps=()), tiny=tiny)
+    state = run(make_job(length=1, steps=()), tiny=tiny).state
     assert state["classifier.weight"].shape[0] == 2
     assert np.all([video.label < 2 for video in read_index(tiny.index)])

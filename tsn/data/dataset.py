@@ -9,9 +9,9 @@ from torch.utils.data import Dataset, Sampler
 
 from tsn.config import TestConfig, TrainingConfig
 from tsn.data.index import Video
-from tsn.data.sampling import TEST_CONVENTIONS, snippet_rows, train_starts
+from tsn.data.sampling import TEST_CONVENTIONS, centre_starts, snippet_rows, train_starts
 from tsn.data.shard_set import ShardSet
-from tsn.data.transforms import apply_crop, random_crop, stack_snippet, test_crops
+from tsn.data.transforms import apply_crop, centre_crop, random_crop, stack_snippet, test_crops
 from tsn.errors import UserError
 from tsn.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
 
@@ -74,6 +74,33 @@ class TrainingSnippets(_Snippets):
         return self._tensor(images, recipe.segments), video.label
 
 
+class CentreSnippets(_Snippets):
+    """One item per video: K snippets from the centres of their segments, and the label.
+
+    For validation during training: uint8 or int16 (K, C, S, S), the centre of the frame.
+    """
+
+    def __init__(
+        self,
+        shards: ShardSet,
+        videos: list[Video],
+        modality: str,
+        segments: int,
+        input_size: int,
+    ):
+        super().__init__(shards, videos, modality)
+        self._segments, self._side = segments, input_size
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+        video = self.videos[number]
+        rows = self._shards.rows(video.id)
+        images = self._read(video, centre_starts(rows, self._length, self._segments))
+        crop = centre_crop(self._shards.size)
+        return self._tensor(
+            apply_crop(images, crop, self._side, self._is_flow), self._segments
+        ), video.label
+
+
 class TestSnippets(_Snippets):
     """One item per video: all crops of all snippets, uint8 or int16 (segments * crops, C, S, S).
 
@@ -118,11 +145,15 @@ class TestSnippets(_Snippets):
 
 
 class MicroBatches(Sampler):
-    """The items (epoch, number) of every micro-batch, iteration after iteration.
+    """The items (epoch, number) of every micro-batch of one process, iteration after iteration.
 
     An iteration is one optimiser step over `batch_size` videos, cut into micro-batches that fit the
     memory; each epoch has an order of its own and may end in a smaller batch. All of it follows
     from the seed, so that a run can go on from any iteration.
+
+    Processes that train together take turns: the one with rank r has the micro-batches r, r + p,
+    r + 2p, … of an iteration. One for which there is none gets a stand-in, the batch's first video,
+    to take part in the step without counting.
 
     Args:
         count: videos of an epoch.
@@ -130,11 +161,23 @@ class MicroBatches(Sampler):
         micro_batch: videos at a time.
         seed: seed of the orders.
         iterations: which ones to run through, e.g. range(120, 500) after a resume at 120.
+        rank: the number of this process.
+        processes: p, how many there are.
     """
 
-    def __init__(self, count: int, batch_size: int, micro_batch: int, seed: int, iterations: range):
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        micro_batch: int,
+        seed: int,
+        iterations: range,
+        rank: int = 0,
+        processes: int = 1,
+    ):
         self._count, self._batch, self._micro = count, batch_size, micro_batch
         self._seed, self._iterations = seed, iterations
+        self._rank, self._processes = rank, processes
         self.per_epoch = -(-count // batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -142,12 +185,23 @@ class MicroBatches(Sampler):
             epoch, position = divmod(iteration, self.per_epoch)
             order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
             batch = order[position * self._batch : (position + 1) * self._batch]
-            for start in range(0, len(batch), self._micro):
-                yield [(epoch, int(number)) for number in batch[start : start + self._micro]]
+            for part in self.mine(iteration) or [None]:
+                videos = batch[:1]
+                if part is not None:
+                    videos = batch[part * self._micro : (part + 1) * self._micro]
+                yield [(epoch, int(number)) for number in videos]
 
     def size(self, iteration: int) -> int:
         """How many videos the batch of an iteration has."""
         return min(self._batch, self._count - iteration % self.per_epoch * self._batch)
+
+    def parts(self, iteration: int) -> int:
+        """How many micro-batches the batch of an iteration has."""
+        return -(-self.size(iteration) // self._micro)
+
+    def mine(self, iteration: int) -> range:
+        """The numbers of those that this process has; empty if it only gets a stand-in."""
+        return range(self._rank, self.parts(iteration), self._processes)
 
 
 def _stable_hash(text: str) -> int:

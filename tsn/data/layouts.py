@@ -1,7 +1,6 @@
 """The layouts of a data set: official lists (UCF101, HMDB51) or a folder per class."""
 
 import difflib
-import hashlib
 import os
 import re
 from collections import Counter, defaultdict
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tsn.config import DatasetConfig
+from tsn.data.grouped import group_of, smaller_part
 from tsn.errors import UserError
 
 OFFICIAL_COUNTS = {
@@ -190,38 +190,14 @@ def _unique_ids(videos: list[Listed]) -> list[Listed]:
 
 
 def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) -> dict[str, str]:
-    """Groups in a seeded order go to the test side while their classes still need test videos."""
-    groups = defaultdict(list)
-    for video in videos:
-        groups[_group(dataset, video)].append(video)
-    # At least one test and one train video of every class that has two.
-    wanted = {
-        name: min(max(1, round(dataset.test_ratio * n)), n - 1)
-        for name, n in Counter(video.class_name for video in videos).items()
-    }
-
-    def order(group: str) -> bytes:
-        text = f"{dataset.split_seed}/{split}/{group}"
-        return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
-
-    parts = {}
-    for group in sorted(groups, key=order):
-        size = Counter(video.class_name for video in groups[group])
-        gain = sum(min(n, wanted[name]) for name, n in size.items())
-        part = "test" if 2 * gain > len(groups[group]) else "train"
-        for video in groups[group]:
-            parts[video.id] = part
-        if part == "test":
-            for name, n in size.items():
-                wanted[name] = max(0, wanted[name] - n)
-    return parts
+    """Video id -> "train" or "test"; at least one of each of every class that has two."""
+    grouped = [(video.id, video.class_name, _group(dataset, video)) for video in videos]
+    test = smaller_part(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
+    return {video.id: "test" if video.id in test else "train" for video in videos}
 
 
 def _group(dataset: DatasetConfig, video: Listed) -> str:
-    if dataset.group_pattern is None:
-        return video.id
-    match = re.search(dataset.group_pattern, video.id)
-    group = match and match[1 if match.re.groups else 0]
+    group = group_of(video.id, dataset.group_pattern)
     if group is None:
         raise UserError(
             f"datasets.{dataset.name}.group_pattern: it does not match the video {video.id!r}; "

@@ -11,6 +11,9 @@ import numpy as np
 SNAP = 3
 """A crop side closer than this to the input side becomes the input side (tsn-pytorch)."""
 
+CENTRE_SHARE = 224 / 256
+"""Side of the validation's crop as a share of the frame's shorter side (tsn-pytorch)."""
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -80,6 +83,12 @@ def random_crop(
     offsets = crop_offsets(frame, (width, height))
     x, y = offsets[rng.integers(len(offsets))]
     return Crop(x, y, width, height, bool(flip and rng.integers(2)))
+
+
+def centre_crop(frame: tuple[int, int]) -> Crop:
+    """The square in the middle that validation looks at: 224 px of 256 (tsn-pytorch)."""
+    side = int(min(frame) * CENTRE_SHARE)
+    return Crop((frame[0] - side) // 2, (frame[1] - side) // 2, side, side)
 
 
 def test_crops(frame: tuple[int, int], side: int, count: int) -> list[Crop]:

@@ -4,6 +4,7 @@ import ctypes
 import logging
 import platform
 
+import numpy as np
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -12,17 +13,21 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 logger = logging.getLogger("tsn")
 
 
-def prepare(threads: int) -> torch.device:
-    """Choose the GPU if there is one, and make results repeatable.
+def prepare(threads: int, local: int = 0) -> torch.device:
+    """Choose a GPU if there is one, and make results repeatable.
 
     Args:
-        threads: CPU threads that the job may use.
+        threads: CPU threads that the process may use.
+        local: number of this process among those of the machine, which have a GPU each.
     """
     torch.set_num_threads(max(threads, 1))
     if torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
+        # A scheduler may show each process its own GPU only.
+        device = torch.device("cuda", local % torch.cuda.device_count())
+        torch.cuda.set_device(device)
         logger.info("running on %s", torch.cuda.get_device_name())
-        return torch.device("cuda")
+        return device
     torch.use_deterministic_algorithms(True)
     _keep_freed_memory()
     logger.info("running on the CPU with %d threads", threads)
@@ -36,6 +41,18 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
         precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
     )
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def seed_step(seed: int, iteration: int, part: int) -> None:
+    """Seed dropout by the place in the training alone, so that a resumed run repeats it.
+
+    Args:
+        seed: of the job.
+        iteration: the optimiser step.
+        part: the micro-batch within the step, whichever process computes it.
+    """
+    words = np.random.SeedSequence([seed, iteration, part]).generate_state(2, np.uint32)
+    torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 def _keep_freed_memory() -> None:

@@ -155,3 +155,9 @@ def network_code():
     names = [*(f"data/{name}.py" for name in data), "modality.py", "training/checkpoint.py"]
     models = sorted(f"models/{path.name}" for path in (package / "models").glob("*.py"))
     return code(*names, *models)
+
+
+def training_code():
+    """The source of what a training's result depends on, beside the network and the data."""
+    names = ("batch_statistics", "device", "epoch", "loop", "schedule", "train", "validation")
+    return code("data/grouped.py", *(f"training/{name}.py" for name in names))

@@ -1,5 +1,5 @@
 # in:  results/{dataset}/index.tsv, the shards of the modality's stream
-# out: results/{dataset}/{experiment}/split{N}/{modality}/model.pt, training.csv
+# out: results/{dataset}/{experiment}/split{N}/{modality}/model.pt, training.csv, curves.png
 
 
 rule train_model:
@@ -7,10 +7,11 @@ rule train_model:
         index=f"{DATASET}/index.tsv",
         shards=modality_shards,
         quarantine=modality_quarantine,
-        code=network_code() + code("training/train.py"),
+        code=network_code() + training_code(),
     output:
         model=f"{RUN}/{{modality}}/model.pt",
         log=f"{RUN}/{{modality}}/training.csv",
+        curves=f"{RUN}/{{modality}}/curves.png",
     log:
         f"{DATASET}/logs/train_model/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
@@ -26,5 +27,6 @@ rule train_model:
         model=lambda wc: settings(wc.dataset, wc.experiment).blocks["model"],
         recipe=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality),
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
+        groups=lambda wc: settings(wc.dataset).groups,
     script:
         "../scripts/train_model.py"

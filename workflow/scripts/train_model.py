@@ -1,7 +1,5 @@
 """Train one modality on one split."""
 
-from pathlib import Path
-
 from snakemake.iocontainers import Snakemake
 
 from tsn.job import job
@@ -11,12 +9,13 @@ at = snakemake.wildcards
 
 with job(snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}"):
     from tsn.config import ModelConfig, TrainingConfig, build
-    from tsn.training.train import TrainingJob, train
+    from tsn.training.launch import launch
+    from tsn.training.task import Task, TrainingFiles, TrainingJob
 
-    model = build(ModelConfig, snakemake.params.model)
-    recipe = build(TrainingConfig, snakemake.params.recipe)
-    what = TrainingJob(
-        at.dataset, at.experiment, int(at.split), at.modality, snakemake.params.seed, model, recipe
-    )
-    files = Path(snakemake.output.model), Path(snakemake.output.log)
-    train(what, snakemake.input.index, list(snakemake.input.shards), *files, snakemake.threads)
+    params, files, out = snakemake.params, snakemake.input, snakemake.output
+    model, recipe = build(ModelConfig, params.model), build(TrainingConfig, params.recipe)
+    names = at.dataset, at.experiment, int(at.split), at.modality
+    what = TrainingJob(*names, params.seed, model, recipe, params.groups)
+    where = TrainingFiles(files.index, tuple(files.shards), out.model, out.log, out.curves)
+    processes = max(1, snakemake.resources.get("gpu", 0))
+    launch(Task(what, where, max(1, snakemake.threads // processes)), processes)

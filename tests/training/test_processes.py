@@ -1,0 +1,132 @@
+"""Training in several processes gives what one process gives; they talk by Gloo, on the CPU."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.training.conftest import result_of, timeless
+from tsn.errors import UserError
+from tsn.training.launch import launch
+from tsn.training.processes import Processes
+from tsn.training.task import read_task, write_task
+
+pytestmark = pytest.mark.usefixtures("on_cpu", "_no_gpu_for_children")
+
+
+@pytest.fixture
+def _no_gpu_for_children(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture
+def pretrained(tmp_path) -> dict:
+    """Weights whose running means are all 1/4: partial BN freezes them."""
+    net = torchvision.models.shufflenet_v2_x0_5()
+    for name, buffer in net.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.fill_(0.25)
+    torch.save(net.state_dict(), tmp_path / "weights.pt")
+    return {"weights": str(tmp_path / "weights.pt")}
+
+
+def test_two_processes_train_what_one_does(run, make_task, make_job, pretrained):
+    """6 videos, 2 more held out, in batches of 5 and 1: micro-batches of 2 + 2 + 1 and of 1, for
+    which the second process only stands by. 6 steps with dropout and partial BN."""
+    job = make_job(batch_size=5, micro_batch=2, validation=0.25, model=pretrained)
+    alone = run(job, "alone")
+    task = make_task(job, "together")
+    launch(task, 2)
+    together = result_of(task)
+    assert together.state.keys() == alone.state.keys()
+    for key, value in alone.state.items():
+        assert torch.allclose(together.state[key], value, rtol=1e-5, atol=1e-5), key
+    for ours, theirs in zip(timeless(together.log), timeless(alone.log), strict=True):
+        for column in ours:
+            assert float(ours[column]) == pytest.approx(float(theirs[column]), rel=1e-3), column
+    means = [value for key, value in together.state.items() if key.endswith("running_mean")]
+    learned = [mean for mean in means if not torch.equal(mean, torch.full_like(mean, 0.25))]
+    assert len(means) > 10 and len(learned) == 1
+    assert not list(together.folder.glob(".t*"))
+
+
+class Partner(Processes):
+    """The first of two processes, for which `box` holds what the second one recorded."""
+
+    def __init__(self, box: list):
+        super().__init__(0, 2)
+        object.__setattr__(self, "box", box)
+
+    def gather(self, values):
+        return [values, self.box.pop()]
+
+
+def test_running_statistics_follow_the_micro_batches_of_all_processes_in_their_order():
+    """Three micro-batches; the second belongs to another process. The expected values are those
+    of plain BatchNorm2d that sees all three."""
+    torch.manual_seed(0)
+    batches = [torch.randn(4, 3, 2, 2) * n + n for n in (1, 2, 3)]
+    plain, shared, other = (nn.BatchNorm2d(3, momentum=0.3) for _ in range(3))
+    box = []
+    for layer, mine, processes in (
+        (other, batches[1:2], Processes()),
+        (shared, batches[::2], Partner(box)),
+    ):
+        statistics = BatchStatistics(layer, processes)
+        statistics.begin()
+        for batch in mine:
+            layer(batch)
+            statistics.record()
+        if layer is other:
+            row = torch.cat([layer.running_mean, layer.running_var])
+            box.append(torch.stack([row, torch.zeros(6)]))
+        else:
+            statistics.update(3)
+    for batch in batches:
+        plain(batch)
+    assert torch.allclose(shared.running_mean, plain.running_mean, rtol=1e-6)
+    assert torch.allclose(shared.running_var, plain.running_var, rtol=1e-6)
+    assert shared.num_batches_tracked == 3
+
+
+def test_frozen_statistics_are_left_alone():
+    layer = nn.BatchNorm2d(3).eval()
+    statistics = BatchStatistics(layer, Processes())
+    statistics.begin()
+    layer(torch.ones(2, 3, 2, 2))
+    statistics.record()
+    statistics.update(1)
+    assert layer.momentum == 0.1 and not layer.running_mean.any()
+
+
+def test_a_mistake_in_one_of_several_processes_is_one_sentence(make_task, make_job, tmp_path):
+    task = make_task(make_job(lr=1e30, clip_gradient=None, micro_batch=2))
+    with pytest.raises(UserError, match=r"training\.lr: the loss of rgb is not finite") as caught:
+        launch(task, 2)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "model.pt").exists()
+
+
+def test_a_task_survives_its_file(make_task, make_job, tmp_path):
+    task = make_task(make_job(), threads=3)
+    write_task(tmp_path / "task.json", task)
+    assert read_task(tmp_path / "task.json") == task
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"job": {"model": {}}})])
+def test_a_file_that_is_no_task_is_named(tmp_path, text):
+    (tmp_path / "task.json").write_text(text)
+    with pytest.raises(UserError, match=r"task\.json: not a training task"):
+        read_task(tmp_path / "task.json")
+
+
+def test_a_task_file_that_is_not_there_is_named(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tsn.training", str(tmp_path / "no.json")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "no.json: there is no such file" in done.stderr and "Traceback" not in done.stderr
