@@ -6,9 +6,12 @@ import sys
 
 import pytest
 import torch
+import torchvision
+from torch import nn
 
 from tests.training.conftest import result_of, timeless
 from tsn.errors import UserError
+from tsn.training.batch_statistics import BatchStatistics
 from tsn.training.launch import launch
 from tsn.training.processes import Processes
 from tsn.training.task import read_task, write_task
@@ -52,15 +55,14 @@ def test_two_processes_train_what_one_does(run, make_task, make_job, pretrained)
     assert not list(together.folder.glob(".t*"))
 
 
-class Partner(Processes):
-    """The first of two processes, for which `box` holds what the second one recorded."""
+class Pair:
+    """As the first of two processes sees them; `other` is what the second one recorded."""
 
-    def __init__(self, box: list):
-        super().__init__(0, 2)
-        object.__setattr__(self, "box", box)
+    count = 2
+    other: torch.Tensor
 
-    def gather(self, values):
-        return [values, self.box.pop()]
+    def gather(self, values: torch.Tensor) -> list[torch.Tensor]:
+        return [values, self.other]
 
 
 def test_running_statistics_follow_the_micro_batches_of_all_processes_in_their_order():
@@ -68,27 +70,23 @@ def test_running_statistics_follow_the_micro_batches_of_all_processes_in_their_o
     of plain BatchNorm2d that sees all three."""
     torch.manual_seed(0)
     batches = [torch.randn(4, 3, 2, 2) * n + n for n in (1, 2, 3)]
-    plain, shared, other = (nn.BatchNorm2d(3, momentum=0.3) for _ in range(3))
-    box = []
-    for layer, mine, processes in (
-        (other, batches[1:2], Processes()),
-        (shared, batches[::2], Partner(box)),
-    ):
-        statistics = BatchStatistics(layer, processes)
-        statistics.begin()
-        for batch in mine:
-            layer(batch)
-            statistics.record()
-        if layer is other:
-            row = torch.cat([layer.running_mean, layer.running_var])
-            box.append(torch.stack([row, torch.zeros(6)]))
-        else:
-            statistics.update(3)
+    plain, ours, theirs = (nn.BatchNorm2d(3, momentum=0.3) for _ in range(3))
+    pair = Pair()
+    theirs.momentum = 1.0
+    theirs(batches[1])
+    second = torch.cat([theirs.running_mean, theirs.running_var])
+    pair.other = torch.stack([second, torch.zeros(6)])
+    statistics = BatchStatistics(ours, pair)
+    statistics.begin()
+    for batch in batches[::2]:
+        ours(batch)
+        statistics.record()
+    statistics.update(3)
     for batch in batches:
         plain(batch)
-    assert torch.allclose(shared.running_mean, plain.running_mean, rtol=1e-6)
-    assert torch.allclose(shared.running_var, plain.running_var, rtol=1e-6)
-    assert shared.num_batches_tracked == 3
+    assert torch.allclose(ours.running_mean, plain.running_mean, rtol=1e-6)
+    assert torch.allclose(ours.running_var, plain.running_var, rtol=1e-6)
+    assert ours.num_batches_tracked == 3
 
 
 def test_frozen_statistics_are_left_alone():
