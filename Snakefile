@@ -21,6 +21,7 @@ include: "workflow/rules/quarantine.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/fusion.smk"
+include: "workflow/rules/tables.smk"
 
 
 rule demo:

@@ -5,6 +5,14 @@ from tsn.errors import UserError
 MODALITIES = ("rgb", "flow", "warped_flow", "rgb_diff")
 """Wang et al. 2016, section 3.2: RGB, optical flow, warped flow, stacked RGB differences."""
 
+NAMES = {
+    "rgb": "RGB",
+    "flow": "optical flow",
+    "warped_flow": "warped flow",
+    "rgb_diff": "RGB difference",
+}
+"""The modalities as tables and pictures call them."""
+
 FLOW_MODALITIES = ("flow", "warped_flow")
 
 STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_diff": "rgb"}

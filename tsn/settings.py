@@ -62,6 +62,17 @@ class Settings:
         """The kinds of shards that the modalities need."""
         return list(dict.fromkeys(STREAM_OF[modality] for modality in self.modalities))
 
+    def model(self, modality: str) -> dict:
+        """The model block of one modality, without what means nothing to it.
+
+        Cross-modality initialisation is not for RGB; without it, a modality other than RGB starts
+        from scratch, whatever the weights are.
+        """
+        block = dict(self.blocks["model"])
+        if modality == "rgb":
+            return {**block, "cross_modality": True}
+        return block if block["cross_modality"] else {**block, "weights": "none", "sha256": None}
+
     def training(self, modality: str) -> dict:
         """The training block of one modality."""
         block = dict(self.blocks["training"])
@@ -82,14 +93,26 @@ def check(config: dict) -> None:
             f"experiment: {config['experiment']!r} is not defined under experiments "
             f"(there are: {', '.join(config['experiments'])})"
         )
+    for table, rows in config["tables"].items():
+        for row, experiment in rows.items():
+            base, _ = _split_seed(experiment or config["experiment"], config["experiments"])
+            if base not in config["experiments"]:
+                raise UserError(
+                    f"tables.{table}.{row}: {experiment!r} is not defined under experiments; "
+                    "correct the name, or write null to leave the row empty"
+                )
     for dataset in config["datasets"]:
         for experiment in config["experiments"]:
             resolve(config, dataset, experiment)
 
 
 def resolve(config: dict, dataset: str, experiment: str) -> Settings:
-    """Lay a data set's and then an experiment's overrides over the base configuration."""
-    for kind, name in (("datasets", dataset), ("experiments", experiment)):
+    """Lay a data set's and then an experiment's overrides over the base configuration.
+
+    The experiment "tsn.seed2" is "tsn" with the seed 2.
+    """
+    base, seed = _split_seed(experiment, config["experiments"])
+    for kind, name in (("datasets", dataset), ("experiments", base)):
         if name not in config[kind]:
             known = ", ".join(config[kind])
             raise UserError(
@@ -98,7 +121,8 @@ def resolve(config: dict, dataset: str, experiment: str) -> Settings:
     blocks = {key: copy.deepcopy(config[key]) for key in OVERRIDABLE}
     for override in (
         config["datasets"][dataset].get("override", {}),
-        config["experiments"][experiment],
+        config["experiments"][base],
+        {} if seed is None else {"seed": seed},
     ):
         blocks = _merge(_without_overruled(blocks, override), override)
     where = f"datasets.{dataset}, experiment {experiment}"
@@ -109,6 +133,19 @@ def resolve(config: dict, dataset: str, experiment: str) -> Settings:
     if fusion["weights"] == "paper":
         fusion["weights"] = paper_weights(settings.modalities)
     return settings
+
+
+def with_seed(experiment: str, seed: int) -> str:
+    """The name of an experiment repeated with another seed."""
+    return f"{experiment}.seed{seed}"
+
+
+def _split_seed(experiment: str, defined: dict) -> tuple[str, int | None]:
+    """Undo `with_seed`, unless an experiment is defined by the whole name."""
+    repeated = re.fullmatch(r"(.+)\.seed(\d{1,9})", experiment)
+    if experiment in defined or not repeated:
+        return experiment, None
+    return repeated[1], int(repeated[2])
 
 
 def check_weights(model: dict) -> None:

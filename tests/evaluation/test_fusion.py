@@ -71,7 +71,6 @@ def test_a_video_that_one_modality_could_not_score_is_not_scored():
     ("changes", "word"),
     [
         ({"dataset": "other"}, "dataset"),
-        ({"experiment": "two_stream"}, "experiment"),
         ({"split": 2}, "split"),
         ({"classes": ("blue", "red")}, "classes"),
         ({"protocol": {"segments": 3}}, "protocol"),

@@ -54,6 +54,7 @@ def sources(tmp_path) -> Sources:
         [str(file) for file in scores],
         str(tmp_path / "q.tsv"),
         str(tmp_path / "benchmarks"),
+        {},
     )
 
 
@@ -94,7 +95,7 @@ def test_wall_times_add_up_by_stage_and_modality_for_one_experiment(tmp_path):
     benchmark(tmp_path, "train_model", "tsn.split1.warped_flow", 30)
     benchmark(tmp_path, "train_model", "two_stream.split1.rgb", 7)
     benchmark(tmp_path, "fuse_scores", "tsn.split1", 2)
-    assert wall_times(tmp_path, "tsn") == {
+    assert wall_times(tmp_path, "tsn", {}) == {
         "check_shards": {"seconds": 1.0, "jobs": 1},
         "compute_flow": {"seconds": 15.2, "jobs": 2},
         "fuse_scores": {"seconds": 2.0, "jobs": 1},
@@ -105,4 +106,18 @@ def test_wall_times_add_up_by_stage_and_modality_for_one_experiment(tmp_path):
 
 
 def test_without_benchmarks_there_are_no_wall_times(tmp_path):
-    assert wall_times(tmp_path / "nothing", "tsn") == {}
+    assert wall_times(tmp_path / "nothing", "tsn", {}) == {}
+
+
+def test_wall_times_count_what_another_experiment_did_for_this_one(tmp_path):
+    benchmark(tmp_path, "train_model", "two_stream.split1.rgb", 100)
+    benchmark(tmp_path, "train_model", "inputs.split1.rgb_diff", 30)
+    benchmark(tmp_path, "score_videos", "inputs.split1.rgb", 7)
+    found = wall_times(tmp_path, "inputs", {"train_model": {"rgb": "two_stream"}})
+    assert {stage: entry["seconds"] for stage, entry in found.items()} == {
+        "score_videos": 7,
+        "score_videos/rgb": 7,
+        "train_model": 130,
+        "train_model/rgb": 100,
+        "train_model/rgb_diff": 30,
+    }

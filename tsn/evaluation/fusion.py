@@ -8,7 +8,8 @@ from tsn.errors import UserError
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores
 
-SHARED = ("dataset", "experiment", "split", "classes", "protocol")
+SHARED = ("dataset", "split", "classes", "protocol")
+"""What scores must agree on. The experiment is not: those that train the same model share it."""
 
 
 def fuse(scores: list[Scores], weights: dict[str, float], videos: list[Video]) -> np.ndarray:
@@ -23,7 +24,7 @@ def fuse(scores: list[Scores], weights: dict[str, float], videos: list[Video]) -
         float64 (V, C); NaN where a modality that takes part has no score for the video.
 
     Raises:
-        UserError: if the scores differ in data set, experiment, split, classes or protocol, a
+        UserError: if the scores differ in data set, split, classes or protocol, a
             weighted modality has none, or a score belongs to no video of the index.
     """
     by_modality = {entry.modality: entry for entry in scores}
@@ -70,6 +71,20 @@ def check_match(scores: list[Scores]) -> None:
                 )
 
 
+def check_index(scores: Scores, index: list[Video], split: int) -> None:
+    """Raise UserError unless scores are of this split, and of the classes that the index has."""
+    if scores.split != split:
+        raise UserError(
+            f"fusion: the {scores.modality} scores are of split {scores.split}, not {split}; "
+            f"score the videos of split {split}"
+        )
+    if scores.classes != tuple(class_names(index)):
+        raise UserError(
+            f"fusion: the {scores.modality} scores are of other classes than the index has; "
+            "train and score again"
+        )
+
+
 def fuse_split(scores: list[Scores], fusion: FusionConfig, index: list[Video], split: int) -> dict:
     """Metrics of every modality and combination over all test videos, quarantined ones included.
 
@@ -86,16 +101,7 @@ def fuse_split(scores: list[Scores], fusion: FusionConfig, index: list[Video], s
     labels = np.array([video.label for video in videos])
     classes = tuple(class_names(index))
     for entry in scores:
-        if entry.split != split:
-            raise UserError(
-                f"fusion: the {entry.modality} scores are of split {entry.split}, not {split}; "
-                f"score the videos of split {split}"
-            )
-        if entry.classes != classes:
-            raise UserError(
-                f"fusion: the {entry.modality} scores are of other classes than the index has; "
-                "train and score again"
-            )
+        check_index(entry, index, split)
 
     def combined(weights: dict[str, float]) -> dict:
         return {"weights": weights, **metrics(fuse(scores, weights, videos), labels, classes)}

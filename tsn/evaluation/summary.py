@@ -18,7 +18,10 @@ ACCURACIES = ("top1", "top5", "mean_class")
 
 @dataclass(frozen=True)
 class Sources:
-    """What a summary is made from: names, configuration blocks, and files of earlier stages."""
+    """What a summary is made from: names, configuration blocks, and files of earlier stages.
+
+    `owners` says by stage (train_model, score_videos) and modality which experiment did the work.
+    """
 
     dataset: str
     experiment: str
@@ -28,6 +31,7 @@ class Sources:
     scores: list[str]
     quarantine: str
     benchmarks: str
+    owners: dict[str, dict[str, str]]
 
 
 def summarise(sources: Sources) -> dict:
@@ -50,7 +54,7 @@ def summarise(sources: Sources) -> dict:
         "config_hash": hashlib.sha256(plain.encode()).hexdigest()[:16],
         "code_version": code_version(),
         "packages": package_versions(),
-        "wall_time": wall_times(Path(sources.benchmarks), sources.experiment),
+        "wall_time": wall_times(Path(sources.benchmarks), sources.experiment, sources.owners),
     }
 
 
@@ -71,20 +75,20 @@ def mean_of(splits: list[dict]) -> dict:
     }
 
 
-def wall_times(folder: Path, experiment: str) -> dict[str, dict]:
+def wall_times(folder: Path, experiment: str, owners: dict[str, dict[str, str]]) -> dict[str, dict]:
     """Seconds per stage, added up over its jobs, from Snakemake's benchmark files.
 
-    Stages that belong to one experiment count its jobs only; training and test are also split by
-    modality.
+    Stages that belong to one experiment count its jobs only, and those that another one did for it
+    (`owners`, see `Sources`); training and test are also split by modality.
     """
     rows = []
     for file in sorted(folder.glob("*/*.tsv")):
         stage, parts = file.parent.name, file.stem.split(".split")
-        if len(parts) > 1 and parts[0] != experiment:
+        modality = file.stem.rpartition(".")[2]
+        if len(parts) > 1 and parts[0] != owners.get(stage, {}).get(modality, experiment):
             continue
         seconds = pd.read_csv(file, sep="\t")["s"].sum()
         rows.append((stage, seconds))
-        modality = file.stem.rpartition(".")[2]
         if len(parts) > 1 and modality in MODALITIES:
             rows.append((f"{stage}/{modality}", seconds))
     table = pd.DataFrame(rows, columns=["stage", "seconds"]).groupby("stage")["seconds"]

@@ -1,14 +1,9 @@
 """results/fusion_{dataset}.md: the accuracies for people, beside the published ones."""
 
-from tsn.evaluation.published import CLASSES, published
+from tsn.evaluation.published import published
+from tsn.modality import NAMES
 from tsn.progress import duration
-
-NAMES = {
-    "rgb": "RGB",
-    "flow": "optical flow",
-    "warped_flow": "warped flow",
-    "rgb_diff": "RGB difference",
-}
+from tsn.tables.published import CLASSES
 
 
 def markdown(summary: dict) -> str:
@@ -43,7 +38,9 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
     rows = [(NAMES[name], name, entry) for name, entry in result["modalities"].items()]
     for name, entry in {**result["compare"], "**fused**": result["fused"]}.items():
         parts = sorted(modality for modality, weight in entry["weights"].items() if weight)
-        rows.append((f"{_cell(name)} ({_weights(entry)})", "+".join(parts), entry))
+        rows.append(
+            (f"{cell_text(name)} ({weights_text(entry['weights'])})", "+".join(parts), entry)
+        )
     classes = CLASSES.get(layout)
     lines = [
         "| scores | top-1 | top-5 | mean of classes "
@@ -57,15 +54,17 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
     return lines
 
 
-def _weights(entry: dict) -> str:
-    parts = [f"{weight:g} {NAMES[name]}" for name, weight in entry["weights"].items() if weight]
-    return " + ".join(parts)
+def weights_text(weights: dict[str, float]) -> str:
+    """Fusion weights for people, as in "1 RGB + 1.5 optical flow"."""
+    return " + ".join(f"{weight:g} {NAMES[name]}" for name, weight in weights.items() if weight)
 
 
 def _quarantined(entries: list[dict]) -> list[str]:
     if not entries:
         return []
-    rows = [f"| {_cell(e['id'])} | {e['status']} | {_cell(e['message'])} |" for e in entries]
+    rows = [
+        f"| {cell_text(e['id'])} | {e['status']} | {cell_text(e['message'])} |" for e in entries
+    ]
     return [
         f"## {len(entries)} quarantined videos (a test video among them counts as a wrong answer)",
         "",
@@ -76,7 +75,7 @@ def _quarantined(entries: list[dict]) -> list[str]:
     ]
 
 
-def _cell(text: str) -> str:
+def cell_text(text: str) -> str:
     """Names may hold anything; a table cell must not."""
     printable = text.encode(errors="replace").decode()
     return " ".join(printable.replace("|", "\\|").splitlines())

@@ -11,9 +11,11 @@ from snakemake.exceptions import WorkflowError
 from tsn.data.index import digest, sources_by_shard, without_missing
 from tsn.data.listing import list_videos
 from tsn.errors import UserError
+from tsn.experiments import Experiments
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
-from tsn.settings import check, check_weights, resolve
+from tsn.settings import check, check_weights
+from tsn.tables.plan import plan_table, score_files
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"
@@ -28,6 +30,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+experiments = Experiments(config)
+
 
 # Any name is let through here, so that `settings` can say which data sets and experiments there are.
 wildcard_constraints:
@@ -36,6 +40,7 @@ wildcard_constraints:
     modality="rgb|flow|warped_flow|rgb_diff",
     stream="rgb|flow|warped_flow",
     split=r"\d+",
+    table="[A-Za-z0-9][A-Za-z0-9.-]*",
     shard=r"\d{4}",
 
 
@@ -60,7 +65,7 @@ def told(function):
 @told
 def settings(dataset, experiment=None):
     """The configuration of a data set under an experiment (by default the published one)."""
-    resolved = resolve(config, dataset, experiment or config["experiment"])
+    resolved = experiments.settings(dataset, experiment or config["experiment"])
     check_weights(resolved.blocks["model"])
     return resolved
 
@@ -103,6 +108,40 @@ def shards_of(stream):
         dataset=wildcards.dataset,
         shard=shard_videos(wildcards.dataset),
     )
+
+
+def model_of(wildcards):
+    """Input function: the model of a modality, which may be that of another experiment."""
+    owner = experiments.trained_by(wildcards.dataset, wildcards.experiment, wildcards.modality)
+    return f"{RUN}/{{modality}}/model.pt".format(**{**wildcards, "experiment": owner})
+
+
+def scores_of(wildcards, splits, modalities):
+    """The scores of an experiment; those that others have in common lie with the first of them."""
+    return [
+        f"{RUN}/{{modality}}/scores.h5".format(
+            dataset=wildcards.dataset,
+            experiment=experiments.scored_by(wildcards.dataset, wildcards.experiment, modality),
+            split=split,
+            modality=modality,
+        )
+        for split in splits
+        for modality in modalities
+    ]
+
+
+@told
+def owned(wildcards, owner_of):
+    """The settings of a run, if its files are its own and not those of another experiment."""
+    owner = owner_of(wildcards.dataset, wildcards.experiment, wildcards.modality)
+    if owner != wildcards.experiment:
+        raise UserError(
+            f"{wildcards.experiment} has its {wildcards.modality} network in common with {owner}; "
+            f"ask for it in {RUN}/{wildcards.modality} instead".format(
+                **{**wildcards, "experiment": owner}
+            )
+        )
+    return settings(wildcards.dataset, wildcards.experiment)
 
 
 def modality_shards(wildcards):

@@ -4,7 +4,7 @@
 
 rule score_videos:
     input:
-        model=f"{RUN}/{{modality}}/model.pt",
+        model=model_of,
         index=f"{DATASET}/index.tsv",
         shards=modality_shards,
         quarantine=modality_quarantine,
@@ -24,6 +24,6 @@ rule score_videos:
         mem_mb=16000,
         runtime=480,
     params:
-        test=lambda wc: settings(wc.dataset, wc.experiment).blocks["test"],
+        test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
     script:
         "../scripts/score_videos.py"

@@ -7,11 +7,7 @@
 rule fuse_scores:
     input:
         index=f"{DATASET}/index.tsv",
-        scores=lambda wc: expand(
-            f"{RUN}/{{modality}}/scores.h5",
-            **wc,
-            modality=settings(wc.dataset, wc.experiment).modalities,
-        ),
+        scores=lambda wc: scores_of(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
         code=code("evaluation/fusion.py", "evaluation/metrics.py", "evaluation/scores.py"),
     output:
         fusion=f"{RUN}/fusion.json",
@@ -36,11 +32,10 @@ rule summarise_fusion:
         splits=lambda wc: expand(
             f"{RUN}/fusion.json", **wc, split=settings(wc.dataset).dataset.splits
         ),
-        scores=lambda wc: expand(
-            f"{RUN}/{{modality}}/scores.h5",
-            **wc,
-            split=settings(wc.dataset).dataset.splits,
-            modality=settings(wc.dataset, wc.experiment).modalities,
+        scores=lambda wc: scores_of(
+            wc,
+            settings(wc.dataset).dataset.splits,
+            settings(wc.dataset, wc.experiment).modalities,
         ),
         index_report=f"{DATASET}/index.txt",
         quarantine=f"{DATASET}/quarantine.tsv",
@@ -61,6 +56,16 @@ rule summarise_fusion:
     params:
         layout=lambda wc: settings(wc.dataset).dataset.layout,
         blocks=lambda wc: settings(wc.dataset, wc.experiment).blocks,
+        owners=lambda wc: {
+            stage: {
+                modality: owner(wc.dataset, wc.experiment, modality)
+                for modality in settings(wc.dataset, wc.experiment).modalities
+            }
+            for stage, owner in (
+                ("train_model", experiments.trained_by),
+                ("score_videos", experiments.scored_by),
+            )
+        },
     script:
         "../scripts/summarise_fusion.py"
 

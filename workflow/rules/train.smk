@@ -24,7 +24,7 @@ rule train_model:
         mem_mb=16000,
         runtime=1440,
     params:
-        model=lambda wc: settings(wc.dataset, wc.experiment).blocks["model"],
+        model=lambda wc: owned(wc, experiments.trained_by).model(wc.modality),
         recipe=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality),
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
         groups=lambda wc: settings(wc.dataset).groups,

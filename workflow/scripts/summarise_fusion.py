@@ -21,6 +21,7 @@ with job(snakemake.log[0], f"summarise {at.dataset} {at.experiment}"):
         list(snakemake.input.scores),
         snakemake.input.quarantine,
         f"results/{at.dataset}/benchmarks",
+        snakemake.params.owners,
     )
     summary = summarise(sources)
     write_json(snakemake.output.json, summary)

@@ -1,0 +1,83 @@
+"""Targets results/tables/{table}_{dataset}.md: what they run, and that they say what went wrong."""
+
+import json
+import re
+
+import pytest
+
+from tests.workflow.pipeline import Pipeline
+from tsn.settings import resolve
+
+NEEDED = {
+    "training": ("from_scratch", "pretrain_spatial", "cross_modality", "two_stream"),
+    "inputs": ("inputs",),
+    "components": ("pretrain_spatial", "cross_modality", "two_stream", "tsn"),
+    "consensus": ("consensus_max", "tsn", "consensus_weighted"),
+}
+MODALITIES = {"inputs": ("rgb", "rgb_diff", "flow", "warped_flow")}
+
+
+def trained(output: str) -> list[str]:
+    """The model files that a dry run's jobs would write."""
+    return re.findall(r"^rule train_model:.*?output: (\S+/model\.pt)", output, re.M | re.S)
+
+
+def distinct(pipeline: Pipeline, config: dict, tables) -> set[str]:
+    """What is to be trained, stated anew: everything that a network is made from, as text."""
+    found = set()
+    for table in tables:
+        for experiment in NEEDED[table]:
+            settings = resolve(config, "tiny", experiment)
+            for modality in MODALITIES.get(table, ("rgb", "flow")):
+                model = dict(settings.blocks["model"])
+                if modality == "rgb":
+                    del model["cross_modality"]
+                elif not model["cross_modality"]:
+                    model["weights"] = "none"
+                recipe = settings.training(modality)
+                found.add(json.dumps([modality, model, recipe], sort_keys=True))
+    return found
+
+
+@pytest.mark.parametrize("tables", [("training",), ("inputs", "components", "consensus")])
+def test_each_distinct_model_is_trained_once(fresh, config, tables):
+    output = fresh.run("--dry-run", *(f"results/tables/{table}_tiny.md" for table in tables))
+    for block in ("modalities", "datasets", "model", "training", "frames", "test"):
+        value = fresh.config[block]
+        config[block] = {**config[block], **value} if isinstance(value, dict) else value
+    models = trained(output)
+    assert len(models) == len(set(models)) == len(distinct(fresh, config, tables)) > 0
+
+
+def test_a_table_over_finished_experiments_trains_nothing(finished):
+    other = finished.changed("tables", mine={"ours": "tsn", "later": None})
+    output = other.run("results/tables/mine_tiny.json")
+    assert trained(output) == [] and "rule score_videos" not in output
+    table = json.loads((finished.folder / "results/tables/mine_tiny.json").read_text())
+    fusion = json.loads((finished.folder / "results/fusion_tiny.json").read_text())
+    ours, later = (row["cells"] for row in table["rows"])
+    expected = [*fusion["mean"]["modalities"].values(), fusion["mean"]["fused"]]
+    assert [cell["ours"]["top1"] for cell in ours] == [entry["top1"] for entry in expected]
+    assert all(cell["ours"] is None for cell in later)
+    text = (finished.folder / "results/tables/mine_tiny.md").read_text()
+    assert f"| ours | tsn | {100 * expected[0]['top1']:.1f} |" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("results/tables/speed_tiny.md", "tables: there is no 'speed' in the configuration"),
+        (
+            "results/tables/backbones_tiny.md",
+            "experiment bn_inception: model.weights: there is no file",
+        ),
+        (
+            "results/tiny/cross_modality/split1/rgb/model.pt",
+            "cross_modality has its rgb network in common with ",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence(fresh, target, sentence):
+    done = fresh.snakemake("--dry-run", target)
+    assert done.returncode == 1
+    assert f"error: {sentence}" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,1 @@
+"""Tables of experiments beside the published figures: what they compare, and filling them."""

@@ -1,0 +1,49 @@
+# in:  the scores of all experiments that a table compares
+# out: results/tables/{table}_{dataset}.md, .json    ours beside the published figures
+#
+# Experiments that train the same network share it: see tsn/experiments.py.
+
+
+@told
+def table_plan(wildcards):
+    """What a table needs; its rows come from `tables` in the configuration."""
+    plan = plan_table(config, experiments, wildcards.table, wildcards.dataset)
+    for row in plan["rows"]:
+        if row["experiment"]:
+            try:
+                check_weights(row["model"])
+            except UserError as error:
+                raise UserError(
+                    f"experiment {row['experiment']}: {error}; or set "
+                    f"tables.{wildcards.table}.{row['name']} to null to leave this row empty"
+                ) from None
+    return plan
+
+
+rule fill_table:
+    input:
+        index=f"{DATASET}/index.tsv",
+        scores=lambda wc: score_files(table_plan(wc), RESULTS),
+        code=code(
+            "evaluation/fusion.py",
+            "evaluation/metrics.py",
+            "tables/fill.py",
+            "tables/markdown.py",
+        ),
+    output:
+        json=f"{RESULTS}/tables/{{table}}_{{dataset}}.json",
+        table=f"{RESULTS}/tables/{{table}}_{{dataset}}.md",
+    log:
+        f"{DATASET}/logs/fill_table/{{table}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/fill_table/{{table}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        plan=table_plan,
+    script:
+        "../scripts/fill_table.py"

@@ -1,0 +1,17 @@
+"""Fill a table of experiments, as JSON and as Markdown."""
+
+from snakemake.iocontainers import Snakemake
+
+from tsn.job import job
+
+snakemake: Snakemake
+at = snakemake.wildcards
+
+with job(snakemake.log[0], f"table {at.table} {at.dataset}"):
+    from tsn.files import write_json, write_text
+    from tsn.tables.fill import fill_table
+    from tsn.tables.markdown import markdown
+
+    table = fill_table(snakemake.params.plan, snakemake.input.index, "results")
+    write_json(snakemake.output.json, table)
+    write_text(snakemake.output.table, markdown(table))
