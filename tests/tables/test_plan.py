@@ -5,7 +5,7 @@ import pytest
 from tsn.errors import UserError
 from tsn.experiments import Experiments
 from tsn.settings import check
-from tsn.tables.plan import plan_table, score_files
+from tsn.tables.plan import plan_table, table_scores
 from tsn.tables.published import PUBLISHED
 
 
@@ -95,7 +95,7 @@ def test_rows_of_the_inputs_table_are_fused_with_the_papers_weights(plan):
     weights = {row["name"]: row["cells"][0]["weights"] for row in found["rows"]}
     assert weights["RGB + flow + warped flow"] == {"rgb": 1, "flow": 1, "warped_flow": 0.5}
     assert weights["flow + warped flow"] == {"flow": 1, "warped_flow": 0.5}
-    assert score_files(found, "results") == [
+    assert table_scores(found, "results") == [
         "results/ucf101/inputs/split1/rgb_diff/scores.h5",
         "results/ucf101/two_stream/split1/flow/scores.h5",
         "results/ucf101/two_stream/split1/rgb/scores.h5",

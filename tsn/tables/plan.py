@@ -77,7 +77,7 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
     }
 
 
-def score_files(plan: dict, results: str) -> list[str]:
+def table_scores(plan: dict, results: str) -> list[str]:
     """The score files that a plan reads, each once."""
     runs = [run for row in plan["rows"] for cell in row["cells"] for run in cell["runs"]]
     return sorted({path for run in runs for path in files_of(run, plan["dataset"], results)})

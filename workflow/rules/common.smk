@@ -15,7 +15,7 @@ from tsn.experiments import Experiments
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
 from tsn.settings import check, check_weights
-from tsn.tables.plan import plan_table, score_files
+from tsn.tables.plan import plan_table, table_scores
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"

@@ -23,7 +23,7 @@ def table_plan(wildcards):
 rule fill_table:
     input:
         index=f"{DATASET}/index.tsv",
-        scores=lambda wc: score_files(table_plan(wc), RESULTS),
+        scores=lambda wc: table_scores(table_plan(wc), RESULTS),
         code=code(
             "evaluation/fusion.py",
             "evaluation/metrics.py",
