@@ -52,7 +52,7 @@ def compare_engines(clips: list[np.ndarray], repeats: int) -> None:
     )
     for window in MEDIAN_FILTERS:
         params = TVL1Params(median_filter=window)
-        native, opencv = TVL1(params, "native"), TVL1(params, "opencv")
+        native, opencv = TVL1(params, "native_cpu"), TVL1(params, "opencv")
         native(clips[0][:2])  # compiles
         seconds = {native: [], opencv: []}
         apart, same = [], []
@@ -79,7 +79,7 @@ def compare_engines(clips: list[np.ndarray], repeats: int) -> None:
 def measure_scaling(clips: list[np.ndarray], threads: int, repeats: int) -> None:
     pairs = 16
     frames = np.stack([clips[0][t % 2] for t in range(pairs + 1)])
-    engines = {count: TVL1(backend="native", threads=count) for count in (1, threads)}
+    engines = {count: TVL1(backend="native_cpu", threads=count) for count in (1, threads)}
     seconds = {count: [] for count in engines}
     for _ in range(repeats + 1):
         for count, tvl1 in engines.items():
@@ -99,7 +99,7 @@ def measure_errors(folder: Path) -> None:
             params = TVL1Params(median_filter=window)
             native, opencv = (
                 end_point_error(TVL1(params, backend)(frames)[0], truth).mean()
-                for backend in ("native", "opencv")
+                for backend in ("native_cpu", "opencv")
             )
             print(f"{scene.name:25} | {window:13} | {native:6.4f} | {opencv:6.4f}")
 

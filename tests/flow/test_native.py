@@ -34,7 +34,7 @@ def test_flow_agrees_with_opencv_at_equal_parameters(render, tolerance, params):
     # A second motion, so that there are edges in the flow.
     for t in range(3):
         frames[t, 20:50, 30 - t : 70 - t] = render(72, 96, seed=1)[20:50, 30:70]
-    native, opencv = (TVL1(params, backend)(frames) for backend in ("native", "opencv"))
+    native, opencv = (TVL1(params, backend)(frames) for backend in ("native_cpu", "opencv"))
     assert end_point_difference(native, opencv).mean() <= tolerance
     away = np.abs(quantise(native).astype(int) - quantise(opencv))
     assert (away <= 1).mean() >= 0.995
@@ -45,14 +45,14 @@ def test_the_initial_flow_is_used_as_opencv_uses_it(render, tolerance):
     initial = np.full((1, 2, 48, 64), 1.5, np.float32)
     params = TVL1Params(warps=1, iterations=5)
     native, opencv = (
-        TVL1(params, backend).pairs(first, second, initial) for backend in ("native", "opencv")
+        TVL1(params, backend).pairs(first, second, initial) for backend in ("native_cpu", "opencv")
     )
     assert end_point_difference(native, opencv).mean() <= tolerance
 
 
 def test_the_median_filter_changes_the_flow(render):
     frames = np.stack([render(48, 64), render(48, 64, (2.0, 1.0))])
-    plain, filtered = (TVL1(TVL1Params(median_filter=m), "native")(frames) for m in (1, 5))
+    plain, filtered = (TVL1(TVL1Params(median_filter=m), "native_cpu")(frames) for m in (1, 5))
     assert np.abs(plain - filtered).max() > 1e-3
 
 

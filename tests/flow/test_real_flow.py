@@ -28,7 +28,7 @@ def test_native_flow_of_real_clips_agrees_with_opencv(tolerance):
             decoded = islice(container.decode(video=0), 2)
             frames = [frame.to_ndarray(format="gray") for frame in decoded]
         frames = np.stack([cv2.resize(frame, (340, 256)) for frame in frames])
-        native.append(TVL1(backend="native")(frames))
+        native.append(TVL1(backend="native_cpu")(frames))
         opencv.append(TVL1(backend="opencv")(frames))
     native, opencv = np.concatenate(native), np.concatenate(opencv)
     assert np.hypot(*np.moveaxis(native - opencv, 1, 0)).mean() <= tolerance
@@ -46,7 +46,7 @@ def test_the_native_error_on_middlebury_is_at_most_two_percent_above_opencvs(sce
     folder = MIDDLEBURY / scene
     frames = np.stack([cv2.imread(str(folder / f"frame1{k}.png"), 0) for k in (0, 1)])
     truth = _read_flo(folder / "flow10.flo")
-    flow = TVL1(TVL1Params(median_filter=5), "native")(frames)[0]
+    flow = TVL1(TVL1Params(median_filter=5), "native_cpu")(frames)[0]
     # Unknown motion is marked by values above 1e9.
     known = (np.abs(truth) < 1e9).all(axis=0)
     assert np.hypot(*(flow - truth))[known].mean() <= 1.02 * opencv

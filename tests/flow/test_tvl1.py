@@ -4,10 +4,12 @@ import torch
 
 from tsn.errors import UserError
 from tsn.flow import opencv_cuda
+from tsn.flow.cuda import available
 from tsn.flow.params import TVL1Params
+from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1, resolve_backend
 
-ENGINES = ("native", "opencv")
+ENGINES = ("native_cpu", "opencv")
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_a_pair_does_not_depend_on_threads_batch_or_neighbours(render, backend):
 
 
 def test_a_frame_of_another_size_in_between_changes_nothing(clip, render):
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     before = tvl1(clip)
     tvl1(np.stack([render(17, 90), render(17, 90, (1, 0))]))
     np.testing.assert_array_equal(tvl1(clip), before)
@@ -75,7 +77,7 @@ def test_floats_on_the_byte_scale_give_the_flow_of_the_bytes(clip, backend):
 
 
 def test_torch_tensors_give_torch_tensors_of_the_same_flow(clip):
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     flow = tvl1(torch.from_numpy(clip))
     assert flow.dtype == torch.float32
     np.testing.assert_array_equal(flow.numpy(), tvl1(clip))
@@ -84,13 +86,13 @@ def test_torch_tensors_give_torch_tensors_of_the_same_flow(clip):
 
 
 def test_bfloat16_tensors_are_taken_too(clip):
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     rounded = torch.from_numpy(clip[:2]).bfloat16()
     np.testing.assert_array_equal(tvl1(rounded).numpy(), tvl1(rounded.float()).numpy())
 
 
 def test_memory_order_does_not_matter(clip):
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     turned = np.asfortranarray(clip)
     np.testing.assert_array_equal(tvl1(turned[:, :, ::-1]), tvl1(clip[:, :, ::-1].copy()))
 
@@ -127,11 +129,11 @@ def test_an_initial_flow_lets_large_motion_be_found(render, backend):
 )
 def test_frames_of_the_wrong_kind_are_refused_with_the_reason(frames, words):
     with pytest.raises(ValueError, match=words):
-        TVL1(backend="native")(frames)
+        TVL1(backend="native_cpu")(frames)
 
 
 def test_pairs_that_do_not_fit_each_other_are_refused(clip):
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     with pytest.raises(ValueError, match="same shape"):
         tvl1.pairs(clip[:2], clip[1:2])
     with pytest.raises(ValueError, match="same type"):
@@ -142,15 +144,15 @@ def test_pairs_that_do_not_fit_each_other_are_refused(clip):
 
 def test_the_fingerprint_tells_engines_versions_and_parameters_apart():
     prints = [
-        TVL1(backend="native").fingerprint,
+        TVL1(backend="native_cpu").fingerprint,
         TVL1(backend="opencv").fingerprint,
-        TVL1(TVL1Params(tau=0.2), "native").fingerprint,
+        TVL1(TVL1Params(tau=0.2), "native_cpu").fingerprint,
     ]
     assert prints[0]["algorithm"] == "tvl1"
     assert prints[0]["backend"] == "native"
     assert {**prints[0], "tau": 0.2} == prints[2]
     assert prints[0] != prints[1]
-    assert TVL1(backend="native", threads=2).fingerprint == prints[0]
+    assert TVL1(backend="native_cpu", threads=2).fingerprint == prints[0]
 
 
 def test_an_unknown_backend_is_refused_with_the_known_names():
@@ -164,11 +166,42 @@ def test_a_senseless_number_of_threads_is_refused(threads):
         TVL1(threads=threads)
 
 
-def test_auto_is_native_unless_opencv_can_use_a_gpu(monkeypatch):
-    monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: "no device")
-    assert resolve_backend("auto") == "native"
-    monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: None)
-    assert resolve_backend("auto") == "opencv_cuda"
+@pytest.mark.parametrize(
+    ("opencv", "ours", "auto", "native"),
+    [
+        ("no device", "no GPU", "native_cpu", "native_cpu"),
+        ("not built", None, "native_cuda", "native_cuda"),
+        (None, None, "opencv_cuda", "native_cuda"),
+    ],
+)
+def test_auto_is_opencv_on_a_gpu_else_native_and_native_takes_a_gpu_where_it_can(
+    monkeypatch, opencv, ours, auto, native
+):
+    monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: opencv)
+    monkeypatch.setattr(available, "why_unavailable", lambda: ours)
+    assert resolve_backend("auto") == auto
+    assert resolve_backend("native") == native
+
+
+def test_the_gpu_engine_without_a_gpu_is_refused_with_the_reason(monkeypatch):
+    monkeypatch.setattr(available, "why_unavailable", lambda: "there is no NVIDIA GPU here")
+    with pytest.raises(UserError, match=r"native_cuda cannot run: there is no NVIDIA GPU"):
+        TVL1(backend="native_cuda")
+
+
+def test_native_flow_of_cpu_and_gpu_counts_as_the_same():
+    cpu = TVL1(backend="native_cpu")
+    assert cpu.backend == "native_cpu"
+    assert cpu.fingerprint["backend"] == "native"
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_quantised_flow_is_the_flow_quantised(clip, backend):
+    tvl1 = TVL1(backend=backend)
+    data, clipped = tvl1.quantised(clip, 1.0)
+    np.testing.assert_array_equal(data, quantise(tvl1(clip), 1.0))
+    assert clipped == pytest.approx((np.abs(tvl1(clip)) > 1).mean())
+    assert tvl1.quantised(clip[:1])[0].shape == (0, 2, 48, 64)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +218,7 @@ def test_opencv_cuda_without_a_device_is_refused_with_the_reason(monkeypatch, de
     monkeypatch.setattr(opencv_cuda.cv2, "cuda", Cuda)
     with pytest.raises(UserError, match=reason):
         TVL1(backend="opencv_cuda")
-    assert resolve_backend("auto") == "native"
+    assert resolve_backend("auto").startswith("native")
 
 
 def test_an_opencv_without_the_cuda_module_is_refused(monkeypatch):

@@ -31,7 +31,7 @@ def pan(render):
 
 def test_a_pan_is_undone_and_the_foreground_keeps_its_motion(pan):
     frames, background, patch = pan
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     flow = tvl1(frames)
     assert np.median(np.hypot(flow[:, 0], flow[:, 1])[:, background]) > 2
 
@@ -45,7 +45,7 @@ def test_a_pan_is_undone_and_the_foreground_keeps_its_motion(pan):
 
 def test_the_homographies_of_a_pan_are_translations(pan):
     frames = pan[0]
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     _, cameras = WarpedFlow(tvl1).with_cameras(frames, tvl1(frames))
     for motion in cameras:
         assert motion.accepted
@@ -55,7 +55,7 @@ def test_the_homographies_of_a_pan_are_translations(pan):
 
 def test_quantised_flow_is_precise_enough(pan):
     frames, background, _ = pan
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     warped = WarpedFlow(tvl1)(frames, dequantise(quantise(tvl1(frames))))
     assert np.median(np.hypot(warped[:, 0], warped[:, 1])[:, background]) < 0.1
 
@@ -64,7 +64,7 @@ def test_a_still_camera_leaves_the_flow_as_it_is(render):
     frames = np.stack([render(120, 160)] * 3)
     for t in range(3):
         frames[t, 40:70, 50 + 2 * t : 90 + 2 * t] = render(120, 160, seed=3)[40:70, 50:90]
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     flow = tvl1(frames)
     warped = WarpedFlow(tvl1)(frames, flow)
     assert np.abs(warped - flow)[..., 8:-8, 8:-8].mean() < 0.02
@@ -73,7 +73,7 @@ def test_a_still_camera_leaves_the_flow_as_it_is(render):
 def test_without_an_accepted_homography_the_flow_is_given_back():
     frames = np.full((3, 20, 30), 90, np.uint8)
     flow = np.random.default_rng(0).normal(size=(2, 2, 20, 30)).astype(np.float32)
-    warped, cameras = WarpedFlow(TVL1(backend="native")).with_cameras(frames, flow)
+    warped, cameras = WarpedFlow(TVL1(backend="native_cpu")).with_cameras(frames, flow)
     assert not any(motion.accepted for motion in cameras)
     np.testing.assert_array_equal(warped, flow)
     assert not np.shares_memory(warped, flow)
@@ -81,8 +81,8 @@ def test_without_an_accepted_homography_the_flow_is_given_back():
 
 def test_threads_and_neighbours_do_not_change_warped_flow(pan):
     frames = pan[0]
-    flow = TVL1(backend="native")(frames)
-    one, two = (WarpedFlow(TVL1(backend="native", threads=n)) for n in (1, 2))
+    flow = TVL1(backend="native_cpu")(frames)
+    one, two = (WarpedFlow(TVL1(backend="native_cpu", threads=n)) for n in (1, 2))
     whole = one(frames, flow)
     np.testing.assert_array_equal(two(frames, flow), whole)
     np.testing.assert_array_equal(one(frames[1:3], flow[1:2]), whole[1:2])
@@ -97,14 +97,14 @@ def test_each_frame_is_searched_for_features_once(pan, monkeypatch):
         return camera.detect_features(frame)
 
     monkeypatch.setattr("tsn.flow.warped.detect_features", counted)
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     WarpedFlow(tvl1)(frames, np.zeros((3, 2, 120, 160), np.float32))
     assert len(searched) == len(frames)
 
 
 def test_one_frame_has_no_warped_flow(pan):
     empty = np.empty((0, 2, 120, 160), np.float32)
-    assert WarpedFlow(TVL1(backend="native"))(pan[0][:1], empty).shape == empty.shape
+    assert WarpedFlow(TVL1(backend="native_cpu"))(pan[0][:1], empty).shape == empty.shape
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_one_frame_has_no_warped_flow(pan):
 )
 def test_input_that_does_not_fit_is_refused(frames, flow, words):
     with pytest.raises(ValueError, match=words):
-        WarpedFlow(TVL1(backend="native"))(frames, flow)
+        WarpedFlow(TVL1(backend="native_cpu"))(frames, flow)
 
 
 def test_the_fingerprint_holds_the_first_algorithms_too():
-    tvl1 = TVL1(backend="native")
+    tvl1 = TVL1(backend="native_cpu")
     found = WarpedFlow(tvl1).fingerprint
     assert found["tvl1"] == tvl1.fingerprint
     assert found["algorithm"] == "warped tvl1"

@@ -167,7 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--backend", choices=BACKENDS, metavar="B", default="auto",
-        help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs, else native",
+        help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs, else native: "
+        "native_cuda where that runs, else native_cpu",
     )  # fmt: skip
     explained = _explained(TVL1Params)
     for field in fields(TVL1Params):

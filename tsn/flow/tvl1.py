@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tsn.errors import UserError
+from tsn.flow.checks import check_flow, check_frames, is_tensor, like
 from tsn.flow.engine import Engine
 from tsn.flow.params import TVL1Params
+from tsn.flow.quantise import BOUND, clipped_share, quantise
 
 if TYPE_CHECKING:
     import torch
 
-BACKENDS = ("auto", "native", "opencv", "opencv_cuda")
+BACKENDS = ("auto", "native", "native_cpu", "native_cuda", "opencv", "opencv_cuda")
 """Names that a backend can be asked for by."""
+
+GPU_BACKENDS = ("native_cuda", "opencv_cuda")
+"""Those that run on a GPU."""
 
 _DEFAULTS = TVL1Params()
 
@@ -24,31 +29,46 @@ def resolve_backend(name: str) -> str:
     """Return the backend that a name stands for on this machine.
 
     Args:
-        name: One of `BACKENDS`; "auto" is "opencv_cuda" where that can run, else "native".
+        name: One of `BACKENDS`. "native" is "native_cuda" where that can run, else "native_cpu";
+            "auto" is "opencv_cuda" where that can run, else what "native" is.
 
     Raises:
         UserError: The name is unknown, or the backend cannot run here.
     """
     if name not in BACKENDS:
         raise UserError(f"TV-L1 backend {name!r} is unknown: use one of {', '.join(BACKENDS)}")
-    if name in ("auto", "opencv_cuda"):
-        from tsn.flow.opencv_cuda import why_unavailable
-
-        reason = why_unavailable()
-        if name == "auto":
-            return "native" if reason else "opencv_cuda"
-        if reason:
-            raise UserError(
-                f"TV-L1 backend opencv_cuda cannot run: {reason}; use backend native or opencv"
-            )
+    if name == "auto":
+        name = "native" if _why_unavailable("opencv_cuda") else "opencv_cuda"
+    if name == "native":
+        return "native_cpu" if _why_unavailable("native_cuda") else "native_cuda"
+    if reason := _why_unavailable(name):
+        raise UserError(
+            f"TV-L1 backend {name} cannot run: {reason}; use backend native_cpu or opencv"
+        )
     return name
 
 
+def _why_unavailable(backend: str) -> str | None:
+    if backend == "native_cuda":
+        from tsn.flow.cuda.available import why_unavailable
+
+        return why_unavailable()
+    if backend == "opencv_cuda":
+        from tsn.flow.opencv_cuda import why_unavailable
+
+        return why_unavailable()
+    return None
+
+
 def _create_engine(backend: str, params: TVL1Params, threads: int) -> Engine:
-    if backend == "native":
+    if backend == "native_cpu":
         from tsn.flow.native.engine import NativeEngine
 
         return NativeEngine(params, threads)
+    if backend == "native_cuda":
+        from tsn.flow.cuda.engine import CudaEngine
+
+        return CudaEngine(params)
     if backend == "opencv":
         from tsn.flow.opencv import OpenCVEngine
 
@@ -67,11 +87,11 @@ class TVL1:
     Args:
         params: Parameters of the method.
         backend: One of `BACKENDS`.
-        threads: Pairs computed at the same time.
+        threads: Pairs computed at the same time; native_cuda fills the GPU whatever it is.
 
     Attributes:
         params: Parameters of the method.
-        backend: The backend in use, never "auto".
+        backend: The backend in use, never "auto" or "native".
 
     Raises:
         UserError: The backend is unknown or cannot run here, or threads is below 1.
@@ -88,11 +108,14 @@ class TVL1:
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What determines the flow: algorithm, parameters, backend, implementation, version."""
+        """What determines the flow: algorithm, parameters, backend, implementation, version.
+
+        The native engine is one backend here: CPU and GPU give the same flow to a mean of 1e-3 px.
+        """
         return {
             "algorithm": "tvl1",
             **self.params.as_dict(),
-            "backend": self.backend,
+            "backend": "native" if self.backend.startswith("native") else self.backend,
             "implementation": self._engine.implementation,
             "version": self._engine.version,
         }
@@ -102,19 +125,45 @@ class TVL1:
 
         Args:
             frames: Grey frames (T, H, W), T >= 1, uint8 or float on the 0..255 scale; a NumPy
-                array or a torch tensor on the CPU.
+                array or a torch tensor, for native_cuda on the GPU or on the CPU.
 
         Returns:
-            float32 (T-1, 2, H, W), of the same kind as the input: at [t] the motion from frame t
-            to frame t+1 in px, x (rightwards) then y (downwards).
+            float32 (T-1, 2, H, W), of the same kind and in the same place as the input: at [t] the
+            motion from frame t to frame t+1 in px, x (rightwards) then y (downwards).
 
         Raises:
             ValueError: Wrong type, shape or value; the message tells which.
         """
-        checked = _check_frames("frames", frames)
+        checked = self._check_frames("frames", frames)
         if len(checked) < 2:
-            return _like(frames, np.empty((0, 2, *checked.shape[1:]), np.float32))
-        return _like(frames, self._engine.sequence(checked))
+            return self._nothing(frames, "float32")
+        return like(frames, self._engine.sequence(checked))
+
+    def quantised(
+        self, frames: "np.ndarray | torch.Tensor", bound: float = BOUND
+    ) -> "tuple[np.ndarray | torch.Tensor, float]":
+        """Compute the flow between neighbouring frames as bytes.
+
+        Args:
+            frames: As for a call.
+            bound: Motion in px that is cut off.
+
+        Returns:
+            uint8 (T-1, 2, H, W), of the same kind and in the same place as the input, as
+            `tsn.flow.quantise.quantise` makes it; and the share (0..1) of values that are cut off.
+
+        Raises:
+            ValueError: Wrong type, shape or value; the message tells which.
+        """
+        checked = self._check_frames("frames", frames)
+        if len(checked) < 2:
+            return self._nothing(frames, "uint8"), 0.0
+        if self.backend == "native_cuda":
+            data, clipped = self._engine.quantised(checked, None, bound)
+        else:
+            flow = self._engine.sequence(checked)
+            data, clipped = quantise(flow, bound), clipped_share(flow, bound)
+        return like(frames, data), clipped
 
     def pairs(
         self,
@@ -137,72 +186,33 @@ class TVL1:
         Raises:
             ValueError: Wrong type, shape or value; the message tells which.
         """
-        first, second = _check_frames("prev", prev), _check_frames("next", next)
+        first, second = self._check_frames("prev", prev), self._check_frames("next", next)
         if first.shape != second.shape:
             raise ValueError(
-                f"prev and next must have the same shape, not {first.shape} and {second.shape}"
+                f"prev and next must have the same shape, not {tuple(first.shape)} and "
+                f"{tuple(second.shape)}"
             )
         if first.dtype != second.dtype:
             raise ValueError(
                 f"prev and next must have the same type, not {first.dtype} and {second.dtype}"
             )
-        start = None if initial is None else _check_flow("initial", initial, first.shape)
-        return _like(prev, self._engine.pairs(first, second, start))
+        start = None
+        if initial is not None:
+            start = check_flow("initial", initial, tuple(first.shape), self._takes_gpu_tensors)
+        return like(prev, self._engine.pairs(first, second, start))
 
+    @property
+    def _takes_gpu_tensors(self) -> bool:
+        return self.backend == "native_cuda"
 
-def _as_numpy(name: str, value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):
-        if value.device.type != "cpu":
-            raise ValueError(f"{name} lies on {value.device}: move it to the CPU first")
-        if str(value.dtype) == "torch.bfloat16":
-            # The one floating type that NumPy lacks.
-            value = value.float()
-        value = value.detach().numpy()
-    if not isinstance(value, np.ndarray):
-        raise ValueError(
-            f"{name} must be a NumPy array or a torch tensor, not {type(value).__name__}"
-        )
-    return value
+    def _check_frames(self, name: str, frames: "np.ndarray | torch.Tensor"):
+        return check_frames(name, frames, self._takes_gpu_tensors)
 
+    def _nothing(self, frames: "np.ndarray | torch.Tensor", kind: str):
+        """No flow, for a clip of one frame, where and of the kind that the frames are."""
+        shape = (0, 2, *frames.shape[1:])
+        if not is_tensor(frames):
+            return np.empty(shape, kind)
+        import torch
 
-def _like(model: Any, result: np.ndarray) -> Any:
-    """Return the result as a tensor if the model is one."""
-    if not hasattr(model, "detach"):
-        return result
-    import torch
-
-    return torch.from_numpy(result)
-
-
-def _check_frames(name: str, value: Any) -> np.ndarray:
-    """Return frames as C-contiguous uint8 or float32 (N, H, W)."""
-    frames = _as_numpy(name, value)
-    if frames.ndim != 3:
-        raise ValueError(
-            f"{name} must have 3 dimensions (frames, height, width), not shape {frames.shape}"
-        )
-    if 0 in frames.shape:
-        raise ValueError(f"{name} must not be empty, but has shape {frames.shape}")
-    if frames.dtype == np.uint8:
-        return np.ascontiguousarray(frames)
-    return _check_floats(name, frames)
-
-
-def _check_flow(name: str, value: Any, frames: tuple[int, int, int]) -> np.ndarray:
-    """Return a flow as C-contiguous float32 (N, 2, H, W) for frames of shape (N, H, W)."""
-    flow = _as_numpy(name, value)
-    expected = (frames[0], 2, *frames[1:])
-    if flow.shape != expected:
-        raise ValueError(f"{name} must have shape {expected}, not {flow.shape}")
-    return _check_floats(name, flow)
-
-
-def _check_floats(name: str, values: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(values.dtype, np.floating):
-        raise ValueError(f"{name} must be uint8 or floating point, not {values.dtype}")
-    # Values that float32 cannot hold become inf, which is refused below.
-    with np.errstate(over="ignore"):
-        values = np.ascontiguousarray(values, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} contains NaN or infinite values: replace them first")
-    return values
+        return torch.empty(shape, dtype=getattr(torch, kind), device=frames.device)

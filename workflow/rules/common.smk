@@ -164,10 +164,10 @@ def rendered_manifest(wildcards):
 @cache
 @told
 def flow_gpus(dataset):
-    """GPUs that a flow job needs: one where OpenCV's CUDA engine is to run."""
-    from tsn.flow.tvl1 import resolve_backend
+    """GPUs that a flow job needs: one where an engine for GPUs is to run."""
+    from tsn.flow.tvl1 import GPU_BACKENDS, resolve_backend
 
-    return int(resolve_backend(block(dataset, "flow")["backend"]) == "opencv_cuda")
+    return int(resolve_backend(block(dataset, "flow")["backend"]) in GPU_BACKENDS)
 
 
 def network_gpus():

@@ -3,12 +3,22 @@
 #      results/{dataset}/shards/warped_flow/{shard}.h5    the same with the camera motion removed
 
 DECODER_CODE = ["data/build.py", "data/containers.py", "data/shards.py", "data/video.py"]
-ENGINES = ["engine", "opencv", "opencv_cuda", "params", "quantise", "shard", "tvl1"]
+ENGINES = ["checks", "engine", "opencv", "opencv_cuda", "params", "quantise", "shard", "tvl1"]
 NATIVE = ["engine", "median", "pyramid", "solver", "warp"]
+CUDA = [
+    "arguments.py",
+    "compile.py",
+    "engine.py",
+    "kernels.cu",
+    "lane.py",
+    "source.py",
+    "workspace.py",
+]
 FLOW_CODE = code(
     *DECODER_CODE,
     *(f"flow/{name}.py" for name in ENGINES),
     *(f"flow/native/{name}.py" for name in NATIVE),
+    *(f"flow/cuda/{name}" for name in CUDA),
 )
 
 

@@ -1,0 +1,42 @@
+"""The GPU engine on a CPU: its kernels, compiled for it, run thread by thread."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from tests.flow.cuda.emulator import EmulatedLauncher, compile_for_cpu
+from tsn.flow.cuda.engine import CudaEngine
+from tsn.flow.params import TVL1Params
+
+Emulate = Callable[..., CudaEngine]
+
+
+@pytest.fixture(scope="session")
+def emulated_launcher(tmp_path_factory) -> Callable[[int], EmulatedLauncher]:
+    """A function that makes a launcher for 2 or 3 components; each is compiled once."""
+    compiler = next(filter(shutil.which, ("c++", "g++", "clang++")), None)
+    if compiler is None:
+        # CI installs one, and must not go on without.
+        assert not os.environ.get("CI"), "the CUDA kernels' tests need a C++ compiler"
+        pytest.skip("needs a C++ compiler, such as g++, to run the CUDA kernels on a CPU")
+    libraries = {}
+
+    def launcher(components: int) -> EmulatedLauncher:
+        if components not in libraries:
+            folder = tmp_path_factory.mktemp("kernels")
+            libraries[components] = compile_for_cpu(compiler, components, folder)
+        return EmulatedLauncher(libraries[components])
+
+    return launcher
+
+
+@pytest.fixture
+def emulate(emulated_launcher) -> Emulate:
+    """A function that makes the engine, for parameters and a batch size."""
+
+    def make(params: TVL1Params, batch: int | None = None) -> CudaEngine:
+        return CudaEngine(params, emulated_launcher(3 if params.gamma else 2), batch)
+
+    return make

@@ -1,0 +1,147 @@
+// CUDA on a CPU, for testing kernels where there is no GPU: blocks run one after the other, the threads of
+// a block are coroutines that change places at barriers and shuffles. Every thread has its own registers and
+// stack, so the kernels run as they are written.
+//
+// Beyond what a GPU would notice: a barrier that not all threads of a block reach ends the process.
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define __device__
+#define __shared__ static
+
+struct float2 { float x, y; };
+struct float4 { float x, y, z, w; };
+struct Index { unsigned x, y, z; };
+static inline float2 make_float2(float x, float y) { return {x, y}; }
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int max(int a, int b) { return a > b ? a : b; }
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline void __threadfence() {}
+template <typename T> T atomicAdd(T *at, T value) { T old = *at; *at += value; return old; }
+
+static Index threadIdx, blockIdx, blockDim, gridDim;
+
+struct Thread {
+    ucontext_t start;
+    jmp_buf place;
+    bool started, ended;
+    char *stack;
+};
+
+constexpr int MOST_THREADS = 1024, STACK = 1 << 16;
+static Thread threads[MOST_THREADS];
+static jmp_buf scheduler;
+static int current, alive, waiting;
+static long turn;                                  // of the barrier of the block
+static int warp_waiting[32];
+static long warp_turn[32];
+static char exchange[MOST_THREADS][8];             // what the threads of a warp show each other
+static void (*body)(const void *);
+static const void *arguments;
+
+static void give_way() {
+    const Index mine = threadIdx;
+    if (!_setjmp(threads[current].place)) _longjmp(scheduler, 1);
+    threadIdx = mine;
+}
+
+static void run_thread() {
+    body(arguments);
+    threads[current].ended = true;
+    if (--alive && waiting == alive) { waiting = 0; turn++; }  // who has ended is not waited for
+    _longjmp(scheduler, 1);
+}
+
+static inline void __syncthreads() {
+    const long mine = turn;
+    if (++waiting == alive) { waiting = 0; turn++; }
+    while (turn == mine) give_way();
+}
+
+static inline void wait_for_warp() {
+    const int warp = current / 32;
+    const long mine = warp_turn[warp];
+    if (++warp_waiting[warp] == 32) { warp_waiting[warp] = 0; warp_turn[warp]++; }
+    while (warp_turn[warp] == mine) give_way();
+}
+
+template <typename T> T shuffle(T value, int lane) {
+    const int first = current / 32 * 32;
+    memcpy(exchange[current], &value, sizeof value);
+    wait_for_warp();
+    if (lane >= 0 && lane < 32) memcpy(&value, exchange[first + lane], sizeof value);
+    wait_for_warp();
+    return value;
+}
+template <typename T> T __shfl_up_sync(unsigned, T value, int by) { return shuffle(value, current % 32 - by); }
+template <typename T> T __shfl_down_sync(unsigned, T value, int by) { return shuffle(value, current % 32 + by); }
+template <typename T> T __shfl_xor_sync(unsigned, T value, int by) { return shuffle(value, current % 32 ^ by); }
+
+static void run_block() {
+    const int count = int(blockDim.x * blockDim.y);
+    alive = count;
+    waiting = 0;
+    memset(warp_waiting, 0, sizeof warp_waiting);
+    for (int t = 0; t < count; t++) {
+        if (!threads[t].stack) threads[t].stack = static_cast<char *>(malloc(STACK));
+        threads[t].started = threads[t].ended = false;
+    }
+    // A round in which nobody gets on means a barrier that will never be complete.
+    for (int idle = 0; alive; idle++) {
+        const int before = alive;
+        const long turn_before = turn;
+        for (volatile int t = 0; t < count; t++) {
+            Thread &thread = threads[t];
+            if (thread.ended) continue;
+            current = t;
+            if (_setjmp(scheduler)) continue;
+            if (thread.started) _longjmp(thread.place, 1);
+            thread.started = true;
+            threadIdx = {unsigned(t) % blockDim.x, unsigned(t) / blockDim.x, 0};
+            getcontext(&thread.start);
+            thread.start.uc_stack.ss_sp = thread.stack;
+            thread.start.uc_stack.ss_size = STACK;
+            thread.start.uc_link = nullptr;
+            makecontext(&thread.start, run_thread, 0);
+            setcontext(&thread.start);
+        }
+        if (alive != before || turn != turn_before) idle = 0;
+        if (idle > 4096) {
+            fprintf(stderr, "a barrier was not reached by all threads of a block\n");
+            abort();
+        }
+    }
+}
+
+static void run(void (*kernel)(const void *), const void *a, Index grid, Index block) {
+    body = kernel;
+    arguments = a;
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned z = 0; z < grid.z; z++) {
+        for (unsigned y = 0; y < grid.y; y++) {
+            for (unsigned x = 0; x < grid.x; x++) {
+                blockIdx = {x, y, z};
+                run_block();
+            }
+        }
+    }
+}
+
+#define KERNEL(name, Arguments)                                                                            \
+    static void name(const Arguments a);                                                                    \
+    extern "C" unsigned size_of_##name() { return sizeof(Arguments); }                                      \
+    extern "C" void emulate_##name(const Arguments *a, unsigned gx, unsigned gy, unsigned gz, unsigned bx,  \
+                                   unsigned by) {                                                           \
+        run([](const void *given) { name(*static_cast<const Arguments *>(given)); }, a, {gx, gy, gz},       \
+            {bx, by, 1});                                                                                   \
+    }                                                                                                       \
+    static void name(const Arguments a)
+#define KERNEL_OF(threads, name, Arguments) KERNEL(name, Arguments)

@@ -1,0 +1,120 @@
+"""The GPU engine against the CPU's: its kernels run here, thread by thread, without a GPU."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tsn.flow.cuda.engine import CudaEngine
+from tsn.flow.native.engine import NativeEngine
+from tsn.flow.params import TVL1Params
+from tsn.flow.quantise import clipped_share, quantise
+
+FEW = TVL1Params(warps=2, iterations=60)
+"""Enough for every path: levels, warps, several launches, pairs that converge within one."""
+
+
+@pytest.fixture
+def clip(render):
+    """Four frames with two motions, wider and higher than one block of the iterations."""
+    frames = np.stack([render(58, 75, (1.7 * t, 0.8 * t)) for t in range(4)])
+    for t in range(4):
+        frames[t, 20:50, 30 - t : 70 - t] = render(58, 75, seed=1)[20:50, 30:70]
+    return frames
+
+
+def difference(a, b):
+    return np.hypot(*np.moveaxis(a - b, 1, 0))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        FEW,
+        TVL1Params(warps=2, iterations=60, median_filter=5),
+        TVL1Params(warps=1, iterations=60, median_filter=5, gamma=0.2),
+        TVL1Params(scales=2, scale_step=0.5, warps=2, iterations=20, lambda_=0.05, theta=0.2),
+        TVL1Params(warps=1, epsilon=0.0, iterations=20),
+    ],
+)
+def test_the_flow_is_the_cpus_to_a_mean_of_a_thousandth_pixel(emulate, clip, params):
+    gpu, cpu = emulate(params).sequence(clip[:3]), NativeEngine(params, 1).sequence(clip[:3])
+    assert np.abs(cpu).max() > 1
+    assert difference(gpu, cpu).mean() < 1e-4  # ten times closer than what is promised
+
+
+def test_a_pair_does_not_depend_on_its_batch(emulate, clip):
+    together = emulate(FEW, batch=8).sequence(clip)
+    np.testing.assert_array_equal(emulate(FEW, batch=1).sequence(clip), together)
+    alone = emulate(FEW).pairs(clip[1:2], clip[2:3], None)
+    np.testing.assert_array_equal(alone[0], together[1])
+
+
+def test_an_engine_can_be_used_again_with_other_frames(emulate, clip):
+    engine = emulate(FEW)
+    first = engine.sequence(clip[:2])
+    engine.sequence(clip[1:, :33, :47])
+    np.testing.assert_array_equal(engine.sequence(clip[:2]), first)
+
+
+def test_iterations_end_where_a_look_after_each_would_end_them(emulate, clip):
+    # Converged within a launch: a number of iterations that no multiple of STEPS is.
+    until = TVL1Params(scales=1, warps=1, epsilon=0.05)
+    flow = emulate(until).pairs(clip[:1], clip[1:2], None)
+    fixed = [
+        emulate(TVL1Params(scales=1, warps=1, epsilon=0.0, iterations=n)).pairs(
+            clip[:1], clip[1:2], None
+        )
+        for n in range(1, 30)
+    ]
+    ends = [n for n, other in enumerate(fixed, 1) if np.array_equal(other, flow)]
+    changes = [np.square(b - a).sum() for a, b in itertools.pairwise(fixed)]
+    threshold = 0.05**2 * clip[0].size
+    assert ends == [2 + next(n for n, change in enumerate(changes) if change <= threshold)]
+
+
+def test_the_initial_flow_is_used_as_on_the_cpu(emulate, render):
+    first, second = render(48, 64)[None], render(48, 64, (3.0, -1.0))[None]
+    initial = np.full((1, 2, 48, 64), 1.5, np.float32)
+    params = TVL1Params(warps=1, iterations=5)
+    gpu = emulate(params).pairs(first, second, initial)
+    cpu = NativeEngine(params, 1).pairs(first, second, initial)
+    assert difference(gpu, cpu).max() < 1e-3
+
+
+def test_bytes_are_those_of_the_quantised_flow(emulate, clip):
+    engine = emulate(FEW)
+    flow = engine.sequence(clip)
+    data, clipped = engine.quantised(clip, None, 1.5)
+    np.testing.assert_array_equal(data, quantise(flow, 1.5))
+    assert clipped == pytest.approx(clipped_share(flow, 1.5))
+    assert 0 < clipped < 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (2, 2), (3, 16), (17, 16), (33, 53)])
+def test_any_size_from_one_pixel_up_is_the_cpus(emulate, size):
+    frames = np.random.default_rng(0).integers(0, 256, (3, *size)).astype(np.uint8)
+    params = TVL1Params(warps=1, iterations=12, median_filter=5)
+    flow = emulate(params).sequence(frames)
+    assert flow.shape == (2, 2, *size)
+    assert difference(flow, NativeEngine(params, 1).sequence(frames)).max() < 1e-2
+
+
+def test_identical_frames_have_exactly_zero_flow(emulate, clip):
+    assert not emulate(TVL1Params(warps=1)).sequence(np.stack([clip[0], clip[0]])).any()
+
+
+def test_floats_on_the_byte_scale_give_the_flow_of_the_bytes(emulate, clip):
+    engine = emulate(FEW)
+    flow = engine.sequence(clip[:2])
+    np.testing.assert_array_equal(engine.sequence(clip[:2].astype(np.float32)), flow)
+
+
+def test_the_gpu_is_asked_nothing_while_it_works(emulated_launcher, clip):
+    # As many launches for pairs that converge at once as for pairs that never do.
+    counts = []
+    for frames in (clip[:2], np.stack([clip[0], clip[0]])):
+        launcher = emulated_launcher(2)
+        CudaEngine(FEW, launcher).sequence(frames)
+        counts.append(len(launcher.launched))
+    assert counts[0] == counts[1] > 0

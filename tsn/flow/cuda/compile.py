@@ -1,0 +1,111 @@
+"""Compiling the kernels at run time by NVRTC, which torch brings along, and launching them."""
+
+import ctypes
+from functools import cache
+
+import torch
+from cuda.bindings import driver, nvrtc
+
+from tsn.errors import UserError
+from tsn.flow.cuda.arguments import KERNELS
+from tsn.flow.cuda.source import headers, kernels
+
+OPTIONS = ("--std=c++17", "--ftz=true", "--prec-div=false", "--prec-sqrt=false")
+"""Quick division and square root: they are off by an ulp or two, the flow by less than 1e-5 px."""
+
+
+class Launcher:
+    """The kernels on one GPU.
+
+    Args:
+        device: The GPU.
+        components: 2, or 3 with the illumination term.
+    """
+
+    def __init__(self, device: torch.device, components: int) -> None:
+        self.device = device
+        with torch.cuda.device(device):
+            torch.cuda.synchronize()  # creates the context that the module is loaded into
+            code = compile_kernels(components, torch.cuda.get_device_capability())
+            self._module = _done(driver.cuModuleLoadData(code))
+        self._functions = {
+            name: _done(driver.cuModuleGetFunction(self._module, name.encode())) for name in KERNELS
+        }
+
+    def launch(
+        self,
+        kernel: str,
+        arguments: ctypes.Structure,
+        grid: tuple[int, int, int],
+        block: tuple[int, int],
+    ) -> None:
+        """Put a kernel on the current stream of torch."""
+        stream = torch.cuda.current_stream(self.device).cuda_stream
+        # cuLaunchKernel wants an array of pointers to arguments, of which there is one, and copies
+        # what they point to before it returns.
+        pointers = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
+        _done(
+            driver.cuLaunchKernel(
+                self._functions[kernel], *grid, *block, 1, 0, stream, ctypes.addressof(pointers), 0
+            )
+        )
+
+
+@cache
+def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
+    """Compile the kernels.
+
+    Args:
+        components: 2, or 3 with the illumination term.
+        capability: Compute capability of the GPU; for one newer than the compiler, code is made
+            that the driver translates.
+
+    Returns:
+        A module, as `cuModuleLoadData` takes it.
+
+    Raises:
+        UserError: The GPU is older than the compiler supports.
+    """
+    wanted = 10 * capability[0] + capability[1]
+    known = _done(nvrtc.nvrtcGetSupportedArchs())
+    usable = [number for number in known if number <= wanted]
+    if not usable:
+        raise UserError(
+            f"TV-L1 backend native_cuda: this GPU has compute capability {wanted / 10}, and the "
+            f"CUDA compiler that came with torch needs {min(known) / 10} or higher; "
+            "use backend native_cpu"
+        )
+    exact = wanted in known
+    target = f"--gpu-architecture={'sm' if exact else 'compute'}_{max(usable)}"
+    options = [text.encode() for text in (target, f"-DCOMPONENTS={components}", *OPTIONS)]
+    included = headers()
+    program = _done(
+        nvrtc.nvrtcCreateProgram(
+            kernels().encode(),
+            b"kernels.cu",
+            len(included),
+            [text.encode() for text in included.values()],
+            [name.encode() for name in included],
+        )
+    )
+    status = nvrtc.nvrtcCompileProgram(program, len(options), options)[0]
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        log = b" " * _done(nvrtc.nvrtcGetProgramLogSize(program))
+        nvrtc.nvrtcGetProgramLog(program, log)
+        raise RuntimeError(f"kernels.cu does not compile: {log.decode(errors='replace')}")
+    if exact:
+        code = b" " * _done(nvrtc.nvrtcGetCUBINSize(program))
+        _done(nvrtc.nvrtcGetCUBIN(program, code))
+    else:
+        code = b" " * _done(nvrtc.nvrtcGetPTXSize(program))
+        _done(nvrtc.nvrtcGetPTX(program, code))
+    nvrtc.nvrtcDestroyProgram(program)
+    return code
+
+
+def _done(answer: tuple):
+    """The value that a CUDA call gave; an error is raised."""
+    status, *values = answer
+    if status.value:
+        raise RuntimeError(f"CUDA: {status.name}")
+    return values[0] if values else None
