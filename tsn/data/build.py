@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsn.config import FramesConfig
+from tsn.data.isolation import read_frames
 from tsn.data.shards import ShardWriter, VideoRows, encode_jpeg, write_shard
-from tsn.data.video import VideoError, decoder_versions, read_frames
+from tsn.data.video import decoder_versions
+from tsn.data.video_error import VideoError
 from tsn.job import code_version
 from tsn.progress import track
 

@@ -7,7 +7,6 @@ import errno
 import itertools
 import os
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -18,31 +17,25 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
-from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from tsn.data.containers import find_truncation
-from tsn.errors import UserError
-
-Status = Literal["missing", "empty", "unreadable", "truncated", "too_short", "size_changed"]
-
-_ADVICE = {
-    "missing": "check the name and the data set's folder",
-    "empty": "fetch the file again",
-    "unreadable": "fetch the file again, or convert it to AVI, MP4 or MKV",
-    "truncated": "fetch the file again",
-    "too_short": "remove the video from the lists",
-    "size_changed": "convert the video to one size",
-}
+from tsn.data.orientation import orientation, upright
+from tsn.data.video_error import VideoError
 
 # Containers that hold moving pictures and cannot name other files. FFmpeg would also "play" text,
 # subtitles, single images, and play lists (HLS, concat), which read whatever file they name.
 _CONTAINERS = "apng,asf,avi,dv,flv,gif,ivf,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm"
 
-# A larger picture is a damaged header, and would take gigabytes per frame.
-_MAX_SIDE = 16384
+MAX_SIDE = 16384
+"""Pixels; a larger picture is a damaged header, and would take gigabytes per frame."""
+
+MAX_FRAMES = 100_000
+"""Frames of a video unless the caller says otherwise: an hour at 25 a second. UCF101's longest
+video has 1,776; hour-long videos want to be cut before they are trained on."""
 
 # Pictures a second where a header gives none, or one that no camera has.
 _USUAL_RATE = Fraction(25)
@@ -57,36 +50,11 @@ _TO_RGB = int(
     | Interpolation.FULL_CHR_H_INT
 )
 
-# Degrees clockwise -> see `_orientation`. Players before display matrices went by this tag.
-_ROTATE_TAG = {
-    "90": (True, 1, -1),
-    "180": (False, -1, -1),
-    "270": (True, -1, 1),
-    "-90": (True, -1, 1),
-    "-180": (False, -1, -1),
-    "-270": (True, 1, -1),
-}
+_CV_NO_MEMORY = -4  # cv::Error::StsNoMem
 
 # What PyAV, OpenCV and the operating system raise over a damaged file; a video is data, and must
 # not be able to stop the others. No error of our own making is a subclass of these.
 _DECODING_ERRORS = (av.FFmpegError, cv2.error, OSError, ValueError, RuntimeError, MemoryError)
-
-
-class VideoError(UserError):
-    """A video that cannot be used, told in one sentence that names the file.
-
-    Attributes:
-        status: what is wrong with it, one of `Status`.
-    """
-
-    def __init__(self, status: Status, path: Path, problem: str):
-        # The repr keeps a name with line breaks or undecodable bytes printable, on one line.
-        super().__init__(status, path, problem)
-        self.status = status
-
-    def __str__(self) -> str:
-        status, path, problem = self.args
-        return f"Video {str(path)!r} {problem}; {_ADVICE[status]}"
 
 
 def read_frames(
@@ -94,6 +62,7 @@ def read_frames(
     size: tuple[int, int] | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
     threads: int = 1,
+    max_frames: int = MAX_FRAMES,
 ) -> Iterator[np.ndarray]:
     """Decode a video's first picture stream, frame by frame.
 
@@ -108,6 +77,7 @@ def read_frames(
         colour: "rgb", or "grey" for Rec. 601 luma.
         threads: decoding threads, at least 1; they change the speed, never the frames of an
             intact video (FFmpeg conceals damage inside one differently from run to run).
+        max_frames: a video with more is refused, before it is decoded where its header admits it.
 
     Yields:
         uint8 arrays of shape (height, width, 3), or (height, width) for grey, 0...255, each one
@@ -118,13 +88,22 @@ def read_frames(
             all or nothing has to wait for the end.
         ValueError: an argument is out of range (raised at once, not at the first frame).
     """
+    check_arguments(size, colour, threads, max_frames)
+    return _read(Path(path), size, colour, threads, max_frames)
+
+
+def check_arguments(
+    size: tuple[int, int] | None, colour: str, threads: int, max_frames: int
+) -> None:
+    """Raise a ValueError for an argument of `read_frames` that is out of range."""
     if colour not in ("rgb", "grey"):
         raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
     if size is not None and min(size) < 1:
         raise ValueError(f"size must be a width and a height of at least 1, not {size}")
-    return _read(Path(path), size, colour, threads)
+    if max_frames < 2:
+        raise ValueError(f"max_frames must be at least 2, not {max_frames}")
 
 
 def decoder_versions() -> dict[str, str]:
@@ -152,30 +131,53 @@ def outline(path: str | os.PathLike) -> tuple[int, Fraction]:
     try:
         with _open_file(path) as file, _open_container(path, file) as container:
             stream = _picture_stream(path, container)
-            count = sum(1 for packet in container.demux(stream) if packet.size)
+            count = sum(1 for _ in _coded_pictures(container, stream))
             rate = stream.average_rate or _USUAL_RATE
     except _DECODING_ERRORS as error:
-        raise VideoError("unreadable", path, f"cannot be read ({_reason(error)})") from error
+        raise _told(error, path, "cannot be read") from error
     return count, rate if 1 <= rate <= _FASTEST else _USUAL_RATE
 
 
 def _read(
-    path: Path, size: tuple[int, int] | None, colour: str, threads: int
+    path: Path, size: tuple[int, int] | None, colour: str, threads: int, max_frames: int
 ) -> Iterator[np.ndarray]:
     count = 0
+    too_long = VideoError("too_long", path, f"has more than {max_frames} frames")
     try:
         with _open_file(path) as file, _open_container(path, file) as container:
+            if _is_longer(path, container, max_frames):
+                raise too_long
             for picture in _decode(path, container, threads):
+                if count == max_frames:
+                    raise too_long
                 # At its own size, this copies the picture.
                 target = size or picture.shape[1::-1]
                 frame = cv2.resize(picture, target, interpolation=cv2.INTER_LINEAR)
                 count += 1
                 yield to_grey(frame) if colour == "grey" else frame
     except _DECODING_ERRORS as error:
-        problem = f"cannot be decoded after {count} frames ({_reason(error)})"
-        raise VideoError("unreadable", path, problem) from error
+        raise _told(error, path, f"cannot be decoded after {count} frames") from error
     if count < 2:
         raise VideoError("too_short", path, f"has {count} frame(s), and 2 are the least")
+
+
+def _is_longer(path: Path, container: InputContainer, limit: int) -> bool:
+    """Whether a video whose header admits more than `limit` pictures really has them.
+
+    A header is not believed: the coded pictures are counted, far cheaper than to decode them.
+    """
+    stream = _picture_stream(path, container)
+    seconds = (container.duration or 0) / av.time_base
+    if max(stream.frames, seconds * (stream.average_rate or 0)) <= limit:
+        return False
+    with _open_file(path) as file, _open_container(path, file) as other:
+        pictures = _coded_pictures(other, _picture_stream(path, other))
+        return next(itertools.islice(pictures, limit, None), None) is not None
+
+
+def _coded_pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """The packets of a stream, without those of frames that were left out."""
+    return (packet for packet in container.demux(stream) if packet.size)
 
 
 @contextmanager
@@ -225,8 +227,7 @@ def _open_container(path: Path, file: BinaryIO) -> InputContainer:
             metadata_errors="replace",
         )
     except _DECODING_ERRORS as error:
-        problem = f"is not a video that FFmpeg knows ({_reason(error)})"
-        raise VideoError("unreadable", path, problem) from error
+        raise _told(error, path, "is not a video that FFmpeg knows") from error
 
 
 def _decode(path: Path, container: InputContainer, threads: int) -> Iterator[np.ndarray]:
@@ -235,16 +236,15 @@ def _decode(path: Path, container: InputContainer, threads: int) -> Iterator[np.
     stream.codec_context.thread_count = threads
     stream.codec_context.thread_type = "AUTO"
     to_rgb = VideoReformatter()
-    first_size = orientation = last = None
+    first_size = turn = last = None
     count = 0
-    for packet in itertools.chain(container.demux(stream), [None]):
-        if packet is not None and not packet.size:
-            continue  # a frame left out, which a decoder would take for the end
+    # An empty packet, a frame left out, would be the end for the decoder; None is the end.
+    for packet in itertools.chain(_coded_pictures(container, stream), [None]):
         for frame in stream.codec_context.decode(packet):
             if first_size is None:
                 # Once a video: PyAV keeps a frame whose side data was looked at until Python's
                 # next garbage collection, which may be hundreds of frames away.
-                orientation = _orientation(frame, stream)
+                turn = orientation(frame, stream)
                 first_size = frame.width, frame.height
             if (frame.width, frame.height) != first_size:
                 old, new = "{}x{}".format(*first_size), f"{frame.width}x{frame.height}"
@@ -252,7 +252,7 @@ def _decode(path: Path, container: InputContainer, threads: int) -> Iterator[np.
                 raise VideoError("size_changed", path, problem)
             rgb = to_rgb.reformat(frame, format="rgb24", interpolation=_TO_RGB, threads=1)
             count += 1
-            yield _upright(rgb.to_ndarray(), *orientation)
+            yield upright(rgb.to_ndarray(), turn)
         last = packet or last
     if last is not None and last.is_corrupt:
         raise VideoError("truncated", path, "is cut short: its last picture is incomplete")
@@ -270,29 +270,15 @@ def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
     if stream.codec_context is None:
         raise VideoError("unreadable", path, "is coded in a way that FFmpeg does not know")
     width, height = stream.codec_context.width, stream.codec_context.height
-    if max(width, height) > _MAX_SIDE:
-        problem = f"claims {width}x{height} pixels, above the limit of {_MAX_SIDE} a side"
+    if max(width, height) > MAX_SIDE:
+        problem = f"claims {width}x{height} pixels, above the limit of {MAX_SIDE} a side"
         raise VideoError("unreadable", path, problem)
     return stream
 
 
-def _orientation(frame: VideoFrame, stream: VideoStream) -> tuple[bool, int, int]:
-    """How to turn pictures upright: (swap the axes, then the steps through rows and columns)."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        tags = {key.lower(): value.strip() for key, value in stream.metadata.items()}
-        return _ROTATE_TAG.get(tags.get("rotate"), (False, 1, 1))
-    # ISO/IEC 14496-12, section 6.2.2: x' = a x + c y, y' = b x + d y, in 16.16 fixed point.
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
-    swap = abs(b) + abs(c) > abs(a) + abs(d)
-    across, down = (c, b) if swap else (a, d)
-    return swap, -1 if down < 0 else 1, -1 if across < 0 else 1
-
-
-def _upright(picture: np.ndarray, swap: bool, down: int, across: int) -> np.ndarray:
-    turned = picture.swapaxes(0, 1) if swap else picture
-    return turned[::down, ::across]
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _told(error: Exception, path: Path, problem: str) -> VideoError:
+    """The VideoError that stands for what a library raised over a file."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == _CV_NO_MEMORY:
+        return VideoError("too_big", path, f"{problem}: it needs too much memory")
+    return VideoError("unreadable", path, f"{problem} ({reason})")

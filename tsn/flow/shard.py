@@ -9,8 +9,8 @@ import numpy as np
 
 from tsn.config import FlowConfig
 from tsn.data.build import Source, build_shard
+from tsn.data.isolation import read_frames
 from tsn.data.shards import ShardWriter
-from tsn.data.video import read_frames
 from tsn.flow.quantise import clipped_share, quantise
 from tsn.flow.tvl1 import TVL1
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from tsn.config import FlowConfig
 from tsn.data.build import Source, build_shard
+from tsn.data.isolation import read_frames
 from tsn.data.shards import Shard, ShardWriter
-from tsn.data.video import read_frames
 from tsn.errors import UserError
 from tsn.flow.quantise import dequantise
 from tsn.flow.shard import CHUNK, overlapping_chunks, quantised

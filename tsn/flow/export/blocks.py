@@ -8,7 +8,8 @@ from itertools import chain
 
 import numpy as np
 
-from tsn.data.video import read_frames, to_grey
+from tsn.data.isolation import read_frames
+from tsn.data.video import to_grey
 from tsn.flow.quantise import BOUND
 from tsn.flow.shard import CHUNK, overlapping_chunks
 from tsn.flow.tvl1 import TVL1

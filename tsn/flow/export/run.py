@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tsn.data.build import Source
-from tsn.data.video import VideoError, outline
+from tsn.data.isolation import outline
+from tsn.data.video_error import VideoError
 from tsn.flow.draw import colour_code, strip
 from tsn.flow.export.blocks import Options, blocks, sample
 from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png

@@ -1,0 +1,40 @@
+"""Which way up a video's pictures are."""
+
+import struct
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+Turn = tuple[bool, int, int]
+"""Swap the axes, then the steps through rows and columns."""
+
+# Degrees clockwise -> how to turn. Players before display matrices went by this tag.
+_ROTATE_TAG = {
+    "90": (True, 1, -1),
+    "180": (False, -1, -1),
+    "270": (True, -1, 1),
+    "-90": (True, -1, 1),
+    "-180": (False, -1, -1),
+    "-270": (True, 1, -1),
+}
+
+
+def orientation(frame: VideoFrame, stream: VideoStream) -> Turn:
+    """How to turn the pictures of a stream upright: by its display matrix, or its `rotate` tag."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        tags = {key.lower(): value.strip() for key, value in stream.metadata.items()}
+        return _ROTATE_TAG.get(tags.get("rotate"), (False, 1, 1))
+    # ISO/IEC 14496-12, section 6.2.2: x' = a x + c y, y' = b x + d y, in 16.16 fixed point.
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    swap = abs(b) + abs(c) > abs(a) + abs(d)
+    across, down = (c, b) if swap else (a, d)
+    return swap, -1 if down < 0 else 1, -1 if across < 0 else 1
+
+
+def upright(picture: np.ndarray, turn: Turn) -> np.ndarray:
+    """A picture (H, W, C), turned: a view of it, (H, W, C) or (W, H, C)."""
+    swap, down, across = turn
+    turned = picture.swapaxes(0, 1) if swap else picture
+    return turned[::down, ::across]
