@@ -30,10 +30,11 @@ class DatasetConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What to do about videos that cannot be used."""
+    """What to do about videos that cannot be used, and from how many frames on one cannot."""
 
     missing: str
     max_quarantined: int
+    max_frames: int
 
 
 @dataclass(frozen=True)

@@ -252,3 +252,12 @@ def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, writ
     decoded = np.stack(list(read_frames(good, SIZE)))
     assert shard.videos["c/good"].rows == len(decoded) == 12
     assert np.abs(rows.astype(int) - decoded).mean() < 3  # JPEG quality 95
+
+
+def test_a_video_above_the_limit_of_frames_is_quarantined(tmp_path, write_video, pictures):
+    videos = [Source(name, str(write_video(f"{name}.mkv", pictures[:n])), "c")
+              for name, n in (("short", 4), ("long", 5))]  # fmt: skip
+    build_rgb_shard(tmp_path / "a.h5", videos, FramesConfig(SIZE, 95), max_frames=4)
+    with Shard(tmp_path / "a.h5") as shard:
+        assert [video.status for video in shard.videos.values()] == ["ok", "too_long"]
+        assert "more than 4 frames" in shard.videos["long"].message

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tsn.config import FramesConfig
 from tsn.data.isolation import read_frames
 from tsn.data.shards import ShardWriter, VideoRows, encode_jpeg, write_shard
-from tsn.data.video import decoder_versions
+from tsn.data.video import MAX_FRAMES, decoder_versions
 from tsn.data.video_error import VideoError
 from tsn.job import code_version
 from tsn.progress import track
@@ -59,11 +59,13 @@ def build_shard(
                 writer.quarantine(video.id, video.class_name, error.status, str(error))
 
 
-def build_rgb_shard(path: Path | str, videos: list[Source], frames: FramesConfig) -> None:
-    """Decode the videos of one shard to JPEG rows."""
+def build_rgb_shard(
+    path: Path | str, videos: list[Source], frames: FramesConfig, max_frames: int = MAX_FRAMES
+) -> None:
+    """Decode the videos of one shard to JPEG rows; one of more than `max_frames` is quarantined."""
 
     def rows_of(video: Source, _: ShardWriter) -> Iterator[bytes]:
-        for frame in read_frames(video.path, frames.size, "rgb"):
+        for frame in read_frames(video.path, frames.size, "rgb", max_frames=max_frames):
             yield encode_jpeg(frame, frames.jpeg_quality)
 
     fingerprint = {"size": list(frames.size), "jpeg_quality": frames.jpeg_quality}

@@ -11,6 +11,7 @@ from tsn.config import FlowConfig
 from tsn.data.build import Source, build_shard
 from tsn.data.isolation import read_frames
 from tsn.data.shards import ShardWriter
+from tsn.data.video import MAX_FRAMES
 from tsn.flow.quantise import clipped_share, quantise
 from tsn.flow.tvl1 import TVL1
 
@@ -26,13 +27,18 @@ def build_flow_shard(
     size: tuple[int, int],
     flow: FlowConfig,
     threads: int,
+    max_frames: int = MAX_FRAMES,
 ) -> None:
-    """Compute and quantise the TV-L1 flow of the videos of one shard."""
+    """Compute and quantise the TV-L1 flow of the videos of one shard.
+
+    A video of more than `max_frames` frames is quarantined.
+    """
     tvl1 = TVL1(flow.params, flow.backend, threads)
     logger.info("TV-L1 by %s", tvl1.fingerprint["backend"])
 
     def rows_of(video: Source, writer: ShardWriter) -> Iterator[np.ndarray]:
-        for frames in overlapping_chunks(read_frames(video.path, size, "grey"), CHUNK):
+        pictures = read_frames(video.path, size, "grey", max_frames=max_frames)
+        for frames in overlapping_chunks(pictures, CHUNK):
             yield quantised(tvl1(frames), flow.bound, writer)
 
     fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}

@@ -2,7 +2,6 @@
 # out: results/{dataset}/shards/flow/{shard}.h5           TV-L1 flow, quantised to 0–255
 #      results/{dataset}/shards/warped_flow/{shard}.h5    the same with the camera motion removed
 
-DECODER_CODE = ["data/build.py", "data/containers.py", "data/shards.py", "data/video.py"]
 ENGINES = ["checks", "engine", "opencv", "opencv_cuda", "params", "quantise", "shard", "tvl1"]
 NATIVE = ["engine", "median", "pyramid", "solver", "warp"]
 CUDA = [
@@ -14,8 +13,7 @@ CUDA = [
     "source.py",
     "workspace.py",
 ]
-FLOW_CODE = code(
-    *DECODER_CODE,
+FLOW_CODE = DECODER_CODE + code(
     *(f"flow/{name}.py" for name in ENGINES),
     *(f"flow/native/{name}.py" for name in NATIVE),
     *(f"flow/cuda/{name}" for name in CUDA),
@@ -42,6 +40,7 @@ rule compute_flow:
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
         size=lambda wc: block(wc.dataset, "frames")["size"],
+        max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
         videos=lambda wc: videos_of(wc.dataset, wc.shard),
     script:
         "../scripts/compute_flow.py"

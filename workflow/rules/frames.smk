@@ -2,10 +2,22 @@
 # out: results/{dataset}/shards/rgb/{shard}.h5    decoded, resized frames as JPEG
 
 
+DECODER = [
+    "build",
+    "channel",
+    "containers",
+    "decoder_process",
+    "isolation",
+    "orientation",
+    "shards",
+]
+DECODER_CODE = code(*(f"data/{name}.py" for name in [*DECODER, "video", "video_error"]))
+
+
 rule decode_frames:
     input:
         rendered_manifest,
-        code=code("data/build.py", "data/containers.py", "data/shards.py", "data/video.py"),
+        code=DECODER_CODE,
     output:
         shard=f"{DATASET}/shards/rgb/{{shard}}.h5",
     log:
@@ -20,6 +32,7 @@ rule decode_frames:
         runtime=120,
     params:
         frames=lambda wc: block(wc.dataset, "frames"),
+        max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
         videos=lambda wc: videos_of(wc.dataset, wc.shard),
     script:
         "../scripts/decode_frames.py"

@@ -17,4 +17,5 @@ with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildc
         tuple(snakemake.params.size),
         FlowConfig.from_dict(snakemake.params.flow),
         snakemake.threads,
+        snakemake.params.max_frames,
     )

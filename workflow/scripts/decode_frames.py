@@ -14,4 +14,5 @@ with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wil
         snakemake.output.shard,
         [Source(*video) for video in snakemake.params.videos],
         build(FramesConfig, snakemake.params.frames),
+        snakemake.params.max_frames,
     )
