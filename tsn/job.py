@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tsn import __version__
 from tsn.errors import UserError
+from tsn.orphan import end_with_run
 
 PACKAGES = (
     "torch",
@@ -42,6 +43,7 @@ def job(log: str, title: str) -> Iterator[None]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     _set_up_logging(console, title)
+    end_with_run()
     try:
         yield
     except UserError as error:

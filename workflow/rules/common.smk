@@ -14,6 +14,7 @@ from tsn.errors import UserError
 from tsn.experiments import Experiments
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
+from tsn.orphan import announce_run
 from tsn.settings import check, check_weights
 from tsn.tables.plan import plan_table, table_scores
 
@@ -23,6 +24,7 @@ RUN = f"{DATASET}/{{experiment}}/split{{split}}"
 
 
 share_package()
+announce_run()
 
 
 try:
