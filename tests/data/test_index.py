@@ -7,6 +7,7 @@ import pytest
 from tsn.config import DatasetConfig
 from tsn.data.index import (
     Video,
+    check_unchanged,
     class_names,
     index_dataset,
     members,
@@ -132,8 +133,9 @@ def test_the_report_names_what_is_missing_and_what_no_list_names(excluded, fate)
     lines = report(listing, (1,), excluded).splitlines()
     assert lines[0] == "2 of 3 listed videos on disk, in 1 of 2 classes"
     assert lines[1] == "split 1: 1 train, 0 test, 1 in neither"
-    assert lines[2].startswith(f"1 missing, {fate}")
-    assert lines[3:] == [r"  'b/3\n'", "1 unlisted, not used:", "  'b/extra.avi'"]
+    assert lines[2:4] == ["1 classes without a test video in split 1:", "  'a'"]
+    assert lines[4].startswith(f"1 missing, {fate}")
+    assert lines[5:] == [r"  'b/3\n'", "1 unlisted, not used:", "  'b/extra.avi'"]
 
 
 def test_index_dataset_writes_index_and_report(tmp_path):
@@ -146,6 +148,33 @@ def test_index_dataset_writes_index_and_report(tmp_path):
     assert [video.id for video in read_index(index)] == ["a/1", "a/2"]
     assert sorted(video.splits[1] for video in read_index(index)) == ["test", "train"]
     assert "'a/readme'" in text.read_text()
+    check_unchanged(index)
+
+
+def test_a_class_that_a_group_keeps_out_of_the_test_is_reported(tmp_path):
+    for name in ("a/g1 1", "a/g1 2", "b/g2 1", "b/g3 1"):
+        path = tmp_path / "videos" / f"{name}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    dataset = DatasetConfig(
+        "own", "folder", videos=str(tmp_path / "videos"), shards=2, group_pattern=r"g\d"
+    )
+    text = tmp_path / "index.txt"
+    index_dataset(vars(dataset), tmp_path, True, tmp_path / "index.tsv", text)
+    assert "1 classes without a test video in split 1:\n  'a'\n" in text.read_text()
+
+
+@pytest.mark.parametrize("change", [("train", "test"), ("a/1", "a/3"), ("\t0\t", "\t1\t")])
+def test_an_edited_index_is_found(tmp_path, change):
+    (tmp_path / "videos" / "a").mkdir(parents=True)
+    for name in ("1.avi", "2.avi"):
+        (tmp_path / "videos" / "a" / name).touch()
+    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    index = tmp_path / "index.tsv"
+    index_dataset(dataset, tmp_path, True, index, tmp_path / "index.txt")
+    index.write_text(index.read_text().replace(*change, 1))
+    with pytest.raises(UserError, match=r"index\.tsv.*--forcerun index_videos"):
+        check_unchanged(index)
 
 
 def test_a_split_without_test_videos_stops_at_the_index(tmp_path):

@@ -14,6 +14,7 @@ from tsn.errors import UserError
 from tsn.files import read_tsv, write_text, write_tsv
 
 logger = logging.getLogger("tsn")
+_CHECKSUM = "sha256 of index.tsv: "
 COLUMNS = ("id", "path", "class", "label", "shard", "on_disk")
 
 
@@ -80,6 +81,29 @@ def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ..
         for entry in listing.entries
     )
     write_tsv(path, [*COLUMNS, *(f"split{n}" for n in splits)], rows)
+
+
+def check_unchanged(index: Path | str) -> None:
+    """Compare an index with the checksum in the report beside it (`index.txt`).
+
+    Raises:
+        UserError: if somebody edited it, or it is damaged.
+    """
+    report_file = Path(index).with_suffix(".txt")
+    try:
+        told = report_file.read_text(errors="surrogateescape").splitlines()[-1]
+    except (OSError, IndexError):
+        told = ""
+    if told != f"{_CHECKSUM}{_sha256(index)}":
+        raise UserError(
+            f"{index}: is not what was written (its checksum in {report_file} differs); make it "
+            "anew with --forcerun index_videos, and edit the lists or the configuration instead"
+        )
+
+
+def _sha256(path: Path | str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_index(path: Path) -> list[Video]:
@@ -171,7 +195,7 @@ def index_dataset(
                 )
     write_index(index, listing, config.shards, config.splits)
     text = report(found, config.splits, exclude_missing)
-    write_text(report_file, text)
+    write_text(report_file, f"{text}{_CHECKSUM}{_sha256(index)}\n")
     logger.info("%s", "\n".join(line for line in text.splitlines() if not line.startswith(" ")))
 
 
@@ -179,16 +203,20 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
     """What was found, for people: counts, then missing and unlisted videos by name."""
     present = [entry for entry in listing.entries if not entry.missing]
     missing = [entry.id for entry in listing.entries if entry.missing]
-    classes = len({entry.class_name for entry in present})
+    inhabited = {entry.class_name for entry in present}
     lines = [
         f"{len(present)} of {len(listing.entries)} listed videos on disk, "
-        f"in {classes} of {len(listing.classes)} classes"
+        f"in {len(inhabited)} of {len(listing.classes)} classes"
     ]
     for split in splits:
         count = Counter(entry.splits.get(split, "-") for entry in present)
         lines.append(
             f"split {split}: {count['train']} train, {count['test']} test, {count['-']} in neither"
         )
+        for part in ("train", "test"):
+            have = {entry.class_name for entry in present if entry.splits.get(split) == part}
+            if without := sorted(inhabited - have):
+                lines += _named(f"classes without a {part} video in split {split}", without)
     fate = (
         "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
     )
