@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,3 +67,9 @@ def read_tsv(path: Path | str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
 
 def _open_tsv(path: Path, mode: str):
     return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ Nothing here imports numpy, torch or pandas: it runs while the Snakefile is pars
 import copy
 import re
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 
 from tsn.config import BLOCKS, DatasetConfig, FlowConfig, build
@@ -13,6 +14,7 @@ from tsn.config_schema import check_schema
 from tsn.data.grouped import OFFICIAL_GROUPS
 from tsn.errors import UserError
 from tsn.modality import STREAM_OF
+from tsn.models.download import expected_digits, is_address
 
 OVERRIDABLE = (
     "seed",
@@ -152,17 +154,22 @@ def check_weights(model: dict) -> None:
     """Check what can be known of the initial weights before hours of flow are computed.
 
     Raises:
-        UserError: if the file is absent, or the backbone has none of its own.
+        UserError: if the file is absent, an address comes without a checksum, the backbone has
+            no weights of its own, or it is timm's and timm is not installed.
     """
     weights, backbone = model["weights"], model["backbone"]
+    if backbone.startswith("timm:") and find_spec("timm") is None:
+        raise UserError("model.backbone: timm:… needs the package timm; pip install timm")
     if weights in ("imagenet", "none"):
         if model["sha256"]:
             raise UserError(f"model.sha256: it checks a file, and model.weights is {weights!r}")
-        if (backbone, weights) == ("bn_inception", "imagenet"):
+        if weights == "imagenet" and backbone in ("bn_inception", "clarifai"):
             raise UserError(
-                "model.weights: bn_inception comes with no weights; give the path of a converted "
-                "Caffe file, or none"
+                f"model.weights: {backbone} comes with no weights; give the path or the address "
+                "of a converted Caffe file (docs/models.md), or none"
             )
+    elif is_address(weights):
+        expected_digits(weights, model["sha256"])
     elif not Path(weights).expanduser().is_file():
         raise UserError(f"model.weights: there is no file {weights!r}; correct the path")
 

@@ -12,8 +12,9 @@ from tsn.data.index import members, read_index
 from tsn.data.shard_set import ShardSet
 from tsn.errors import UserError
 from tsn.evaluation import protocol
-from tsn.evaluation.protocol import score, sha256_of, write_evaluation
+from tsn.evaluation.protocol import score, write_evaluation
 from tsn.evaluation.scores import read_scores
+from tsn.files import sha256_of
 from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
@@ -31,7 +32,8 @@ def save(tmp_path, make_job):
         network = new_network(len(classes), modality, job.model, job.recipe)
         # The features of an untrained network are about 1e-5.
         torch.nn.init.normal_(network.classifier.weight, std=1e5)
-        shards = shards or {"rgb": {"q": 95}, "flow": {"by": "hand"}}[modality]
+        if shards is None:
+            shards = {"rgb": {"q": 95}, "flow": {"by": "hand"}}[modality]
         backbone, consensus = job.model.backbone, job.model.consensus
         info = ModelInfo(
             "tiny", "tsn", split, modality, classes, backbone, consensus, 2, 32, 1, shards, "0"
@@ -122,3 +124,11 @@ def test_a_test_list_that_is_quarantined_as_a_whole_is_an_error(make_tiny_set, s
     tiny = make_tiny_set(bad=("red/4", "red/5", "blue/4", "blue/5"))
     with pytest.raises(UserError, match="split 1: every test video is quarantined"):
         score(save(), tiny.index, tiny.shards["rgb"], 1, PROTOCOL, 1)
+
+
+def test_an_imported_model_is_tested_with_a_warning(save, tiny_set, caplog):
+    model = save(shards={})
+    with caplog.at_level("WARNING", "tsn"):
+        found = score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+    assert len(found.ids) == 4
+    assert "does not say how its rgb was made" in caplog.text

@@ -6,9 +6,10 @@ import torchvision
 from torch import nn
 
 from tsn.errors import UserError
-from tsn.models.backbones import backbone_names, build_backbone, preprocessing_of
+from tsn.models.architecture import remove_classifier
+from tsn.models.backbones import backbone_names, build_backbone, find_architecture
 from tsn.models.bn_inception import BNInception
-from tsn.models.preprocessing import CAFFE, IMAGENET, TENSORFLOW_LITE, UNIT
+from tsn.models.preprocessing import CAFFE, CAFFE_VGG, IMAGENET, TENSORFLOW_LITE, UNIT
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_the_packaged_imagenet_weights_need_no_network():
     ("name", "expected"),
     [
         ("bn_inception", CAFFE),
+        ("clarifai", CAFFE_VGG),
         ("efficientnet_lite0", TENSORFLOW_LITE),
         ("resnet18", IMAGENET),
         # With transform_input off, weights from TensorFlow expect -1..1.
@@ -47,7 +49,7 @@ def test_the_packaged_imagenet_weights_need_no_network():
     ],
 )
 def test_preprocessing_goes_with_the_weights(name, expected):
-    assert preprocessing_of(name) == expected
+    assert find_architecture(name).preprocessing == expected
 
 
 def test_unit_preprocessing_is_imagenets_followed_by_transform_input():
@@ -82,9 +84,15 @@ def test_an_unknown_name_gets_the_closest_ones():
         build_backbone("resnet-18", "none")
 
 
-def test_a_network_without_linear_classifier_is_refused():
-    with pytest.raises(UserError, match=r"squeezenet1_1 has no linear classifier"):
-        build_backbone("squeezenet1_1", "none")
+def test_squeezenets_classifier_is_its_last_convolution():
+    backbone = build_backbone("squeezenet1_1", "none")
+    assert backbone.features == 512
+    assert not any(isinstance(module, nn.Dropout) for module in backbone.net.modules())
+
+
+def test_a_network_without_classifier_is_refused():
+    with pytest.raises(UserError, match=r"Sequential has no linear classifier"):
+        remove_classifier(nn.Sequential(nn.Conv2d(3, 2, 3)))
 
 
 def test_detectors_are_no_backbones():
@@ -123,9 +131,11 @@ def test_another_architecture_is_refused_with_its_keys(tmp_path):
         build_backbone("bn_inception", str(tmp_path / "r18.pt"))
 
 
-def test_bn_inception_asks_for_a_local_file():
-    with pytest.raises(UserError, match="give the path"):
-        build_backbone("bn_inception", "imagenet")
+@pytest.mark.parametrize("name", ["bn_inception", "clarifai"])
+def test_caffes_networks_ask_for_a_file(name, monkeypatch):
+    monkeypatch.setattr(nn.init, "normal_", lambda tensor, *args: tensor)
+    with pytest.raises(UserError, match=f"{name} .*give the path"):
+        build_backbone(name, "imagenet")
 
 
 def test_a_failed_download_asks_for_a_local_file(monkeypatch):

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from tsn.errors import UserError
-from tsn.models.preprocessing import CAFFE, IMAGENET, TENSORFLOW_LITE, UNIT, for_modality
+from tsn.models.preprocessing import (
+    CAFFE,
+    IMAGENET,
+    TENSORFLOW_LITE,
+    UNIT,
+    for_modality,
+    preprocessing_from,
+)
 
 
 def pixel(*values):
@@ -74,6 +81,15 @@ def test_the_normalisation_is_saved_with_the_model():
     module = for_modality("rgb", IMAGENET)
     module.load_state_dict(saved)
     assert module(pixel(138, 127, 114)).flatten().tolist() == [10.0, 10.0, 10.0]
+
+
+@pytest.mark.parametrize("base", [CAFFE, IMAGENET])
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_the_input_of_weights_is_found_again_in_a_saved_normalisation(modality, base):
+    module = for_modality(modality, base)
+    again = for_modality(modality, preprocessing_from(module.state_dict(), modality))
+    x = torch.arange(12.0).view(1, 12, 1, 1)
+    assert torch.allclose(again(x), module(x), rtol=1e-6, atol=1e-6)
 
 
 def test_an_unknown_modality_is_refused():

@@ -1,6 +1,5 @@
 """The test: 25 snippets x 10 crops per video, averaged before softmax."""
 
-import hashlib
 import logging
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from tsn.data.shard_set import ShardSet, differing_key
 from tsn.errors import UserError
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, write_scores
-from tsn.files import write_json
+from tsn.files import sha256_of, write_json
 from tsn.models.network import TSN
 from tsn.progress import track
 from tsn.training.checkpoint import ModelInfo, load_model
@@ -102,7 +101,14 @@ def _check_match(
         raise UserError(
             f"{model_file}: was trained for other classes than the index has; train it again"
         )
-    if info.shards != store.fingerprint:
+    if not info.shards:
+        logger.warning(
+            "%s: was imported and does not say how its %s was made; where it was made otherwise, "
+            "accuracy is lost",
+            model_file,
+            store.stream,
+        )
+    elif info.shards != store.fingerprint:
         key = differing_key(info.shards, store.fingerprint)
         raise UserError(
             f"{model_file}: was trained on {store.stream} shards with {key} = "
@@ -131,9 +137,3 @@ def write_evaluation(
             **result,
         },
     )
-
-
-def sha256_of(path: Path | str) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

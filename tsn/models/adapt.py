@@ -12,9 +12,18 @@ def first_conv(net: nn.Module) -> nn.Conv2d:
     Raises:
         UserError: the network has none.
     """
-    for module in net.modules():
+    return net.get_submodule(first_conv_name(net))
+
+
+def first_conv_name(net: nn.Module) -> str:
+    """The name of the first convolution of `net`, in order of definition.
+
+    Raises:
+        UserError: the network has none.
+    """
+    for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d):
-            return module
+            return name
     raise UserError(f"{type(net).__name__} has no 2-D convolution: use another backbone")
 
 

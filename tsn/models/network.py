@@ -29,10 +29,11 @@ class TSN(nn.Module):
         num_classes: C, number of classes.
         modality: rgb, flow, warped_flow or rgb_diff.
         backbone: name for `build_backbone`.
-        weights: weights for `build_backbone`: "imagenet", "none", or a path.
+        weights: weights for `build_backbone`: "imagenet", "none", a path or an address. Those of
+            a TSN of the same modality are taken as they are, with their normalisation.
         segments: K of training.
-        sha256: checksum of the file, if `weights` is a path.
-        consensus: average, max or weighted.
+        sha256: checksum of the file, if `weights` is a path or an address.
+        consensus: average, max, weighted, or top2, top3, ...
         dropout: probability of dropping a feature before the classifier, 0 <= p < 1; .8 for RGB
             and RGB difference, .7 for flow in the authors' nets.
         partial_bn: freeze all batch normalisation layers but the first, also after `train()`.
@@ -73,8 +74,13 @@ class TSN(nn.Module):
         if modality != "rgb" and not cross_modality:
             weights, sha256 = "none", None
         base = build_backbone(backbone, weights, sha256)
-        if modality != "rgb":
+        if base.channels == 3 and modality != "rgb":
             adapt_first_conv(base.net, self.channels, cross_modality)
+        elif base.channels != self.channels:
+            raise UserError(
+                f"{weights}: these weights take {base.channels} channels, and {modality} has "
+                f"{self.channels}: give weights that were trained on RGB, or on {modality}"
+            )
         self.normalise = for_modality(modality, base.preprocessing)
         self.net = base.net
         self.dropout = nn.Dropout(dropout)

@@ -4,6 +4,7 @@ Normalisation belongs to the weights, not to the data loader: loaders deliver RG
 0..255 scale, and the network turns them into what its weights were trained on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,16 +26,25 @@ class Preprocessing:
         scale: factor from the 0..255 scale to the one that `mean` and `std` are given on.
         mean: three means, on the scaled range.
         std: three standard deviations, on the scaled range.
+        flow_mean: what a byte of flow is reduced by, 0..255.
+        flow_std: standard deviation of flow, on the scaled range; None: the mean of `std`.
+        difference_std: of RGB differences, on the scaled range, in the order `colour`; None: `std`.
     """
 
     colour: Literal["RGB", "BGR"]
     scale: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    flow_mean: float = ZERO_MOTION
+    flow_std: float | None = None
+    difference_std: tuple[float, float, float] | None = None
 
 
 CAFFE = Preprocessing("BGR", 1.0, (104.0, 117.0, 128.0), (1.0, 1.0, 1.0))
 """Caffe's BN-Inception, as in tsn-pytorch (the authors' Caffe files have 123 for red)."""
+
+CAFFE_VGG = Preprocessing("BGR", 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
+"""Caffe's VGG and CNN-M networks: the mean pixel of ImageNet (Chatfield et al. 2014)."""
 
 IMAGENET = Preprocessing("RGB", 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """torchvision's ImageNet weights."""
@@ -85,13 +95,36 @@ def for_modality(modality: str, base: Preprocessing) -> InputNormalisation:
     - rgb_diff: d * scale / std in the weights' colour order; no mean, because a difference of
       frames has lost it already.
 
+    Weights that were trained on flow or differences may say otherwise (`flow_mean`, `flow_std`,
+    `difference_std`).
+
     Raises:
         UserError: unknown modality.
     """
     check_modality(modality)
-    gain = base.scale / torch.tensor(base.std)
     if modality in FLOW_MODALITIES:
-        flow_gain = base.scale / (sum(base.std) / 3)
-        return InputNormalisation([0], torch.tensor([ZERO_MOTION]), torch.tensor([flow_gain]))
-    mean = torch.tensor(base.mean) / base.scale if modality == "rgb" else torch.zeros(3)
-    return InputNormalisation([0, 1, 2] if base.colour == "RGB" else [2, 1, 0], mean, gain)
+        std = sum(base.std) / 3 if base.flow_std is None else base.flow_std
+        gain = torch.tensor([base.scale / std])
+        return InputNormalisation([0], torch.tensor([base.flow_mean]), gain)
+    order = [0, 1, 2] if base.colour == "RGB" else [2, 1, 0]
+    if modality == "rgb":
+        mean = torch.tensor(base.mean) / base.scale
+        return InputNormalisation(order, mean, base.scale / torch.tensor(base.std))
+    gain = base.scale / torch.tensor(base.difference_std or base.std)
+    return InputNormalisation(order, torch.zeros(3), gain)
+
+
+def preprocessing_from(state: Mapping[str, torch.Tensor], modality: str) -> Preprocessing:
+    """What made an `InputNormalisation` of this state: the inverse of `for_modality`.
+
+    Args:
+        state: its `order`, `mean` and `gain`.
+        modality: that it was made for; of the other ones the result says nothing of worth.
+    """
+    mean = state["mean"].flatten()
+    std = 1 / state["gain"].flatten()
+    if modality in FLOW_MODALITIES:
+        known = {"flow_mean": mean.item(), "flow_std": std.item()}
+        return Preprocessing("RGB", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), **known)
+    colour = "RGB" if state["order"].tolist() == [0, 1, 2] else "BGR"
+    return Preprocessing(colour, 1.0, tuple(mean.tolist()), tuple(std.tolist()))

@@ -1,7 +1,5 @@
 """Weights from a local file: checked, brought to the names of the network, loaded completely."""
 
-import hashlib
-import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ import torch
 from torch import nn
 
 from tsn.errors import UserError
+from tsn.files import sha256_of
 
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 """torchvision's published DenseNet files say norm.1 where the modules are called norm1."""
@@ -22,39 +21,82 @@ _LISTED = 3
 """How many keys an error message lists of each kind."""
 
 
-def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str, torch.Tensor]:
-    """Read a state dict, a mapping of names to tensors, from a file of `torch.save`.
+class _Ignored:
+    """Stands for what training programs save beside the weights; takes anything, does nothing."""
 
-    A checkpoint that holds the state dict under "state_dict" is unwrapped.
+    def __init__(self, *_: object):
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+_IGNORED = tuple(
+    (_Ignored, name)
+    for name in (
+        # mmengine keeps its loss curves (message_hub), and numpy scalars appear among metrics.
+        "mmengine.logging.history_buffer.HistoryBuffer",
+        "builtins.getattr",
+        "numpy.ndarray",
+        "numpy.dtype",
+        "numpy.core.multiarray._reconstruct",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+    )
+)
+"""Names in other programs' checkpoints that `_Ignored` is put in the place of."""
+
+
+def read_checkpoint(path: str | Path, sha256: str | None = None) -> Mapping[str, object]:
+    """Read what `torch.save` wrote: a mapping of tensors and plain values.
 
     Args:
-        path: the file; only tensors are read, never code (`weights_only`).
+        path: the file; code in it is never run (`weights_only`).
         sha256: expected SHA-256 of the file in hex, or its first digits; None: not checked.
 
     Raises:
-        UserError: no such file, another checksum, or not a state dict.
+        UserError: no such file, another checksum, or no such mapping.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(
-            f'no weights file {path}: give an existing state dict, "imagenet" or "none"'
+            f'no weights file {path}: give an existing file, an address, "imagenet" or "none"'
         )
     if sha256 is not None:
         check_sha256(path, sha256)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        with torch.serialization.safe_globals(list(_IGNORED)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch's unpickler raises whatever strange bytes lead to
         raise UserError(
             f"{path} cannot be read as PyTorch weights: "
             "get it again, or save model.state_dict() with torch.save"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
-        raise UserError(
-            f"{path} does not hold a state dict: save model.state_dict() with torch.save"
-        )
+    if not isinstance(content, Mapping):
+        raise _no_state_dict(path)
     return content
+
+
+def state_dict_of(content: Mapping[str, object], path: str | Path) -> Mapping[str, torch.Tensor]:
+    """The state dict in a checkpoint: all of it, or what it holds under "state_dict".
+
+    Raises:
+        UserError: it holds none; `path` is named.
+    """
+    state = content.get("state_dict", content)
+    if not isinstance(state, Mapping) or not all(map(torch.is_tensor, state.values())):
+        raise _no_state_dict(path)
+    return state
+
+
+def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str, torch.Tensor]:
+    """Read a state dict, a mapping of names to tensors; see the two functions above."""
+    return state_dict_of(read_checkpoint(path, sha256), path)
+
+
+def _no_state_dict(path: str | Path) -> UserError:
+    return UserError(f"{path} does not hold a state dict: save model.state_dict() with torch.save")
 
 
 def check_sha256(path: Path, expected: str) -> None:
@@ -62,8 +104,7 @@ def check_sha256(path: Path, expected: str) -> None:
 
     The names of published files carry no more than their first 8 to 16 digits.
     """
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    actual = sha256_of(path)
     if not actual.startswith(expected.lower()):
         raise UserError(
             f"{path} has SHA-256 {actual}, not the expected {expected}: "

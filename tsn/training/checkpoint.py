@@ -17,7 +17,8 @@ FORMAT_VERSION = 1
 class ModelInfo:
     """What a model file says about itself.
 
-    `shards` is the fingerprint of the shards it was trained on: others are refused.
+    `shards` is the fingerprint of the shards it was trained on: others are refused. An imported
+    model has none.
     """
 
     dataset: str

