@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.
             signal.SIGTRAP, signal.SIGSYS}  # fmt: skip
 
 _idle: list["_Decoder"] = []
+_idle_lock = threading.Lock()  # several threads may each read a video
 os.register_at_fork(after_in_child=_idle.clear)  # a forked process has no use for its parent's
 
 
@@ -124,10 +126,11 @@ def _hear(channel: Channel, path: Path) -> list:
 @contextmanager
 def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
     """The line to a decoder process, for one video; what ends it is told as the video's fault."""
-    ready = [process for process in _idle if process.limits == limits]
+    with _idle_lock:
+        ready = [process for process in _idle if process.limits == limits]
+        if ready:
+            _idle.remove(ready[0])
     process = ready[0] if ready else _Decoder(limits)
-    if ready:
-        _idle.remove(process)
     reusable = False
     try:
         yield process.channel

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from tsn.config import FlowConfig
-from tsn.data.build import Source, build_shard
+from tsn.data.build import Part, Source, build_shard
 from tsn.data.isolation import read_frames
-from tsn.data.shards import ShardWriter
 from tsn.data.video import MAX_FRAMES
-from tsn.flow.quantise import clipped_share, quantise
-from tsn.flow.tvl1 import TVL1
+from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
 
 CHUNK = 32
 """Pairs computed at a time: bounds memory for videos of any length."""
+
+GPU_CHUNK = 256
+"""The same on a GPU, where more at a time are quicker: most clips are one chunk."""
 
 logger = logging.getLogger("tsn")
 
@@ -31,18 +32,20 @@ def build_flow_shard(
 ) -> None:
     """Compute and quantise the TV-L1 flow of the videos of one shard.
 
-    A video of more than `max_frames` frames is quarantined.
+    A video of more than `max_frames` frames is quarantined. With more than one thread, as many
+    videos are decoded at a time, while flow of others is computed and written.
     """
     tvl1 = TVL1(flow.params, flow.backend, threads)
-    logger.info("TV-L1 by %s", tvl1.fingerprint["backend"])
+    logger.info("TV-L1 by %s", tvl1.backend)
+    chunk = GPU_CHUNK if tvl1.backend in GPU_BACKENDS else CHUNK
 
-    def rows_of(video: Source, writer: ShardWriter) -> Iterator[np.ndarray]:
+    def parts_of(video: Source) -> Iterator[Part]:
         pictures = read_frames(video.path, size, "grey", max_frames=max_frames)
-        for frames in overlapping_chunks(pictures, CHUNK):
-            yield quantised(tvl1(frames), flow.bound, writer)
+        for frames in overlapping_chunks(pictures, chunk):
+            yield Part(*tvl1.quantised(frames, flow.bound))
 
     fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}
-    build_shard(path, "flow", size, videos, fingerprint, rows_of)
+    build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
 
 
 def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:
@@ -56,9 +59,3 @@ def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.
     while more := list(islice(frames, pairs)):
         yield np.stack(last + more)
         last = more[-1:]
-
-
-def quantised(values: np.ndarray, bound: float, writer: ShardWriter) -> np.ndarray:
-    """Flow as bytes; the share of values beyond the bound goes on the video's record."""
-    writer.count_clipped(clipped_share(values, bound), len(values))
-    return quantise(values, bound)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from tsn.config import FlowConfig
-from tsn.data.build import Source, build_shard
+from tsn.data.build import Part, Source, build_shard
 from tsn.data.isolation import read_frames
-from tsn.data.shards import Shard, ShardWriter
+from tsn.data.shards import Shard
 from tsn.errors import UserError
-from tsn.flow.quantise import dequantise
-from tsn.flow.shard import CHUNK, overlapping_chunks, quantised
+from tsn.flow.quantise import clipped_share, dequantise, quantise
+from tsn.flow.shard import CHUNK, overlapping_chunks
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 
@@ -31,12 +31,14 @@ def build_warped_shard(
     undo = WarpedFlow(TVL1(flow.params, flow.backend, threads))
     with Shard(flow_shard) as first:
 
-        def rows_of(video: Source, writer: ShardWriter) -> Iterator[np.ndarray]:
+        def parts_of(video: Source) -> Iterator[Part]:
             for rows in warped_rows(undo, first, video, flow.bound):
-                yield quantised(rows, flow.bound, writer)
+                yield Part(quantise(rows, flow.bound), clipped_share(rows, flow.bound))
 
         fingerprint = {**undo.fingerprint, "size": list(first.size), "bound": flow.bound}
-        build_shard(path, "warped_flow", first.size, videos, fingerprint, rows_of, first.videos)
+        build_shard(
+            path, "warped_flow", first.size, videos, fingerprint, parts_of, first.videos, threads
+        )
 
 
 def warped_rows(

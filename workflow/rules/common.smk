@@ -172,6 +172,11 @@ def flow_gpus(dataset):
     return int(resolve_backend(block(dataset, "flow")["backend"]) in GPU_BACKENDS)
 
 
+def flow_threads(dataset):
+    """With a GPU, videos decoded at a time to keep it busy; on a CPU jobs side by side do as well."""
+    return 8 if flow_gpus(dataset) else 1
+
+
 def network_gpus():
     """GPUs that a training or test job asks for: none where it would run here on the CPU."""
     return int(not workflow.local_exec or shutil.which("nvidia-smi") is not None)

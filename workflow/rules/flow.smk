@@ -32,7 +32,7 @@ rule compute_flow:
         f"{DATASET}/benchmarks/compute_flow/{{shard}}.tsv"
     conda:
         "../envs/tsn.yaml"
-    threads: 1
+    threads: lambda wc: flow_threads(wc.dataset)
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
         mem_mb=3000,
@@ -59,7 +59,7 @@ rule compute_warped_flow:
         f"{DATASET}/benchmarks/compute_warped_flow/{{shard}}.tsv"
     conda:
         "../envs/tsn.yaml"
-    threads: 1
+    threads: lambda wc: flow_threads(wc.dataset)
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
         mem_mb=3000,

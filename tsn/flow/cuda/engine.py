@@ -6,6 +6,7 @@ while the other computes.
 """
 
 import itertools
+import threading
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ _MEMORY_SHARE = 0.6
 class CudaEngine:
     """TV-L1 on a GPU; see `tsn.flow.engine.Engine` for its interface.
 
-    Frames may lie on the GPU as well, as torch tensors; their flow stays there then.
+    Frames may lie on the GPU as well, as torch tensors; their flow stays there then. Calls from
+    several threads wait for each other.
 
     Args:
         params: Parameters of the method.
@@ -52,7 +54,8 @@ class CudaEngine:
         self._launcher = launcher or _launcher_of_this_gpu(3 if params.gamma else 2)
         self._size: tuple[int, int] | None = None
         self._lanes: list[Lane] = []
-        self._pairs = 0
+        self._pairs = self._most = 0
+        self._one_at_a_time = threading.Lock()
 
     def sequence(self, frames: Frames) -> Frames:
         """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W)."""
@@ -87,31 +90,33 @@ class CudaEngine:
         bound: float = 0.0,
     ) -> None:
         """Compute pairs of first and second, or, without second, of neighbours of first."""
-        lanes = itertools.cycle(self._lanes_for(tuple(first.shape[1:]), len(out)))
-        for begin in range(0, len(out), self._pairs):
-            end = min(begin + self._pairs, len(out))
-            part = slice(begin, end)
-            stacks = [first[begin : end + 1]] if second is None else [first[part], second[part]]
-            next(lanes).start(
-                stacks,
-                1 if second is None else end - begin,
-                None if initial is None else initial[part],
-                out[part],
-                None if clipped is None else clipped[part],
-                bound,
-            )
-        for lane in self._lanes:
-            lane.finish()
+        with self._one_at_a_time:
+            lanes = itertools.cycle(self._lanes_for(tuple(first.shape[1:]), len(out)))
+            for begin in range(0, len(out), self._pairs):
+                end = min(begin + self._pairs, len(out))
+                part = slice(begin, end)
+                stacks = [first[begin : end + 1]] if second is None else [first[part], second[part]]
+                next(lanes).start(
+                    stacks,
+                    1 if second is None else end - begin,
+                    None if initial is None else initial[part],
+                    out[part],
+                    None if clipped is None else clipped[part],
+                    bound,
+                )
+            for lane in self._lanes:
+                lane.finish()
 
     def _lanes_for(self, size: tuple[int, int], wanted: int) -> list[Lane]:
         """Lanes for frames of a size (H, W); those of the last call where they fit."""
-        pairs = min(self._most_pairs(size), wanted)
-        if size != self._size or pairs > self._pairs:
+        if size != self._size or self._pairs < min(wanted, self._most):
             self._lanes.clear()  # before the new ones take memory
-            self._size, self._pairs = size, pairs
+            if size != self._size:
+                self._most = self._most_pairs(size)
+            self._size, self._pairs = size, min(wanted, self._most)
             try:
                 self._lanes += [
-                    Lane(self._launcher, size, self._params, pairs) for _ in range(_LANES)
+                    Lane(self._launcher, size, self._params, self._pairs) for _ in range(_LANES)
                 ]
             except torch.OutOfMemoryError:
                 self._size = None
@@ -126,6 +131,7 @@ class CudaEngine:
             return self._batch
         pairs = max(1, _BATCH_PIXELS // (size[0] * size[1]))
         if self._launcher.device.type == "cuda":
+            torch.cuda.empty_cache()
             free = torch.cuda.mem_get_info(self._launcher.device)[0]
             fitting = int(_MEMORY_SHARE * free / _LANES / bytes_per_pair(*size, self._params))
             pairs = max(1, min(pairs, fitting))
