@@ -2,7 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.flow.camera import BORDER, detect_features, estimate_homography, warp_to_previous
+from tsn.flow.camera import BORDER, estimate_homography, warp_to_previous
+from tsn.flow.features import detect_features
+from tsn.flow.quantise import dequantise, quantise
 
 SIZE = (120, 160)
 
@@ -60,6 +62,61 @@ def test_features_alone_find_the_motion_when_the_flow_is_noise(render, homograph
     assert corner_error(camera.homography, homography) < 1.0
 
 
+@pytest.mark.parametrize("shift", [(23.6, 2.3), (-22.2, -1.7)])
+def test_a_motion_beyond_the_stored_range_is_found(render, shift):
+    # The flow knows it at half its length, as where TV-L1 gets stuck or the bound cuts it off.
+    prev, homography = render(*SIZE), np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1.0]])
+    flow = dequantise(quantise(flow_of(homography), bound=10), bound=10)
+    camera = estimate_homography(prev, render(*SIZE, shift), flow)
+    assert corner_error(camera.homography, homography) < 0.3
+
+
+def test_flow_needs_no_more_precision_than_its_bytes_have(render, homography):
+    prev = render(*SIZE)
+    cur, flow = seen_through(prev, homography), flow_of(homography)
+    stored = estimate_homography(prev, cur, dequantise(quantise(flow)))
+    assert corner_error(stored.homography, homography) < 0.1
+
+
+def foreground_over(background, patch):
+    frame = background.copy()
+    frame[10:110, 70:150] = patch[10:110, 70:150]
+    return frame
+
+
+def test_a_large_foreground_does_not_move_a_camera_that_stands_still(render):
+    # Half of the frame, and more than half of its texture, drifts as a body does.
+    background = render(*SIZE)
+    background[:, :70] = (background[:, :70] // 4) + 90
+    drift = (0.6, -0.3)
+    prev = foreground_over(background, render(*SIZE, seed=3))
+    cur = foreground_over(background, render(*SIZE, drift, seed=3))
+    flow = np.zeros((2, *SIZE), np.float32)
+    flow[:, 10:110, 70:150] = np.array(drift)[:, None, None]
+    for motion in (flow, dequantise(quantise(flow))):
+        camera = estimate_homography(prev, cur, motion)
+        assert not camera.accepted
+        np.testing.assert_array_equal(camera.homography, np.eye(3))
+
+
+@pytest.mark.parametrize("length", [0.15, 0.3])
+def test_a_slow_pan_is_not_taken_for_stillness(render, length):
+    pan = np.array([[1, 0, 0.8 * length], [0, 1, -0.6 * length], [0, 0, 1]])
+    cur = render(*SIZE, (0.8 * length, -0.6 * length))
+    camera = estimate_homography(render(*SIZE), cur, dequantise(quantise(flow_of(pan))))
+    assert camera.accepted
+    assert corner_error(camera.homography, pan) < 0.1
+
+
+def test_noise_does_not_move_a_camera_that_stands_still(render):
+    rng = np.random.default_rng(0)
+    prev, cur = (
+        (render(*SIZE) + rng.normal(0, 2, SIZE)).clip(0, 255).astype(np.uint8) for _ in range(2)
+    )
+    flow = rng.normal(0, 0.05, (2, *SIZE)).astype(np.float32)
+    assert not estimate_homography(prev, cur, dequantise(quantise(flow))).accepted
+
+
 def test_given_features_give_the_same_estimate(render, homography):
     prev = render(*SIZE)
     cur, flow = seen_through(prev, homography), flow_of(homography)
@@ -104,6 +161,24 @@ def test_warping_undoes_the_camera_and_fills_the_rest_from_the_previous_frame(re
     assert stilled.dtype == np.uint8
     assert np.abs(stilled.astype(int) - prev).mean() < 1.5
     assert np.abs(cur.astype(int) - prev).mean() > 5
+
+
+def test_warping_interpolates_linearly(render, homography):
+    prev = render(*SIZE)
+    cur = seen_through(prev, homography)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(float)
+    place = cv2.perspectiveTransform(np.stack([x, y], -1), homography).astype(np.float32)
+    expected = cv2.remap(cur.astype(np.float32), place, None, cv2.INTER_LINEAR)
+    apart = np.abs(warp_to_previous(prev, cur, homography) - expected)[12:-12, 12:-12]
+    # OpenCV 4 rounds places to 1/32 px.
+    assert np.median(apart) <= 0.5
+    assert apart.max() < 3
+
+
+def test_what_lies_behind_the_camera_comes_from_the_previous_frame(render):
+    prev, cur = render(*SIZE), render(*SIZE, seed=1)
+    behind = -np.eye(3)
+    np.testing.assert_array_equal(warp_to_previous(prev, cur, behind), prev)
 
 
 def test_pixels_near_the_border_come_from_the_previous_frame():

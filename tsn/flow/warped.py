@@ -6,17 +6,38 @@ Per pair, a homography is estimated from features and from the corners that the 
 the second frame is warped by it, and TV-L1 runs again (Wang et al. 2016, section 3.2; dense_flow).
 """
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
-from tsn.flow import camera
-from tsn.flow.camera import Camera, detect_features, estimate_homography, warp_to_previous
+from tsn.flow import camera, features, homography
+from tsn.flow.camera import Camera, estimate_homography, warp_to_previous
+from tsn.flow.features import detect_features
 from tsn.flow.tvl1 import TVL1
 
-VERSION = "1"
+T = TypeVar("T")
+
+VERSION = "2"
 """Raised whenever a change to the estimate or the warp changes its numbers."""
+
+_CONSTANTS = {
+    features: (
+        "CORNERS",
+        "CORNER_QUALITY",
+        "CORNER_DISTANCE",
+        "MATCH_WINDOW",
+        "SMOOTHING",
+        "RADIUS",
+        "LEAST_CORRELATION",
+    ),
+    homography: ("TOLERANCE", "ITERATIONS", "CONFIDENCE", "SCALE"),
+    camera: ("INLIER_DISTANCE", "FEWEST_PAIRS", "FEWEST_INLIERS", "STILLNESS", "BORDER"),
+}
+"""What the estimate is made with, for fingerprints."""
 
 
 class WarpedFlow:
@@ -24,10 +45,12 @@ class WarpedFlow:
 
     Args:
         tvl1: Computes the flow to the warped frames.
+        threads: Pairs whose camera motion is estimated at the same time.
     """
 
-    def __init__(self, tvl1: TVL1) -> None:
+    def __init__(self, tvl1: TVL1, threads: int = 1) -> None:
         self._tvl1 = tvl1
+        self._pool = ThreadPoolExecutor(threads, "camera") if threads > 1 else None
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -35,21 +58,12 @@ class WarpedFlow:
         return {
             "algorithm": "warped tvl1",
             "version": VERSION,
-            "detector": "sift",
+            "detector": "corners",
             "opencv": cv2.__version__,
             **{
-                name.lower(): getattr(camera, name)
-                for name in (
-                    "FEATURES",
-                    "MATCH_WINDOW",
-                    "CORNERS",
-                    "CORNER_QUALITY",
-                    "CORNER_DISTANCE",
-                    "INLIER_DISTANCE",
-                    "FEWEST_PAIRS",
-                    "FEWEST_INLIERS",
-                    "BORDER",
-                )
+                name.lower(): getattr(module, name)
+                for module, names in _CONSTANTS.items()
+                for name in names
             },
             "tvl1": self._tvl1.fingerprint,
         }
@@ -68,7 +82,7 @@ class WarpedFlow:
 
         Returns:
             The warped flow, float32 (T-1, 2, H, W), and the camera's motion per pair. Where none
-            was accepted, the warped flow is the given flow.
+            was accepted, as with a camera that stands still, the warped flow is the given flow.
 
         Raises:
             ValueError: Wrong type or shape; the message tells which.
@@ -83,22 +97,18 @@ class WarpedFlow:
                 f"flow must be floating point of shape {expected}, not {flow.dtype} of shape "
                 f"{flow.shape}"
             )
-        cameras = _estimate_cameras(frames, flow)
+        found = self._map(detect_features, frames)
+        # A frame's features serve the pair before it and the pair after it.
+        cameras = self._map(estimate_homography, frames, frames[1:], flow, pairwise(found))
         warped = np.array(flow, np.float32)
         moved = [t for t, motion in enumerate(cameras) if motion.accepted]
         if moved:
-            stilled = np.stack(
-                [warp_to_previous(frames[t], frames[t + 1], cameras[t].homography) for t in moved]
-            )
+            motions = (cameras[t].homography for t in moved)
+            following = (frames[t + 1] for t in moved)
+            stilled = np.stack(self._map(warp_to_previous, frames[moved], following, motions))
             warped[moved] = self._tvl1.pairs(frames[moved], stilled)
         return warped, cameras
 
-
-def _estimate_cameras(frames: np.ndarray, flow: np.ndarray) -> list[Camera]:
-    cameras = []
-    after = detect_features(frames[0])
-    for t in range(len(flow)):
-        # A frame's features serve the pair before it and the pair after it.
-        before, after = after, detect_features(frames[t + 1])
-        cameras.append(estimate_homography(frames[t], frames[t + 1], flow[t], (before, after)))
-    return cameras
+    def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:
+        """Return work(...) of the arguments side by side, up to the end of the shortest."""
+        return list((self._pool.map if self._pool else map)(work, *arguments))

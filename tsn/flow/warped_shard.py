@@ -28,7 +28,7 @@ def build_warped_shard(
     Raises:
         UserError: if the flow shard is damaged or not of these videos.
     """
-    undo = WarpedFlow(TVL1(flow.params, flow.backend, threads))
+    undo = WarpedFlow(TVL1(flow.params, flow.backend, threads), threads)
     with Shard(flow_shard) as first:
 
         def parts_of(video: Source) -> Iterator[Part]:

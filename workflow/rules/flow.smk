@@ -13,6 +13,7 @@ CUDA = [
     "source.py",
     "workspace.py",
 ]
+WARPED = ["camera", "features", "homography", "warped", "warped_shard"]
 FLOW_CODE = DECODER_CODE + code(
     *(f"flow/{name}.py" for name in ENGINES),
     *(f"flow/native/{name}.py" for name in NATIVE),
@@ -50,7 +51,7 @@ rule compute_warped_flow:
     input:
         rendered_manifest,
         flow=f"{DATASET}/shards/flow/{{shard}}.h5",
-        code=FLOW_CODE + code("flow/camera.py", "flow/warped.py", "flow/warped_shard.py"),
+        code=FLOW_CODE + code(*(f"flow/{name}.py" for name in WARPED)),
     output:
         shard=f"{DATASET}/shards/warped_flow/{{shard}}.h5",
     log:

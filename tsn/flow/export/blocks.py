@@ -65,10 +65,11 @@ def blocks(video: str, options: Options, advance: Advance) -> Iterator[Block]:
     frames = read_frames(video, options.size, "rgb")
     first = next(frames)
     fitting = min(CHUNK, MOST_PIXELS // first[..., 0].size)
+    undo = WarpedFlow(options.tvl1, options.threads) if options.warped else None
     for chunk in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
         grey = np.stack([to_grey(frame) for frame in chunk])
         flow = options.tvl1(grey)
-        warped = WarpedFlow(options.tvl1)(grey, flow) if options.warped else None
+        warped = undo(grey, flow) if undo else None
         yield Block(chunk, flow, warped)
         advance(len(flow))
 
@@ -87,7 +88,7 @@ def sample(video: str, options: Options, count: int) -> Block:
     flow = options.tvl1.pairs(first, second)
     warped = None
     if options.warped:
-        undo = WarpedFlow(options.tvl1)
+        undo = WarpedFlow(options.tvl1, options.threads)
         each = zip(first, second, flow, strict=True)
         warped = np.concatenate([undo(np.stack([a, b]), motion[None]) for a, b, motion in each])
     return Block(np.stack([kept[t] for t in (*wanted, wanted[-1] + 1)]), flow, warped)

@@ -55,7 +55,7 @@ def export_shards(
                 Shard(job.outputs["flow"]) as first,
                 progress(total, "pairs", "warped flow") as advance,
             ):
-                undo = WarpedFlow(options.tvl1)
+                undo = WarpedFlow(options.tvl1, options.threads)
 
                 def rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
                     for block in warped_rows(undo, first, source, options.bound):

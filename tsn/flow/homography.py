@@ -1,0 +1,144 @@
+"""The homography that most pairs of points agree on, fitted precisely.
+
+RANSAC finds which pairs go together; among them, those of a foreground that moves almost like the
+background pull a least-squares fit towards it. So the homography is fitted again, to all pairs,
+with weights that fall steeply with a pair's distance.
+"""
+
+import cv2
+import numpy as np
+from numba import njit
+
+TOLERANCE = 0.5
+"""RANSAC counts pairs within this many px. dense_flow has 1 px, which lets through more of what
+moves slowly: twice as many failures in `benchmarks/camera.py`."""
+
+ITERATIONS = 10_000
+"""Most samples that RANSAC draws: with one pair in six right, 99.9 % sure."""
+
+CONFIDENCE = 0.9999
+"""RANSAC stops earlier when it is this sure."""
+
+SCALE = 0.2
+"""A pair that is this many px away weighs a quarter: about the precision of the pairs."""
+
+_STEPS = 10
+"""Most Gauss-Newton steps of the fit; it has mostly settled after four."""
+
+_SETTLED = 1e-6
+"""A step that changes no coefficient by more ends the fit: 1e-4 px at the frame's corners."""
+
+
+def find_homography(source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+    """Return the homography that most pairs agree on, or None where there is none.
+
+    Args:
+        source: float32 (N, 2), x and y in px, N >= 4.
+        target: float32 (N, 2), where they went.
+
+    Returns:
+        float64 (3, 3), maps (x, y, 1) of the source to the target; its last element is 1.
+    """
+    found, _ = cv2.findHomography(
+        source, target, cv2.RANSAC, TOLERANCE, maxIters=ITERATIONS, confidence=CONFIDENCE
+    )
+    if found is None or not np.isfinite(found).all():
+        return None
+    return _fit(found, source.astype(np.float64), target.astype(np.float64))
+
+
+def transfer_errors(homography: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return by how many px, float64 (N,), each source is mapped beside its target."""
+    mapped = np.c_[source, np.ones(len(source))] @ homography.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.hypot(*(mapped[:, :2] / mapped[:, 2:] - target).T)
+    return np.where(np.isnan(errors), np.inf, errors)
+
+
+def weights(errors: np.ndarray) -> np.ndarray:
+    """Return what pairs weigh, 1 down to 0, by their distances in px.
+
+    These are the weights of Geman and McClure's estimator (1985), which no far pair can sway.
+    """
+    return 1 / (1 + (errors / SCALE) ** 2) ** 2
+
+
+def _fit(start: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Improve a homography by iteratively reweighted Gauss-Newton steps."""
+    # Coordinates of about 1 keep the equations well conditioned (Hartley 1997).
+    centre = source.mean(axis=0)
+    unit = max(1.0, np.abs(source - centre).max())
+    scaling = np.array([[1, 0, -centre[0]], [0, 1, -centre[1]], [0, 0, unit]]) / unit
+    unscaling = np.linalg.inv(scaling)
+    points, wanted = (source - centre) / unit, (target - centre) / unit
+    current = scaling @ start @ unscaling
+    current /= current[2, 2]
+    for _ in range(_STEPS):
+        try:
+            step = np.linalg.solve(*_equations(current, points, wanted, SCALE / unit))
+        except np.linalg.LinAlgError:
+            break
+        current += np.append(step, 0).reshape(3, 3)
+        if np.abs(step).max() < _SETTLED:
+            break
+    fitted = unscaling @ current @ scaling
+    return fitted / fitted[2, 2]
+
+
+def _equations(
+    current: np.ndarray, points: np.ndarray, wanted: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return matrix (8, 8) and right side (8,) of a Gauss-Newton step.
+
+    With p = (x, y, 1), its place q = (x, y) and its depth d, the derivatives of the mapped (u, v)
+    are [p, 0, -u q] / d and [0, p, -v q] / d. So every block holds moments of p.
+    """
+    moments, right = np.zeros((4, 3, 3)), np.zeros(8)
+    _add_up(current, points, wanted, scale, moments, right)
+    plain, by_u, by_v, by_both = moments + np.triu(moments.transpose(0, 2, 1), 1)
+    nothing = np.zeros((3, 3))
+    rows = [
+        [plain, nothing, -by_u[:, :2]],
+        [nothing, plain, -by_v[:, :2]],
+        [-by_u[:2], -by_v[:2], by_both[:2, :2]],
+    ]
+    return np.block(rows), right
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_up(current, points, wanted, scale, moments, right):
+    """Add up weighted moments of the points.
+
+    Args:
+        current: float64 (3, 3), the homography so far.
+        points: float64 (N, 2).
+        wanted: float64 (N, 2), where they went.
+        scale: `SCALE` in the unit of the points.
+        moments: float64 (4, 3, 3), zeros; the lower triangles get the sums of w p p^T / d^2 times
+            1, u, v and u^2 + v^2.
+        right: float64 (8,), zeros; gets the right side.
+    """
+    for n in range(len(points)):
+        x, y = points[n, 0], points[n, 1]
+        inverse = 1 / (current[2, 0] * x + current[2, 1] * y + current[2, 2])
+        u = (current[0, 0] * x + current[0, 1] * y + current[0, 2]) * inverse
+        v = (current[1, 0] * x + current[1, 1] * y + current[1, 2]) * inverse
+        miss_x, miss_y = wanted[n, 0] - u, wanted[n, 1] - v
+        weight = inverse / (1 + (miss_x * miss_x + miss_y * miss_y) / (scale * scale)) ** 2
+        along = u * miss_x + v * miss_y
+        right[0] += weight * miss_x * x
+        right[1] += weight * miss_x * y
+        right[2] += weight * miss_x
+        right[3] += weight * miss_y * x
+        right[4] += weight * miss_y * y
+        right[5] += weight * miss_y
+        right[6] -= weight * along * x
+        right[7] -= weight * along * y
+        factor = weight * inverse
+        for k, part in enumerate((factor, factor * u, factor * v, factor * (u * u + v * v))):
+            moments[k, 0, 0] += part * x * x
+            moments[k, 1, 0] += part * x * y
+            moments[k, 2, 0] += part * x
+            moments[k, 1, 1] += part * y * y
+            moments[k, 2, 1] += part * y
+            moments[k, 2, 2] += part
