@@ -24,6 +24,10 @@ include: "workflow/rules/fusion.smk"
 include: "workflow/rules/tables.smk"
 
 
+onstart:
+    shard_lists.write()
+
+
 rule demo:
     default_target: True
     input:

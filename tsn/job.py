@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tsn import __version__
 from tsn.errors import UserError
+from tsn.gpu import claim
 from tsn.orphan import end_with_run
 
 PACKAGES = (
@@ -26,17 +27,23 @@ PACKAGES = (
     "snakemake",
 )
 
+THREAD_VARIABLES = ("OPENCV_FOR_THREADS_NUM", "NUMBA_NUM_THREADS")
+"""What OpenCV and Numba read when they are loaded."""
+
 
 @contextmanager
-def job(log: str, title: str) -> Iterator[None]:
+def job(log: str, title: str, gpus: int = 0) -> Iterator[None]:
     """Send everything that is printed to the file `log`; show progress and errors on the terminal.
+
+    The block has `gpus` GPUs to itself (see `tsn.gpu.claim`) and sees no other.
 
     A `UserError` ends the process with its sentence, any other exception with its last line; the
     traceback is in the log. File descriptors are redirected, so C libraries' output is caught too.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    # Snakemake tells OpenMP how many threads the job has; OpenCV has a pool of its own.
-    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", os.environ.get("OMP_NUM_THREADS", "1"))
+    # Snakemake tells OpenMP how many threads the job has; these have pools of their own.
+    for name in THREAD_VARIABLES:
+        os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
     # A message may name a file whose name is not UTF-8.
     console = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     with Path(log).open("w") as file:
@@ -45,7 +52,8 @@ def job(log: str, title: str) -> Iterator[None]:
     _set_up_logging(console, title)
     end_with_run()
     try:
-        yield
+        with claim(gpus):
+            yield
     except UserError as error:
         _fail(console, title, str(error), log)
     except Exception as error:

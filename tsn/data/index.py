@@ -5,7 +5,7 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tsn.config import DatasetConfig, build
@@ -56,7 +56,8 @@ def sources_by_shard(entries: Iterable[Entry], shards: int) -> dict[str, list[li
 
 def digest(listing: Listing) -> str:
     """Changes with everything that the index says, and with the files themselves."""
-    text = json.dumps([listing.classes, [astuple(entry) for entry in listing.entries]])
+    entries = [(e.id, e.path, e.class_name, e.splits, e.stamp) for e in listing.entries]
+    text = json.dumps([listing.classes, entries])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

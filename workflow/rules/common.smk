@@ -1,7 +1,6 @@
 # What all stages share: the checked configuration, the names of files, input functions.
 
 import os
-import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,8 +9,10 @@ from snakemake.exceptions import WorkflowError
 
 from tsn.data.index import digest, sources_by_shard, without_missing
 from tsn.data.listing import list_videos
+from tsn.data.shard_lists import ShardLists
 from tsn.errors import UserError
 from tsn.experiments import Experiments
+from tsn.gpu import usable_gpus
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
 from tsn.orphan import announce_run
@@ -81,21 +82,18 @@ def listing(dataset):
     return without_missing(found) if exclude else found
 
 
-@cache
-def shard_videos(dataset):
-    """Shard name -> its videos."""
-    return sources_by_shard(listing(dataset).entries, settings(dataset).dataset.shards)
+shard_lists = ShardLists(
+    RESULTS,
+    lambda name: sources_by_shard(listing(name).entries, settings(name).dataset.shards),
+    is_job=not workflow.is_main_process,
+)
 
 
-@cache
 @told
-def videos_of(dataset, shard):
+def videos_of(wildcards):
     """The videos of one shard: a parameter of its rules instead of the index as their input, so
     that a video that comes, goes or changes reruns its own shard only."""
-    try:
-        return shard_videos(dataset)[shard]
-    except KeyError:
-        raise UserError(f"{dataset}: there is no video in shard {shard}") from None
+    return shard_lists.handed(wildcards.dataset, wildcards.shard)
 
 
 def block(dataset, name):
@@ -108,7 +106,7 @@ def shards_of(stream):
     return lambda wildcards: expand(
         f"{DATASET}/shards/{stream}/{{shard}}.h5",
         dataset=wildcards.dataset,
-        shard=shard_videos(wildcards.dataset),
+        shard=shard_lists.names(wildcards.dataset),
     )
 
 
@@ -177,9 +175,25 @@ def flow_threads(dataset):
     return 8 if flow_gpus(dataset) else 1
 
 
+@cache
+def gpus_here():
+    """GPUs that the jobs of a run on this machine may use. On a cluster its profile says which
+    rules ask for one."""
+    return len(usable_gpus()) if workflow.is_main_process and workflow.local_exec else 0
+
+
+if (
+    workflow.is_main_process
+    and workflow.local_exec
+    and workflow.global_resources.get("gpu") is None
+):
+    # As many GPU jobs at a time as there are GPUs; `--resources gpu=N` allows fewer.
+    workflow.register_resource("gpu", max(1, gpus_here()))
+
+
 def network_gpus():
     """GPUs that a training or test job asks for: none where it would run here on the CPU."""
-    return int(not workflow.local_exec or shutil.which("nvidia-smi") is not None)
+    return min(1, gpus_here())
 
 
 def network_threads():
@@ -187,6 +201,11 @@ def network_threads():
     do more (two threads were no faster than one: the images are small)."""
     cores = workflow.global_resources["_cores"].value if workflow.local_exec else None
     return 8 if network_gpus() else max(1, (cores or 1) // 4)
+
+
+def memory(mb):
+    """Memory that a job asks for, in MB: half as much again each time it is retried."""
+    return lambda wildcards, attempt: round(mb * 1.5 ** (attempt - 1))
 
 
 def code(*modules):

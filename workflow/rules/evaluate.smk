@@ -21,7 +21,7 @@ rule score_videos:
     threads: network_threads()
     resources:
         gpu=network_gpus(),
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=480,
     params:
         test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],

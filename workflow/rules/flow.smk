@@ -36,13 +36,13 @@ rule compute_flow:
     threads: lambda wc: flow_threads(wc.dataset)
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=720,
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
         size=lambda wc: block(wc.dataset, "frames")["size"],
         max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
-        videos=lambda wc: videos_of(wc.dataset, wc.shard),
+        videos=videos_of,
     script:
         "../scripts/compute_flow.py"
 
@@ -63,10 +63,10 @@ rule compute_warped_flow:
     threads: lambda wc: flow_threads(wc.dataset)
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=720,
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
-        videos=lambda wc: videos_of(wc.dataset, wc.shard),
+        videos=videos_of,
     script:
         "../scripts/compute_warped_flow.py"

@@ -28,11 +28,11 @@ rule decode_frames:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=120,
     params:
         frames=lambda wc: block(wc.dataset, "frames"),
         max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
-        videos=lambda wc: videos_of(wc.dataset, wc.shard),
+        videos=videos_of,
     script:
         "../scripts/decode_frames.py"

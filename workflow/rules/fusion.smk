@@ -19,7 +19,7 @@ rule fuse_scores:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         fusion=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"],
@@ -51,7 +51,7 @@ rule summarise_fusion:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         layout=lambda wc: settings(wc.dataset).dataset.layout,

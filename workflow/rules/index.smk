@@ -16,7 +16,7 @@ rule render_demo:
         "../envs/tsn.yaml"
     threads: 16
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         dataset=lambda wc: settings(wc.dataset).plain_dataset,
@@ -39,7 +39,7 @@ rule index_videos:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         dataset=lambda wc: settings(wc.dataset).plain_dataset,

@@ -19,7 +19,7 @@ rule check_shards:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         max_quarantined=lambda wc: block(wc.dataset, "data")["max_quarantined"],
@@ -44,7 +44,7 @@ rule list_quarantined:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     script:
         "../scripts/list_quarantined.py"

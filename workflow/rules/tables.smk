@@ -41,7 +41,7 @@ rule fill_table:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         plan=table_plan,

@@ -21,7 +21,7 @@ rule train_model:
     threads: network_threads()
     resources:
         gpu=network_gpus(),
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=1440,
     params:
         model=lambda wc: owned(wc, experiments.trained_by).model(wc.modality),

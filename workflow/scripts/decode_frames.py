@@ -9,10 +9,11 @@ snakemake: Snakemake
 with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
     from tsn.config import FramesConfig, build
     from tsn.data.build import Source, build_rgb_shard
+    from tsn.data.shard_lists import read_list
 
     build_rgb_shard(
         snakemake.output.shard,
-        [Source(*video) for video in snakemake.params.videos],
+        [Source(*video) for video in read_list(*snakemake.params.videos)],
         build(FramesConfig, snakemake.params.frames),
         snakemake.params.max_frames,
     )

@@ -6,8 +6,11 @@ from tsn.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
+gpus = snakemake.resources.get("gpu", 0)
 
-with job(snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}"):
+with job(
+    snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
+):
     from tsn.config import ModelConfig, TrainingConfig, build
     from tsn.training.launch import launch
     from tsn.training.task import Task, TrainingFiles, TrainingJob
