@@ -1,5 +1,6 @@
 # make demo   set up the environment, run the whole pipeline on the embedded demo set
 # make test   set up the environment, run the tests
+# make report  show the demo's results in Snakemake's report: report.html
 # make lint   layout and style: ruff, snakefmt, snakemake --lint
 # make clean  remove the demo's results
 
@@ -8,13 +9,19 @@ CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) if 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean environment
+.PHONY: demo report test lint clean environment
 .DELETE_ON_ERROR:
 
 demo: environment
 	$(BIN)/snakemake --quiet rules --cores $(CORES) results/fusion_demo.json
 	@echo
 	@cat results/fusion_demo.md
+	@echo "With pictures: results/fusion_demo.html"
+
+# TARGET=results/fusion_ucf101.json for another data set
+TARGET ?= results/fusion_demo.json
+report: environment
+	$(BIN)/snakemake --report report.html $(TARGET)
 
 test: environment
 	$(BIN)/pytest
@@ -26,7 +33,7 @@ lint: environment
 	$(BIN)/snakemake --lint
 
 clean:
-	rm -rf results/demo results/fusion_demo.json results/fusion_demo.md
+	rm -rf results/demo results/fusion_demo.* report.html
 
 environment: $(VENV)/installed
 

@@ -3,7 +3,7 @@
 #   snakemake --cores 16 results/fusion_ucf101.json
 #
 # in:  the videos and lists that config/config.yaml names under datasets
-# out: results/fusion_{dataset}.json and .md; everything else lies below results/{dataset}/
+# out: results/fusion_{dataset}.json, .md and .html; everything else lies below results/{dataset}/
 
 from snakemake.utils import min_version
 
@@ -22,6 +22,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
 
 
 onstart:

@@ -52,9 +52,9 @@ class Pipeline:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def would_run(self, target: str = "results/fusion_tiny.json") -> dict[str, int]:
-        """Jobs per rule that a run would start now."""
-        text = self.run("--dry-run", target)
+    def would_run(self, *arguments: str) -> dict[str, int]:
+        """Jobs per rule that a run would start now, for the JSON unless told otherwise."""
+        text = self.run("--dry-run", *(arguments or ("results/fusion_tiny.json",)))
         table = re.search(r"^job +count\n[- ]+\n(.*?)^total", text, re.MULTILINE | re.DOTALL)
         if table is None:
             assert "Nothing to be done" in text, text

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.pipeline import CLASSES
 
-FUSION = {"fuse_scores", "summarise_fusion", "publish_fusion"}
+FUSION = {"fuse_scores", "summarise_fusion", "draw_results", "write_report", "publish_fusion"}
 
 
 def test_a_second_run_does_nothing(finished):
@@ -40,6 +40,7 @@ def test_a_flow_key_reruns_flow_and_its_models_and_not_rgb(finished):
         "compute_warped_flow",
         "check_shards",
         "list_quarantined",
+        "draw_clips",
         "train_model",
         "score_videos",
         *FUSION,

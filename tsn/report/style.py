@@ -17,8 +17,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tsn.evaluation.table import NAMES
 from tsn.files import atomic_path
+from tsn.modality import NAMES
 
 FUSED = "fused"
 """Stands beside the modalities wherever the fusion of their scores is shown."""
@@ -56,7 +56,7 @@ _LOOK = {
     "xtick.color": "#444444",
     "ytick.color": "#444444",
     "text.parse_math": False,  # a class may be called $5
-    "svg.fonttype": "path",  # the same letters on every machine
+    "svg.fonttype": "none",  # text stays text: small files, and names that can be searched for
     "svg.hashsalt": "tsn",  # equal pictures are equal files
 }
 
@@ -86,7 +86,9 @@ def picture(
         ending = Path(path).suffix.removeprefix(".")
         unsaid = {"png": ("Software",), "svg": ("Date", "Creator")}[ending]
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, format=ending, metadata=dict.fromkeys(unsaid))
+            figure.savefig(
+                temporary, format=ending, metadata=dict.fromkeys(unsaid), bbox_inches="tight"
+            )
 
 
 def colour(scores: str) -> str:

@@ -1,7 +1,8 @@
 # in:  the scores of all modalities
 # out: results/{dataset}/{experiment}/split{N}/fusion.json    one split
 #      results/{dataset}/{experiment}/fusion.json, .md        all splits and their mean
-#      results/fusion_{dataset}.json, .md                     the same of the experiment that the config names
+#      results/fusion_{dataset}.json, .md, .html              the same of the experiment that the config names,
+#                                                             with the page of report.smk
 
 
 rule fuse_scores:
@@ -74,9 +75,11 @@ rule publish_fusion:
     input:
         json=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.json",
         table=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.md",
+        page=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/report/report.html",
     output:
         json=f"{RESULTS}/fusion_{{dataset}}.json",
         table=f"{RESULTS}/fusion_{{dataset}}.md",
+        page=f"{RESULTS}/fusion_{{dataset}}.html",
     log:
         f"{DATASET}/logs/publish_fusion.log",
     localrule: True
@@ -84,4 +87,5 @@ rule publish_fusion:
         "../envs/tsn.yaml"
     threads: 1
     shell:
-        "(cp {input.json:q} {output.json:q} && cp {input.table:q} {output.table:q}) 2> {log:q}"
+        "(cp {input.page:q} {output.page:q} && cp {input.table:q} {output.table:q} && "
+        "cp {input.json:q} {output.json:q}) 2> {log:q}"

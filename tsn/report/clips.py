@@ -1,0 +1,148 @@
+"""Strips of a few clips: frames above their optical flow and their warped flow."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tsn.data.index import Video, members
+from tsn.data.shard_set import ShardSet
+from tsn.data.shards import encode_jpeg
+from tsn.errors import UserError
+from tsn.files import atomic_path, write_json
+from tsn.flow.draw import colour_code
+from tsn.flow.export.pictures import colour_scale, limited, ruled
+from tsn.flow.quantise import dequantise
+
+CLIPS = 6
+"""Clips to show."""
+
+MOMENTS = 5
+"""Frames, and flow fields below them, of a clip."""
+
+_WIDTH = 190
+"""Pixels a frame is wide in a strip; five of them fit beside a sidebar."""
+
+_QUALITY = 88
+"""Of the JPEG files: flow has large plain areas, in which lower ones show blocks."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A strip that was drawn.
+
+    Attributes:
+        file: its name in the folder.
+        id: of the video.
+        class_name: of the video.
+        streams: rows of the strip from above: "rgb", "flow", "warped_flow".
+        scale: motion in px, at the size of the shards, that is shown in full colour.
+    """
+
+    file: str
+    id: str
+    class_name: str
+    streams: tuple[str, ...]
+    scale: float
+
+
+def choose(videos: list[Video], usable, count: int = CLIPS) -> list[Video]:
+    """Choose test videos of classes that lie evenly in the list of classes.
+
+    Args:
+        videos: test videos.
+        usable: function that tells of a video's id whether all streams have it.
+        count: how many, at most one a class while there are classes enough.
+    """
+    by_class: dict[int, list[Video]] = {}
+    for video in sorted(videos, key=lambda video: video.id):
+        if usable(video.id):
+            by_class.setdefault(video.label, []).append(video)
+    classes = [by_class[label] for label in sorted(by_class)]
+    if len(classes) <= count:
+        # Round by round: the first of each class, then the second.
+        rounds = max(map(len, classes), default=0)
+        ordered = [group[n] for n in range(rounds) for group in classes if n < len(group)]
+        return sorted(ordered[:count], key=lambda video: (video.label, video.id))
+    places = np.linspace(0, len(classes) - 1, count).round().astype(int)
+    return [classes[place][0] for place in places]
+
+
+def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[list[str]]) -> None:
+    """Draw strips of a few test videos.
+
+    Args:
+        folder: gets `clips.json`, a list of `Clip`, and one JPEG for each.
+        index: the data set.
+        split: whose test videos.
+        shards: files of each stream: RGB, flow, warped flow; RGB may be absent.
+
+    Raises:
+        UserError: if a shard is damaged, or no stream is given.
+    """
+    stores = {store.stream: store for store in map(ShardSet, shards)}
+    if not stores:
+        raise UserError("clips: there is no stream to show; add one to modalities")
+    chosen = choose(
+        members(index, split, "test"),
+        lambda video_id: all(store.usable(video_id) for store in stores.values()),
+    )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = []
+    for number, video in enumerate(chosen, 1):
+        strip, scale = draw_strip(stores, video.id)
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", video.class_name)[:40]
+        clips.append(Clip(f"{number}.{name}.jpg", video.id, video.class_name, tuple(stores), scale))
+        with atomic_path(folder / clips[-1].file) as temporary:
+            temporary.write_bytes(encode_jpeg(strip, _QUALITY))
+    write_json(folder / "clips.json", [asdict(clip) for clip in clips])
+
+
+def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, float]:
+    """Draw one video.
+
+    Args:
+        stores: by stream; each is a row of the strip.
+        video_id: of a video that all streams have.
+
+    Returns:
+        uint8 (rows * h, columns * w, 3) RGB; and the motion in px that is shown in full colour,
+        the same for all rows of flow.
+    """
+    pairs = min(store.rows(video_id) for store in stores.values())
+    moments = np.linspace(0, pairs - 1, min(MOMENTS, pairs)).round().astype(int).tolist()
+    flows = {
+        stream: dequantise(
+            store.read(video_id, moments).transpose(0, 3, 1, 2), store.fingerprint["bound"]
+        )
+        for stream, store in stores.items()
+        if stream != "rgb"
+    }
+    scale = max(map(colour_scale, flows.values()), default=1.0)
+    rows = []
+    for stream, store in stores.items():
+        if stream == "rgb":
+            rows.append(store.read(video_id, moments))
+        else:
+            fields = limited(flows[stream], scale)
+            rows.append(np.stack([colour_code(field, scale) for field in fields]))
+    width, height = next(iter(stores.values())).size
+    small = (_WIDTH, max(1, round(_WIDTH * height / width)))
+    strip = np.concatenate([np.concatenate([_resized(p, small) for p in row], 1) for row in rows])
+    return ruled(strip, small[1], small[0]), scale
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    import cv2
+
+    shrinks = size[0] < picture.shape[1]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
+
+
+def read_clips(folder: Path | str) -> list[Clip]:
+    """The clips that `draw_clips` drew into a folder."""
+    entries = json.loads((Path(folder) / "clips.json").read_text(encoding="utf-8"))
+    return [Clip(**{**entry, "streams": tuple(entry["streams"])}) for entry in entries]

@@ -1,0 +1,155 @@
+"""The page that shows a whole run: one HTML file with everything in it, read offline."""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from tsn.evaluation.published import published
+from tsn.progress import duration
+from tsn.report.accuracies import chance, rows_of
+from tsn.report.answers import NO_ANSWER, Answers, confusion, most_confused, rescued
+from tsn.report.clips import Clip
+from tsn.report.style import FUSED, colour, name
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a page is made from.
+
+    Attributes:
+        summary: of all splits (see tsn.evaluation.summary).
+        answers: of all splits, in their order.
+        pictures: SVG files by what they show: accuracies, classes, confusion, curves, times.
+        clips: what was drawn into `clips_folder`.
+        clips_folder: where the strips are.
+    """
+
+    summary: dict
+    answers: list[Answers]
+    pictures: dict[str, Path]
+    clips: list[Clip]
+    clips_folder: Path
+
+
+def render(content: Content) -> str:
+    """The page as HTML; it refers to nothing outside itself and runs no script."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, duration=duration, name=name)
+    summary, answers = content.summary, content.answers
+    html = environment.get_template("page.html.jinja2").render(
+        style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        summary=summary,
+        table=accuracy_table(summary),
+        best=best_single(summary),
+        chance=chance(summary),
+        classes=len(answers[0].classes),
+        rescued=rescued(answers),
+        mistakes=most_confused(confusion(answers), answers[0].classes),
+        pictures={key: inline(path) for key, path in content.pictures.items()},
+        clips=[
+            (clip, data_uri(content.clips_folder / clip.file), answers_for(clip.id, answers[0]))
+            for clip in content.clips
+        ],
+        config=json.dumps(summary["config"], indent=2),
+    )
+    # Names of videos may hold bytes that are not UTF-8, which no browser shows.
+    return html.encode(errors="replace").decode()
+
+
+def percent(share: float) -> str:
+    """A share as percent with one digit.
+
+    >>> percent(0.935)
+    '93.5'
+    """
+    return f"{100 * share:.1f}"
+
+
+def inline(path: Path) -> Markup:
+    """An SVG as a part of the page, so that a search finds the names in it.
+
+    What HTML has no use for is left out: declarations, and the addresses that name them.
+    """
+    drawing = path.read_text(encoding="utf-8")
+    drawing = drawing[drawing.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, count=1, flags=re.DOTALL)
+    return Markup(re.sub(r' xmlns(:\w+)?="[^"]*"', "", drawing, count=2))
+
+
+def data_uri(path: Path) -> str:
+    """A JPEG as an address that holds all of it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the accuracy table: shares 0…1 of the mean and of every split, in percent the paper.
+
+    `published` is for the mean of the splits, or for the only one.
+    """
+
+    title: str
+    fused: bool
+    colour: str
+    weights: dict[str, float]
+    splits: list[float]
+    top1: float
+    top5: float
+    mean_class: float
+    published: float | None
+
+
+def accuracy_table(summary: dict) -> list[Row]:
+    """The accuracies of a summary, row by row."""
+    splits = summary["splits"]
+    level = splits[0]["split"] if len(splits) == 1 else "mean"
+    by_split = [rows_of(split) for split in splits]
+    return [
+        Row(
+            title,
+            title == FUSED,
+            colour(FUSED if title == FUSED else key),
+            entry.get("weights", {}),
+            [rows[place][2]["top1"] for rows in by_split],
+            entry["top1"],
+            entry["top5"],
+            entry["mean_class"],
+            published(summary["layout"], level, key),
+        )
+        for place, (title, key, entry) in enumerate(rows_of(summary["mean"]))
+    ]
+
+
+def best_single(summary: dict) -> tuple[str, float]:
+    """The modality with the highest mean top-1, and that share."""
+    modalities = summary["mean"]["modalities"]
+    best = max(modalities, key=lambda modality: modalities[modality]["top1"])
+    return best, modalities[best]["top1"]
+
+
+def answers_for(video_id: str, split: Answers) -> list[tuple[str, str, bool]]:
+    """Who answers what for a video: modality or `FUSED`, class ("" for none), whether right."""
+    if video_id not in split.ids:
+        return []
+    place = split.ids.index(video_id)
+    return [
+        (
+            scores,
+            "" if given[place] == NO_ANSWER else split.classes[given[place]],
+            bool(given[place] == split.truth[place]),
+        )
+        for scores, given in split.given.items()
+    ]

@@ -1,0 +1,143 @@
+# in:  the summary of an experiment, its scores and training logs; a few rows of the shards
+# out: results/{dataset}/{experiment}/report/*.svg         pictures of the results
+#      results/{dataset}/clips/                            frames, flow and warped flow of a few clips
+#      results/{dataset}/{experiment}/report/report.html   all of it on one page
+#
+# `snakemake --report report.html results/fusion_{dataset}.json` shows the same in Snakemake's frame.
+
+REPORT = f"{DATASET}/{{experiment}}/report"
+RESULTS_PART, CLASSES_PART, TRAINING_PART, CLIPS_PART = (
+    "1 Results",
+    "2 Classes",
+    "3 Training and time",
+    "4 Clips",
+)
+
+
+report: "../report/workflow.rst"
+
+
+def shown(category, caption, title):
+    """Put a file into Snakemake's report, under the data set and the experiment it belongs to."""
+    return {
+        "category": category,
+        "subcategory": "{dataset}, {experiment}",
+        "caption": f"../report/{caption}.rst",
+        "labels": {"what": title},
+    }
+
+
+def report_code():
+    """The source of the pictures and the page."""
+    package = Path(workflow.basedir) / "tsn"
+    files = [*package.glob("report/*.py"), *package.glob("report/templates/*")]
+    return code(*sorted(str(path.relative_to(package)) for path in files))
+
+
+def all_scores(wildcards):
+    """Input function: the scores of all modalities on all splits, split by split."""
+    splits = settings(wildcards.dataset).dataset.splits
+    return scores_of(
+        wildcards, splits, settings(wildcards.dataset, wildcards.experiment).modalities
+    )
+
+
+def all_logs(wildcards):
+    """Input function: the logs of the trainings, in the order of the scores."""
+    dataset, experiment = wildcards.dataset, wildcards.experiment
+    return [
+        f"{RUN}/{{modality}}/training.csv".format(
+            dataset=dataset,
+            experiment=experiments.trained_by(dataset, experiment, modality),
+            split=split,
+            modality=modality,
+        )
+        for split in settings(dataset).dataset.splits
+        for modality in settings(dataset, experiment).modalities
+    ]
+
+
+rule draw_results:
+    input:
+        summary=f"{DATASET}/{{experiment}}/fusion.json",
+        index=f"{DATASET}/index.tsv",
+        scores=all_scores,
+        logs=all_logs,
+        code=report_code(),
+    output:
+        accuracies=report(
+            f"{REPORT}/accuracies.svg", **shown(RESULTS_PART, "accuracies", "top-1 accuracies")
+        ),
+        classes=report(f"{REPORT}/classes.svg", **shown(CLASSES_PART, "classes", "by class")),
+        confusion=report(
+            f"{REPORT}/confusion.svg", **shown(CLASSES_PART, "confusion", "confusion matrix")
+        ),
+        curves=report(f"{REPORT}/curves.svg", **shown(TRAINING_PART, "curves", "training curves")),
+        times=report(f"{REPORT}/times.svg", **shown(TRAINING_PART, "times", "run times")),
+    log:
+        f"{DATASET}/logs/draw_results/{{experiment}}.log",
+    conda:
+        "../envs/tsn.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    script:
+        "../scripts/draw_results.py"
+
+
+rule draw_clips:
+    input:
+        index=f"{DATASET}/index.tsv",
+        shards=lambda wc: [
+            shard for stream in settings(wc.dataset).streams for shard in shards_of(stream)(wc)
+        ],
+        code=code("report/clips.py", "flow/draw.py", "flow/export/pictures.py"),
+    output:
+        folder=report(
+            directory(f"{DATASET}/clips"),
+            patterns=["{clip}.jpg"],
+            category=CLIPS_PART,
+            subcategory="{dataset}",
+            caption="../report/clips.rst",
+            labels={"clip": "{clip}"},
+        ),
+    log:
+        f"{DATASET}/logs/draw_clips.log",
+    conda:
+        "../envs/tsn.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        split=lambda wc: settings(wc.dataset).dataset.splits[0],
+        streams=lambda wc: settings(wc.dataset).streams,
+    script:
+        "../scripts/draw_clips.py"
+
+
+rule write_report:
+    input:
+        summary=f"{DATASET}/{{experiment}}/fusion.json",
+        index=f"{DATASET}/index.tsv",
+        scores=all_scores,
+        clips=f"{DATASET}/clips",
+        accuracies=f"{REPORT}/accuracies.svg",
+        classes=f"{REPORT}/classes.svg",
+        confusion=f"{REPORT}/confusion.svg",
+        curves=f"{REPORT}/curves.svg",
+        times=f"{REPORT}/times.svg",
+        code=report_code(),
+    output:
+        page=report(f"{REPORT}/report.html", **shown(RESULTS_PART, "page", "all of it on one page")),
+    log:
+        f"{DATASET}/logs/write_report/{{experiment}}.log",
+    conda:
+        "../envs/tsn.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,17 @@
+"""Write the page that shows a whole run."""
+
+from snakemake.iocontainers import Snakemake
+
+from tsn.job import job
+
+snakemake: Snakemake
+at = snakemake.wildcards
+
+with job(snakemake.log[0], f"report {at.dataset} {at.experiment}"):
+    from tsn.report.results import PICTURES, write_page
+
+    files = snakemake.input
+    pictures = {name: files[name] for name in PICTURES}
+    write_page(
+        snakemake.output.page, files.summary, files.index, files.scores, pictures, files.clips
+    )
