@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tsn.config import DatasetConfig, TrainingConfig, build
+from tsn.data.grouped import group_of
 from tsn.errors import UserError
 from tsn.settings import check, paper_weights, resolve
 
@@ -63,8 +64,8 @@ MISTAKES = {
     "step at the end": ("training.steps", [80], ["training.steps", "80", "training.length"]),
     "step of one modality": (
         "training.per_modality",
-        {"flow": {"steps": [99]}},
-        ["training.steps", "flow", "99"],
+        {"flow": {"steps": [999]}},
+        ["training.steps", "flow", "999"],
     ),
     "weight of an untrained modality": (
         "fusion.weights",
@@ -110,7 +111,7 @@ def test_an_official_layout_needs_its_folders(config, key):
     assert f"datasets.hmdb51.{key}" in complaint(config)
 
 
-@pytest.mark.parametrize("key", ["training.lr", "test.crops", "flow.bound", "data.missing"])
+@pytest.mark.parametrize("key", ["training.momentum", "test.crops", "flow.bound", "data.missing"])
 def test_a_missing_key_is_named(config, key):
     block, name = key.split(".")
     del config[block][name]
@@ -224,3 +225,65 @@ print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def schedule(config: dict, dataset: str, modality: str, experiment: str = "tsn") -> tuple:
+    recipe = resolve(config, dataset, experiment).training(modality)
+    keys = ("unit", "batch_size", "lr", "steps", "length", "clip_gradient", "dropout")
+    return tuple(recipe[key] for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("preset", "dataset", "modality", "expected"),
+    [
+        # Wang et al. 2016, section 4.2
+        ("paper", "ucf101", "rgb", ("iteration", 256, 0.001, [2000, 4000], 4500, None, 0.8)),
+        ("paper", "ucf101", "flow", ("iteration", 256, 0.005, [12000, 18000], 20000, None, 0.7)),
+        # the solvers of yjxiong/temporal-segment-networks
+        ("caffe", "ucf101", "rgb", ("iteration", 128, 0.001, [1500, 3000], 3500, 40, 0.8)),
+        ("caffe", "ucf101", "flow", ("iteration", 128, 0.005, [10000, 16000], 18000, 20, 0.7)),
+        ("caffe", "hmdb51", "rgb", ("iteration", 128, 0.001, [1000, 2000], 2500, 40, 0.8)),
+        ("caffe", "hmdb51", "warped_flow", ("iteration", 128, 0.005, [4000, 6000], 7000, 20, 0.7)),
+        # the README of yjxiong/tsn-pytorch
+        ("tsn_pytorch", "hmdb51", "rgb", ("epoch", 128, 0.001, [30, 60], 80, 20, 0.8)),
+        ("tsn_pytorch", "ucf101", "flow", ("epoch", 128, 0.001, [190, 300], 340, 20, 0.7)),
+        ("tsn_pytorch", "ucf101", "rgb_diff", ("epoch", 128, 0.001, [80, 160], 180, 40, 0.8)),
+    ],
+)
+def test_a_preset_is_the_published_schedule(config, preset, dataset, modality, expected):
+    config["training"]["preset"] = preset
+    assert schedule(config, dataset, modality) == expected
+
+
+def test_a_key_wins_over_the_preset_of_its_layer_in_every_modality(config):
+    config["training"] |= {"preset": "caffe", "lr": 0.5, "per_modality": {"flow": {"length": 9}}}
+    config["training"]["steps"] = []
+    assert schedule(config, "ucf101", "rgb")[2:5] == (0.5, [], 3500)
+    assert schedule(config, "ucf101", "flow")[2:5] == (0.5, [], 9)
+
+
+def test_a_preset_wins_over_the_layers_below_and_loses_to_those_above(config):
+    config["training"] |= {"lr": 0.5, "per_modality": {"flow": {"dropout": 0.1}}}
+    config["datasets"]["ucf101"]["override"] = {"training": {"preset": "caffe"}}
+    config["experiments"]["tsn"] = {"training": {"clip_gradient": 1}}
+    assert schedule(config, "ucf101", "flow")[1:] == (128, 0.005, [10000, 16000], 18000, 1, 0.7)
+    assert schedule(config, "hmdb51", "flow")[2] == 0.5
+
+
+def test_without_a_preset_its_keys_must_be_given(config):
+    config["training"]["preset"] = None
+    assert "training.batch_size: this key is missing; set it, or training.preset" in complaint(
+        config
+    )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "video", "group"),
+    [
+        ("ucf101", "Archery/v_Archery_g07_c02", "g07"),
+        ("hmdb51", "wave/A_Film!_wave_u_cm_np1_fr_med_12", "A_Film!_wave"),
+    ],
+)
+def test_groups_of_the_official_data_sets(config, dataset, video, group):
+    """Names as in the official lists."""
+    assert group_of(video, resolve(config, dataset, "tsn").groups) == group

@@ -15,6 +15,7 @@ from tsn.data.grouped import OFFICIAL_GROUPS
 from tsn.errors import UserError
 from tsn.modality import STREAM_OF
 from tsn.models.download import expected_digits, is_address
+from tsn.training.presets import preset
 
 OVERRIDABLE = (
     "seed",
@@ -121,15 +122,17 @@ def resolve(config: dict, dataset: str, experiment: str) -> Settings:
                 f"{kind}: there is no {name!r} in the configuration (there are: {known})"
             )
     blocks = {key: copy.deepcopy(config[key]) for key in OVERRIDABLE}
+    layout = config["datasets"][dataset]["layout"]
+    blocks = _with_preset(blocks, layout)
     for override in (
-        config["datasets"][dataset].get("override", {}),
-        config["experiments"][base],
+        _with_preset(config["datasets"][dataset].get("override", {}), layout),
+        _with_preset(config["experiments"][base], layout),
         {} if seed is None else {"seed": seed},
     ):
         blocks = _merge(_without_overruled(blocks, override), override)
     where = f"datasets.{dataset}, experiment {experiment}"
     settings = Settings(_dataset(dataset, config["datasets"][dataset]), experiment, blocks)
-    _check_complete(blocks, where)
+    _check_complete(settings, where)
     _check_blocks(settings, where)
     fusion = blocks["fusion"]
     if fusion["weights"] == "paper":
@@ -184,6 +187,16 @@ def paper_weights(modalities: list[str]) -> dict[str, float]:
     return {modality: paper[modality] for modality in modalities}
 
 
+def _with_preset(layer: dict, layout: str) -> dict:
+    """The layer with `training.preset` replaced by what it stands for; keys beside it win."""
+    training = dict(layer.get("training", {}))
+    name = training.pop("preset", None)
+    if name is None:
+        return {**layer, "training": training} if "training" in layer else layer
+    published = _without_overruled({"training": preset(name, layout)}, {"training": training})
+    return {**layer, "training": _merge(published["training"], training)}
+
+
 def _without_overruled(blocks: dict, override: dict) -> dict:
     """A training key of an override wins over `per_modality` of what it is laid over."""
     keys = override.get("training", {}).keys() - {"per_modality"}
@@ -232,11 +245,14 @@ def _dataset(name: str, block: dict) -> DatasetConfig:
     return build(DatasetConfig, {**block, **home, "name": name})
 
 
-def _check_complete(blocks: dict, where: str) -> None:
+def _check_complete(settings: Settings, where: str) -> None:
     for name, kind in BLOCKS.items():
         for key in (f.name for f in fields(kind)):
-            if key not in blocks[name] and key != "params":
-                raise UserError(f"{name}.{key}: this key is missing ({where})")
+            found = [settings.training(m) for m in settings.modalities]
+            found = found if name == "training" else [settings.blocks[name]]
+            if key != "params" and not all(key in block for block in found):
+                hint = "; set it, or training.preset" if name == "training" else ""
+                raise UserError(f"{name}.{key}: this key is missing{hint} ({where})")
 
 
 def _check_blocks(settings: Settings, where: str) -> None:

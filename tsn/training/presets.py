@@ -15,18 +15,17 @@ _DROPOUT = {"rgb": 0.8, "flow": 0.7, "rgb_diff": 0.8}
 
 
 def _block(unit: str, batch_size: int, **schedules: tuple) -> dict:
-    """A training block from modality = (lr, steps, length, largest gradient norm, more keys)."""
+    """A training block from modality = (lr, steps, length, largest gradient norm)."""
     per_modality = {}
     for modality in ("rgb", "rgb_diff", *FLOW_MODALITIES):
         kind = "flow" if modality in FLOW_MODALITIES else modality
-        lr, steps, length, clip, *more = schedules.get(kind, schedules["rgb"])
+        lr, steps, length, clip = schedules.get(kind, schedules["rgb"])
         per_modality[modality] = {
             "lr": lr,
             "steps": steps,
             "length": length,
             "clip_gradient": clip,
             "dropout": _DROPOUT[kind],
-            **(more[0] if more else {}),
         }
     return {"unit": unit, "batch_size": batch_size, "per_modality": per_modality}
 
@@ -54,7 +53,7 @@ _TSN_PYTORCH = _block(
     128,
     rgb=(0.001, [30, 60], 80, 20),
     flow=(0.001, [190, 300], 340, 20),
-    rgb_diff=(0.001, [80, 160], 180, 40, {"segments": 7}),
+    rgb_diff=(0.001, [80, 160], 180, 40),  # published with K = 7
 )
 
 PRESETS = ("caffe", "paper", "tsn_pytorch")
