@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tsn.config import TestConfig
-from tsn.data.dataset import MicroBatches, TestSnippets, TrainingSnippets
+from tsn.data.dataset import CentreSnippets, MicroBatches, TestSnippets, TrainingSnippets
 from tsn.data.index import members, read_index
 from tsn.data.sampling import centre_starts
 from tsn.data.shard_set import ShardSet
-from tsn.data.transforms import mirror
+from tsn.data.transforms import cut_crops
 from tsn.errors import UserError
 
 
@@ -85,7 +85,14 @@ def test_the_wrong_stream_is_refused(tiny_set, make_job):
         for_training(tiny_set, make_job, "rgb_diff", stream="flow")
 
 
-def test_a_test_item_is_all_crops_of_all_segments(tiny_set):
+def crops_of(data, number=0):
+    """All crops of a test item, channels last."""
+    crops = cut_crops(data[number], data.crops, data.is_flow)
+    assert len(crops) == data.crops_per_video
+    return crops.numpy().transpose(0, 2, 3, 1)
+
+
+def test_a_test_item_gives_all_crops_of_all_segments(tiny_set):
     """Crop by crop, its snippets in order: corners 0, 32 of 64 px and 0, 16 of 48 px."""
     data = for_test(tiny_set)
     video = data.videos[0]
@@ -93,14 +100,15 @@ def test_a_test_item_is_all_crops_of_all_segments(tiny_set):
     frames = store.read(video.id, centre_starts(9, 1, 3))
     places = [(0, 0), (32, 0), (0, 16), (32, 16), (16, 8)]
     plain = [frames[:, y : y + 32, x : x + 32] for x, y in places]
-    expected = np.concatenate([*plain, *(cut[:, :, ::-1] for cut in plain)]).transpose(0, 3, 1, 2)
-    assert np.array_equal(data[0].numpy(), expected)
+    expected = np.concatenate([*plain, *(cut[:, :, ::-1] for cut in plain)])
+    assert np.array_equal(crops_of(data), expected)
 
 
 def test_flipped_test_crops_of_flow_have_inverted_x(tiny_set):
-    crops = for_test(tiny_set, "flow")[0].numpy().transpose(0, 2, 3, 1)
+    crops = crops_of(for_test(tiny_set, "flow"))
     assert crops.shape == (30, 32, 32, 10)
-    assert np.array_equal(crops[15:], mirror(crops[:15], flow=True))
+    assert np.array_equal(crops[15:, ..., 0::2], 255 - crops[:15, :, ::-1, 0::2])
+    assert np.array_equal(crops[15:, ..., 1::2], crops[:15, :, ::-1, 1::2])
     assert abs(crops[:15, ..., 0::2].mean() + crops[15:, ..., 0::2].mean() - 255) < 1e-3
 
 
@@ -115,8 +123,7 @@ def test_the_frame_is_scaled_so_that_a_crop_becomes_the_input(tiny_set, crop_siz
     width, height = round(64 * scale), round(48 * scale)
     scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
     x, y = (width - 32) // 2, (height - 32) // 2
-    expected = scaled[y : y + 32, x : x + 32].transpose(2, 0, 1)
-    assert np.array_equal(data[0][0].numpy(), expected)
+    assert np.array_equal(crops_of(data)[0], scaled[y : y + 32, x : x + 32])
 
 
 def batches(count=10, batch=4, micro=3, seed=1, iterations=range(6)):
@@ -155,3 +162,32 @@ def test_another_seed_gives_another_order():
 def test_a_batch_larger_than_the_data_is_one_epoch():
     assert batches(count=3, batch=8, micro=8).per_epoch == 1
     assert batches(count=3, batch=8).size(5) == 3
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+def test_processes_share_the_micro_batches_of_a_step(processes):
+    """In every iteration each micro-batch has one process; one without any has a stand-in."""
+    alone = batches(micro=2)
+    shares = [MicroBatches(10, 4, 2, 1, range(6), rank, processes) for rank in range(processes)]
+    items = [iter(share) for share in shares]
+    whole = iter(alone)
+    for iteration in range(6):
+        parts = [next(whole) for _ in range(alone.parts(iteration))]
+        found = {}
+        for share, mine in zip(shares, items, strict=True):
+            for part in share.mine(iteration):
+                found[part] = next(mine)
+            if not share.mine(iteration):
+                assert next(mine) == parts[0][:1]
+        assert [found[part] for part in range(len(parts))] == parts
+
+
+def test_validation_sees_the_centre_of_each_segment_and_of_the_frame(tiny_set):
+    videos = members(read_index(tiny_set.index), 1, "train")
+    store = ShardSet(tiny_set.shards["flow"])
+    clips, label = CentreSnippets(store, videos, "flow", 3, 42)[5]
+    assert label == videos[5].label and clips.shape == (3, 10, 42, 42)
+    rows = store.read(videos[5].id, range(8))[:, 3:45, 11:53]  # 42 = 48 * 224 / 256 px
+    for snippet, start in zip(clips, centre_starts(8, 5, 3), strict=True):
+        expected = rows[start : start + 5].transpose(0, 3, 1, 2).reshape(10, 42, 42)
+        assert np.array_equal(snippet, expected)

@@ -1,6 +1,9 @@
 """All shards of a stream as one store."""
 
+import os
 import pickle
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +95,23 @@ def test_forked_workers_open_the_files_for_themselves(store):
         Rows(store), batch_size=None, num_workers=2, multiprocessing_context="fork"
     )
     assert list(loader) == [1, 2] * 4
+
+
+def test_only_so_many_files_are_open_at_a_time(tmp_path, monkeypatch):
+    """A data set may have more shards than a process may open files."""
+    monkeypatch.setattr("tsn.data.shard_set.OPEN_FILES", 2)
+    paths = [write(tmp_path / f"{n}.h5", {"by": "x"}, **{f"v{n}": n}) for n in range(5)]
+    store = ShardSet(paths)
+    for n in (0, 1, 0, 2, 3, 4, 0, 3):
+        assert np.all(store.read(f"v{n}", [1]) == n)
+        if sys.platform == "linux":
+            names = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+            assert sum(name.startswith(str(tmp_path)) for name in names) <= 2
+
+
+def test_a_row_of_the_next_video_is_not_read(tmp_path):
+    store = ShardSet([write(tmp_path / "0.h5", {}, a=1, b=2)])
+    with pytest.raises(IndexError):
+        store.read("a", [3])
+    with pytest.raises(IndexError):
+        store.read("b", [-1])

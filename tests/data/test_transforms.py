@@ -3,15 +3,18 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tsn.data.transforms import (
     Crop,
-    apply_crop,
+    centre_crop,
     crop_offsets,
     crop_sizes,
+    cut,
+    cut_crops,
     mirror,
     random_crop,
-    stack_snippet,
+    stack_snippets,
     test_crops,
 )
 
@@ -97,68 +100,89 @@ def test_five_crops_are_not_flipped_and_one_is_the_centre():
 
 def test_a_crop_of_the_input_size_is_cut_at_the_same_place_of_all_images():
     images = noise(3, 20, 30, 2)
-    cut = apply_crop(images, Crop(4, 6, 10, 10), 10, flow=True)
-    assert np.array_equal(cut, images[:, 6:16, 4:14])
+    assert np.array_equal(cut(images, Crop(4, 6, 10, 10), 10), images[:, 6:16, 4:14])
 
 
 @pytest.mark.parametrize("channels", [2, 3])
 def test_another_size_is_resized_bilinearly(channels):
     images = noise(2, 20, 30, channels)
-    cut = apply_crop(images, Crop(4, 6, 12, 8), 10, flow=False)
-    for image, source in zip(cut, images, strict=True):
+    found = cut(images, Crop(4, 6, 12, 8), 10)
+    for image, source in zip(found, images, strict=True):
         for channel in range(channels):
             plane = np.ascontiguousarray(source[6:14, 4:16, channel])
             expected = cv2.resize(plane, (10, 10), interpolation=cv2.INTER_LINEAR)
             assert np.array_equal(image[..., channel], expected)
 
 
+def tensor(*shape):
+    return torch.from_numpy(noise(*shape))
+
+
 def test_a_mirrored_picture_runs_backwards():
-    images = noise(2, 4, 5, 3)
-    assert np.array_equal(mirror(images, flow=False), images[:, :, ::-1])
+    images = tensor(2, 3, 4, 5)
+    assert np.array_equal(mirror(images, flow=False), images.numpy()[..., ::-1])
 
 
 def test_mirrored_flow_turns_x_into_255_minus_x_and_leaves_y():
     """dense_flow's 128 for no motion becomes 127, as in tsn-pytorch."""
-    images = noise(2, 4, 5, 4)
-    mirrored = mirror(images, flow=True)
-    assert np.array_equal(mirrored[..., 0::2], 255 - images[:, :, ::-1, 0::2])
-    assert np.array_equal(mirrored[..., 1::2], images[:, :, ::-1, 1::2])
+    images = tensor(2, 4, 4, 5)
+    mirrored = mirror(images, flow=True).numpy()
+    backwards = images.numpy()[..., ::-1]
+    assert np.array_equal(mirrored[:, 0::2], 255 - backwards[:, 0::2])
+    assert np.array_equal(mirrored[:, 1::2], backwards[:, 1::2])
 
 
 @pytest.mark.parametrize("flow", [False, True])
 def test_mirroring_twice_changes_nothing_and_the_original_is_kept(flow):
-    images = noise(2, 4, 5, 2)
-    before = images.copy()
-    assert np.array_equal(mirror(mirror(images, flow), flow), images)
-    assert np.array_equal(images, before)
+    images = tensor(2, 2, 4, 5)
+    before = images.clone()
+    assert torch.equal(mirror(mirror(images, flow), flow), images)
+    assert torch.equal(images, before)
 
 
-def test_a_flipped_crop_is_the_mirror_image_of_the_crop():
-    images = noise(2, 20, 30, 2)
-    plain = apply_crop(images, Crop(3, 2, 12, 12), 10, flow=True)
-    flipped = apply_crop(images, Crop(3, 2, 12, 12, flip=True), 10, flow=True)
-    assert np.array_equal(flipped, mirror(plain, flow=True))
+@pytest.mark.parametrize("flow", [False, True])
+def test_test_crops_are_cut_crop_after_crop_and_mirrored_where_they_say_so(flow):
+    snippets = tensor(3, 2, 20, 30)
+    crops = [Crop(3, 2, 12, 10), Crop(0, 0, 12, 10), Crop(3, 2, 12, 10, flip=True)]
+    found = cut_crops(snippets, crops, flow)
+    assert found.shape == (9, 2, 10, 12)
+    assert torch.equal(found[:3], snippets[:, :, 2:12, 3:15])
+    assert torch.equal(found[3:6], snippets[:, :, 0:10, 0:12])
+    assert torch.equal(found[6:], mirror(found[:3], flow))
+
+
+def test_planes_are_resized_as_channels_are():
+    images = noise(3, 20, 30, 2)
+    planes = images.transpose(0, 3, 1, 2).reshape(6, 20, 30)
+    found = cut(planes, Crop(4, 6, 12, 8), 10).reshape(3, 2, 10, 10)
+    assert np.array_equal(found, cut(images, Crop(4, 6, 12, 8), 10).transpose(0, 3, 1, 2))
 
 
 def test_flow_channels_are_x_y_x_y():
-    rows = noise(5, 4, 6, 2)
-    snippet = stack_snippet(rows, "flow")
-    assert snippet.shape == (4, 6, 10) and snippet.dtype == np.uint8
-    for t in range(5):
+    rows = noise(10, 2, 4, 6)  # two snippets of five rows
+    snippets = stack_snippets(rows.reshape(20, 4, 6), 2, "flow")
+    assert snippets.shape == (2, 10, 4, 6) and snippets.dtype == np.uint8
+    for t in range(10):
         for axis in range(2):
-            assert np.array_equal(snippet[..., 2 * t + axis], rows[t, ..., axis])
+            assert np.array_equal(snippets[t // 5, 2 * (t % 5) + axis], rows[t, axis])
 
 
 def test_rgb_difference_is_the_later_frame_minus_the_earlier():
-    rows = np.zeros((6, 4, 6, 3), np.uint8)
-    rows[1] = 255
-    rows[3, ..., 2] = 9
-    snippet = stack_snippet(rows, "rgb_diff")
-    assert snippet.shape == (4, 6, 15) and snippet.dtype == np.int16
+    rows = np.zeros((12, 4, 6, 3), np.uint8)
+    rows[7] = 255  # of the second snippet
+    rows[9, ..., 2] = 9
+    snippets = stack_snippets(rows, 2, "rgb_diff")
+    assert snippets.shape == (2, 15, 4, 6) and snippets.dtype == np.int16
     changes = [255, 255, 255, -255, -255, -255, 0, 0, 9, 0, 0, -9, 0, 0, 0]
-    assert snippet[0, 0].tolist() == changes
+    assert snippets[1, :, 0, 0].tolist() == changes and not snippets[0].any()
 
 
-def test_an_rgb_snippet_is_its_frame():
-    frame = noise(1, 4, 6, 3)
-    assert np.array_equal(stack_snippet(frame, "rgb"), frame[0])
+def test_rgb_snippets_are_their_frames():
+    frames = noise(2, 4, 6, 3)
+    assert np.array_equal(stack_snippets(frames, 2, "rgb"), frames.transpose(0, 3, 1, 2))
+
+
+def test_validation_looks_at_the_centre():
+    """224 px of 256 (tsn-pytorch), whatever the size of the frame."""
+    assert centre_crop(FRAME) == Crop(58, 16, 224, 224)
+    assert centre_crop((170, 128)) == Crop(29, 8, 112, 112)

@@ -10,9 +10,10 @@ from tsn.config import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.index import members, read_index
 from tsn.data.shard_set import ShardSet
+from tsn.data.transforms import cut_crops
 from tsn.errors import UserError
 from tsn.evaluation import protocol
-from tsn.evaluation.protocol import score, write_evaluation
+from tsn.evaluation.protocol import regroup, score, write_evaluation
 from tsn.evaluation.scores import read_scores
 from tsn.files import sha256_of
 from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
@@ -44,19 +45,21 @@ def save(tmp_path, make_job):
     return write
 
 
-@pytest.mark.parametrize("consensus", ["average", "max"])
+@pytest.mark.parametrize(("consensus", "batch"), [("average", 7), ("max", 50)])
 def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
-    tiny_set, save, consensus, monkeypatch
+    tiny_set, save, consensus, batch, monkeypatch
 ):
-    """Also where a video's 30 crops do not fit into one pass, and whatever trained the snippets."""
+    """Also where a video's 30 crops do not fit into one pass, or several videos do, and whatever
+    trained the snippets."""
     model = save(consensus=consensus)
-    monkeypatch.setitem(protocol.BATCH, "cpu", 7)
+    monkeypatch.setitem(protocol.BATCH, "cpu", batch)
     found = score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
     network, _ = load_model(model)
     videos = members(read_index(tiny_set.index), 1, "test")
     data = TestSnippets(ShardSet(tiny_set.shards["rgb"]), videos, "rgb", PROTOCOL, 32)
     with torch.inference_mode():
-        expected = torch.stack([network.snippet_scores(data[n]).mean(0) for n in range(len(data))])
+        crops = [cut_crops(data[n], data.crops, flow=False) for n in range(len(data))]
+        expected = torch.stack([network.snippet_scores(batch).mean(0) for batch in crops])
     assert found.values.std() > 0.1
     assert np.allclose(found.values, expected, rtol=1e-3, atol=1e-3)
 
@@ -132,3 +135,10 @@ def test_an_imported_model_is_tested_with_a_warning(save, tiny_set, caplog):
         found = score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
     assert len(found.ids) == 4
     assert "does not say how its rgb was made" in caplog.text
+
+
+@pytest.mark.parametrize("sizes", [[6], [1, 1, 1, 1, 1, 1], [5, 1], [2, 0, 4]])
+def test_rows_are_regrouped_in_their_order(sizes):
+    parts = torch.arange(6).split(sizes)
+    assert [group.tolist() for group in regroup(parts, 4)] == [[0, 1, 2, 3], [4, 5]]
+    assert [group.tolist() for group in regroup(parts, 3)] == [[0, 1, 2], [3, 4, 5]]

@@ -11,13 +11,28 @@ from tsn.config import TestConfig, TrainingConfig
 from tsn.data.index import Video
 from tsn.data.sampling import TEST_CONVENTIONS, centre_starts, snippet_rows, train_starts
 from tsn.data.shard_set import ShardSet
-from tsn.data.transforms import apply_crop, centre_crop, random_crop, stack_snippet, test_crops
+from tsn.data.transforms import (
+    centre_crop,
+    cut,
+    mirror,
+    random_crop,
+    resize,
+    stack_snippets,
+    test_crops,
+)
 from tsn.errors import UserError
 from tsn.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
 
 
 class _Snippets(Dataset):
-    """What training and test share: usable videos, and reading the rows of a snippet."""
+    """What training and test share: usable videos, and reading the rows of a snippet.
+
+    Items are made from arrays with an entry per video: Python objects that worker processes look
+    at would be copied into each of them.
+
+    Attributes:
+        videos: those that have rows, in the order of the items.
+    """
 
     def __init__(self, shards: ShardSet, videos: list[Video], modality: str):
         if shards.stream != STREAM_OF[modality]:
@@ -25,23 +40,33 @@ class _Snippets(Dataset):
                 f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}"
             )
         self.videos = [video for video in videos if shards.usable(video.id)]
+        self._numbers = np.array([shards.number(video.id) for video in self.videos], np.int64)
+        self._labels = np.array([video.label for video in self.videos], np.int64)
         self._shards, self._modality = shards, modality
         self._length = SNIPPET_ROWS[modality]
-        self._is_flow = modality in FLOW_MODALITIES
+        self.is_flow = modality in FLOW_MODALITIES
 
     def __len__(self) -> int:
-        return len(self.videos)
+        return len(self._numbers)
 
-    def _read(self, video: Video, starts: np.ndarray) -> np.ndarray:
-        """The rows of all snippets, one after the other: uint8 (segments * length, H, W, C)."""
-        count = self._shards.rows(video.id)
+    def _rows(self, item: int) -> int:
+        return self._shards.rows_at(self._numbers[item])
+
+    def _read(self, item: int, starts: np.ndarray) -> np.ndarray:
+        """The rows of all snippets, one after the other.
+
+        Returns:
+            uint8 frames (segments * length, H, W, 3), or planes of flow, x and y of a row after
+            each other, (segments * length * 2, H, W).
+        """
+        count = self._rows(item)
         rows = np.concatenate([snippet_rows(int(start), self._length, count) for start in starts])
-        return self._shards.read(video.id, rows)
+        images = self._shards.read_at(self._numbers[item], rows)
+        return images.reshape(-1, *images.shape[2:]) if self.is_flow else images
 
     def _tensor(self, images: np.ndarray, snippets: int) -> torch.Tensor:
-        """(snippets * length, S, S, C) -> (snippets, channels, S, S)."""
-        stacked = [stack_snippet(rows, self._modality) for rows in np.split(images, snippets)]
-        return torch.from_numpy(np.stack(stacked).transpose(0, 3, 1, 2).copy())
+        """Images as `_read` returns them, of any size, as (snippets, channels, H, W)."""
+        return torch.from_numpy(stack_snippets(images, snippets, self._modality))
 
 
 class TrainingSnippets(_Snippets):
@@ -62,16 +87,18 @@ class TrainingSnippets(_Snippets):
     ):
         super().__init__(shards, videos, modality)
         self._recipe, self._side, self._seed = recipe, input_size, seed
+        self._hashes = np.array([_stable_hash(video.id) for video in self.videos], np.uint64)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
         epoch, number = item
-        video, recipe = self.videos[number], self._recipe
-        rng = np.random.default_rng([self._seed, epoch, _stable_hash(video.id)])
-        rows = self._shards.rows(video.id)
-        starts = train_starts(rows, self._length, recipe.segments, rng)
+        recipe = self._recipe
+        rng = np.random.default_rng([self._seed, epoch, int(self._hashes[number])])
+        starts = train_starts(self._rows(number), self._length, recipe.segments, rng)
         crop = random_crop(self._shards.size, self._side, recipe.scales, recipe.flip, rng)
-        images = apply_crop(self._read(video, starts), crop, self._side, self._is_flow)
-        return self._tensor(images, recipe.segments), video.label
+        images = cut(self._read(number, starts), crop, self._side)
+        snippets = self._tensor(images, recipe.segments)
+        snippets = mirror(snippets, self.is_flow) if crop.flip else snippets
+        return snippets, int(self._labels[number])
 
 
 class CentreSnippets(_Snippets):
@@ -92,19 +119,17 @@ class CentreSnippets(_Snippets):
         self._segments, self._side = segments, input_size
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
-        video = self.videos[number]
-        rows = self._shards.rows(video.id)
-        images = self._read(video, centre_starts(rows, self._length, self._segments))
-        crop = centre_crop(self._shards.size)
-        return self._tensor(
-            apply_crop(images, crop, self._side, self._is_flow), self._segments
-        ), video.label
+        starts = centre_starts(self._rows(number), self._length, self._segments)
+        images = cut(self._read(number, starts), centre_crop(self._shards.size), self._side)
+        return self._tensor(images, self._segments), int(self._labels[number])
 
 
 class TestSnippets(_Snippets):
-    """One item per video: all crops of all snippets, uint8 or int16 (segments * crops, C, S, S).
+    """One item per video: its whole snippets, uint8 or int16 (segments, C, h, w).
 
-    The frame is scaled so that a crop of `test.crop_size` frame pixels has the input's side.
+    The frame is scaled so that a crop of `test.crop_size` frame pixels has the input's side. The
+    crops overlap: `cut_crops` takes `crops` from the item where the network is, so that not ten
+    times as much travels there.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -118,30 +143,21 @@ class TestSnippets(_Snippets):
         input_size: int,
     ):
         super().__init__(shards, videos, modality)
-        self._test, self._side = test, input_size
+        self._test = test
+        scale = input_size / test.crop_size
+        self._size = tuple(
+            side if scale == 1 else max(round(side * scale), input_size) for side in shards.size
+        )
+        self.crops = test_crops(self._size, input_size, test.crops)
+        self.crops_per_video = test.segments * len(self.crops)
 
     def __getitem__(self, number: int) -> torch.Tensor:
-        video = self.videos[number]
-        rows, test = self._shards.rows(video.id), self._test
-        starts = TEST_CONVENTIONS[test.convention](rows, self._length, test.segments)
-        images = self._scaled(self._read(video, starts))
-        size = (images.shape[2], images.shape[1])
-        crops = [
-            self._tensor(apply_crop(images, crop, self._side, self._is_flow), test.segments)
-            for crop in test_crops(size, self._side, test.crops)
-        ]
-        return torch.cat(crops)
-
-    def _scaled(self, images: np.ndarray) -> np.ndarray:
-        import cv2
-
-        scale = self._side / self._test.crop_size
-        if scale == 1:
-            return images
-        size = tuple(max(round(side * scale), self._side) for side in self._shards.size)
-        return np.stack(
-            [cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images]
-        )
+        test = self._test
+        rule = TEST_CONVENTIONS[test.convention]
+        images = self._read(number, rule(self._rows(number), self._length, test.segments))
+        if self._size != self._shards.size:
+            images = resize(images, self._size)
+        return self._tensor(images, test.segments)
 
 
 class MicroBatches(Sampler):

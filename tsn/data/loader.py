@@ -21,6 +21,7 @@ def make_loader(snippets: Dataset, device: torch.device, threads: int, **batchin
         snippets,
         num_workers=threads if on_gpu else 0,
         pin_memory=on_gpu,
+        persistent_workers=on_gpu and threads > 0,
         worker_init_fn=_one_thread,
         **batching,
     )

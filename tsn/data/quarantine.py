@@ -31,11 +31,9 @@ def check_stream(path: Path | str, shards: ShardSet, videos: list[Video], limit:
             video of the index.
     """
     bad = [
-        Quarantined(
-            video.id, shards.stream, shards.videos[video.id].status, shards.videos[video.id].message
-        )
+        Quarantined(video.id, shards.stream, why.status, why.message)
         for video in videos
-        if not shards.usable(video.id)
+        if (why := shards.quarantined(video.id)) is not None
     ]
     if len(bad) > limit:
         missing = sum(entry.status == "missing" for entry in bad)

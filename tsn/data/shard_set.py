@@ -1,45 +1,59 @@
 """All shards of one stream, as one store of videos by id."""
 
 import os
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from tsn.data.shard_rows import ShardRows, open_shard
 from tsn.data.shards import Shard, VideoRows
 from tsn.errors import UserError
+
+OPEN_FILES = 64
+"""Files that a process keeps open: opening one takes a millisecond, holding it a megabyte."""
 
 
 class ShardSet:
     """Reads rows of any video of a stream.
 
-    It may be copied into worker processes: each opens the files for itself when it first reads.
+    What it knows of the videos lies in arrays, about 100 bytes a video with its id, which forked
+    worker processes share with their parent; each opens the files for itself when it first reads.
 
     Attributes:
         stream: "rgb", "flow" or "warped_flow".
         size: (width, height) of the rows in pixels.
         fingerprint: what made the rows, the same for all shards.
-        videos: `VideoRows` by id, usable and quarantined ones.
 
     Raises:
         UserError: if a shard is absent or damaged, or they were made differently.
     """
 
     def __init__(self, paths: Iterable[Path | str]):
-        self._path_of: dict[str, Path] = {}
-        self._open: dict[Path, Shard] = {}
+        self._paths = [Path(path) for path in paths]
+        self._open: OrderedDict[int, ShardRows] = OrderedDict()
         self._pid = os.getpid()
-        self.videos: dict[str, VideoRows] = {}
-        shards = [Shard(path) for path in paths]
-        try:
-            self.fingerprint = fingerprint_of(shards)
-            self.stream, self.size = shards[0].stream, shards[0].size
-            for shard in shards:
-                self.videos.update(shard.videos)
-                self._path_of.update(dict.fromkeys(shard.videos, shard.path))
-        finally:
-            for shard in shards:
-                shard.close()
+        self._number: dict[str, int] = {}
+        places: list[tuple[int, int, int, bool]] = []
+        self._bad: dict[str, VideoRows] = {}
+        first = None
+        for at, path in enumerate(self._paths):
+            with Shard(path) as shard:
+                first = first or shard
+                _check_alike(shard, first)
+                for video in shard.videos.values():
+                    self._number[video.id] = len(places)
+                    places.append((at, video.first_row, video.rows, video.ok))
+                    if not video.ok:
+                        self._bad[video.id] = video
+        if first is None:
+            raise UserError("no shard was given")
+        self.stream, self.size, self.fingerprint = first.stream, first.size, first.fingerprint
+        self._shard, self._first, self._rows, self._ok = (
+            np.array(column, kind)
+            for column, kind in zip(zip(*places, strict=True), (int, int, int, bool), strict=True)
+        )
 
     def usable(self, video_id: str) -> bool:
         """Whether a video has rows.
@@ -47,55 +61,76 @@ class ShardSet:
         Raises:
             UserError: if no shard knows the video.
         """
-        return self._find(video_id).ok
+        return bool(self._ok[self.number(video_id)])
+
+    def quarantined(self, video_id: str) -> VideoRows | None:
+        """Why a video is not usable; None if it is.
+
+        Raises:
+            UserError: if no shard knows the video.
+        """
+        return None if self.usable(video_id) else self._bad[video_id]
 
     def rows(self, video_id: str) -> int:
         """How many rows a video has."""
-        return self._find(video_id).rows
+        return self.rows_at(self.number(video_id))
 
     def read(self, video_id: str, rows: Iterable[int]) -> np.ndarray:
         """Rows of a video with channels last: uint8 (n, H, W, 3) RGB or (n, H, W, 2) flow."""
-        video = self._find(video_id)
-        values = self._shard(self._path_of[video_id]).read(video, rows)
+        values = self.read_at(self.number(video_id), rows)
         return values if self.stream == "rgb" else values.transpose(0, 2, 3, 1)
 
-    def _find(self, video_id: str) -> VideoRows:
-        if video_id not in self.videos:
+    def number(self, video_id: str) -> int:
+        """The number of a video, by which it is found without its name."""
+        if video_id not in self._number:
             raise UserError(
                 f"{video_id}: no {self.stream} shard holds this video; run the pipeline again"
             )
-        return self.videos[video_id]
+        return self._number[video_id]
 
-    def _shard(self, path: Path) -> Shard:
+    def rows_at(self, number: int) -> int:
+        """`rows` of the video with a number."""
+        return int(self._rows[number])
+
+    def read_at(self, number: int, rows: Iterable[int]) -> np.ndarray:
+        """Rows of the video with a number, as they are stored.
+
+        Returns:
+            uint8 (n, H, W, 3) RGB or (n, 2, H, W) flow.
+
+        Raises:
+            IndexError: if a row is outside the video.
+            UserError: if the shard is damaged on disk.
+        """
+        rows, count = list(rows), self.rows_at(number)
+        if rows and not 0 <= min(rows) <= max(rows) < count:
+            raise IndexError(f"rows {min(rows)}…{max(rows)} of a video with {count}")
+        first = int(self._first[number])
+        return self._file(int(self._shard[number])).read([first + row for row in rows])
+
+    def _file(self, at: int) -> ShardRows:
         if self._pid != os.getpid():  # a forked worker: handles of the parent are not ours to use
-            self._open, self._pid = {}, os.getpid()
-        if path not in self._open:
-            self._open[path] = Shard(path)
-        return self._open[path]
+            self._open, self._pid = OrderedDict(), os.getpid()
+        if at not in self._open:
+            if len(self._open) == OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+            self._open[at] = ShardRows(open_shard(self._paths[at]), self._paths[at])
+        self._open.move_to_end(at)
+        return self._open[at]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_open": {}}
+        return {**self.__dict__, "_open": OrderedDict()}
 
 
-def fingerprint_of(shards: Iterable[Shard]) -> dict:
-    """The one fingerprint of several shards.
-
-    Raises:
-        UserError: if they were made differently, naming two of them and what differs.
-    """
-    first = None
-    for shard in shards:
-        first = first or shard
-        if shard.fingerprint != first.fingerprint:
-            key = differing_key(shard.fingerprint, first.fingerprint)
-            raise UserError(
-                f"{shard.path} was made with {key} = {shard.fingerprint.get(key)!r}, "
-                f"{first.path} with {first.fingerprint.get(key)!r}; "
-                "make the shards of a stream with one engine and one setting"
-            )
-    if first is None:
-        raise UserError("no shard was given")
-    return first.fingerprint
+def _check_alike(shard: Shard, first: Shard) -> None:
+    """Raise UserError if two shards were made differently, naming them and what differs."""
+    if shard.fingerprint != first.fingerprint:
+        key = differing_key(shard.fingerprint, first.fingerprint)
+        raise UserError(
+            f"{shard.path} was made with {key} = {shard.fingerprint.get(key)!r}, "
+            f"{first.path} with {first.fingerprint.get(key)!r}; "
+            "make the shards of a stream with one engine and one setting"
+        )
 
 
 def differing_key(one: dict, other: dict) -> str:

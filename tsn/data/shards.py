@@ -22,6 +22,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from tsn.data.shard_rows import DAMAGE, ShardRows, damaged, open_shard
 from tsn.errors import UserError
 from tsn.files import atomic_path
 
@@ -33,9 +34,6 @@ _BLOCK = 1 << 16
 _COLUMNS = ("id", "class", "first_row", "rows", "status", "message", "clipped")
 WITH_CHECKSUMS = {"locking": False, "libver": ("v110", "v110")}
 """HDF5 1.10's format has checksums over attributes and the index of the chunks; older have none."""
-
-DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)
-"""What h5py raises over a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -193,14 +191,10 @@ class Shard:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         try:
-            self._file = h5py.File(self.path, "r", locking=False)
+            self._file = open_shard(self.path)
             self._read_table()
-        except FileNotFoundError:
-            raise UserError(
-                f"{self.path}: there is no such shard; run the stage that makes it"
-            ) from None
         except DAMAGE as error:
-            raise self._damaged(error) from None
+            raise damaged(self.path, error) from None
 
     def _read_table(self) -> None:
         attributes = self._file.attrs
@@ -227,7 +221,7 @@ class Shard:
             for row in self._file["videos"][:]
         ]
         self.videos = {video.id: video for video in videos}
-        self._offsets = self._file["offsets"][:] if self.stream == "rgb" else None
+        self._rows = ShardRows(self._file, self.path)
 
     def read(self, video: VideoRows, rows: Iterable[int]) -> np.ndarray:
         """Rows of a video, numbered from 0 within it; a row may be asked for more than once.
@@ -244,23 +238,7 @@ class Shard:
             raise IndexError(
                 f"{video.id}: rows {min(rows)}…{max(rows)} of a video with {video.rows}"
             )
-        unique = {row: self._row(video.first_row + row) for row in set(rows)}
-        return np.stack([unique[row] for row in rows])
-
-    def _row(self, index: int) -> np.ndarray:
-        try:
-            if self._offsets is None:
-                return self._file["flow"][index]
-            start, stop = self._offsets[index : index + 2]
-            return decode_jpeg(self._file["jpeg"][start:stop])
-        except DAMAGE as error:
-            raise self._damaged(error) from None
-
-    def _damaged(self, error: Exception) -> UserError:
-        return UserError(
-            f"{self.path}: damaged on disk ({error}); "
-            "remove it and ask Snakemake for it by this name"
-        )
+        return self._rows.read([video.first_row + row for row in rows])
 
     def close(self) -> None:
         """Close the file."""
@@ -281,17 +259,3 @@ def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
         ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
     return data.tobytes()
-
-
-def decode_jpeg(data: np.ndarray) -> np.ndarray:
-    """RGB frame (H, W, 3) uint8 of JPEG bytes (uint8 array).
-
-    Raises:
-        ValueError: if they are no JPEG.
-    """
-    import cv2
-
-    frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if frame is None:
-        raise ValueError("not a JPEG")
-    return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)

@@ -1,12 +1,16 @@
 """From frames of 340x256 pixels to network input: crops, flips, snippet channels.
 
-Arrays are uint8 images with channels last, (n, H, W, C); a crop is taken at the same place of all
-images given together (all snippets of a video).
+Arrays are uint8 images as they are stored: frames with channels last, (n, H, W, 3), and flow as
+planes, (2 n, H, W). Tensors are snippets with channels first. A crop is taken at the same place of
+all that is given together (all snippets of a video).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+
+from tsn.modality import FLOW_MODALITIES
 
 SNAP = 3
 """A crop side closer than this to the input side becomes the input side (tsn-pytorch)."""
@@ -108,47 +112,78 @@ def test_crops(frame: tuple[int, int], side: int, count: int) -> list[Crop]:
     return crops
 
 
-def apply_crop(images: np.ndarray, crop: Crop, side: int, flow: bool) -> np.ndarray:
-    """Cut, mirror and resize bilinearly.
+def cut(images: np.ndarray, crop: Crop, side: int) -> np.ndarray:
+    """Cut and resize bilinearly; mirroring is left to `mirror`.
 
     Args:
-        images: uint8 (n, H, W, C).
+        images: uint8 (n, H, W, C), or planes (n, H, W).
         crop: what to cut.
         side: side of the square result in pixels.
-        flow: channels are x, y, x, y, … of quantised flow; mirroring turns x into 255 - x.
 
     Returns:
-        uint8 (n, side, side, C).
+        uint8 (n, side, side, C) or (n, side, side).
     """
+    part = images[:, crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
+    return part if part.shape[1:3] == (side, side) else resize(part, (side, side))
+
+
+def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 (n, H, W, C) or (n, H, W) bilinearly to (width, height)."""
     import cv2
 
-    cut = images[:, crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-    if cut.shape[1:3] != (side, side):
-        resized = [cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in cut]
-        cut = np.stack([image.reshape(side, side, images.shape[-1]) for image in resized])
-    return mirror(cut, flow) if crop.flip else cut
+    resized = np.empty((len(images), size[1], size[0], *images.shape[3:]), np.uint8)
+    for image, target in zip(images, resized, strict=True):
+        cv2.resize(image, size, dst=target, interpolation=cv2.INTER_LINEAR)
+    return resized
 
 
-def mirror(images: np.ndarray, flow: bool) -> np.ndarray:
-    """Left-right mirror image; motion to the right becomes motion to the left."""
-    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+def mirror(snippets: torch.Tensor, flow: bool) -> torch.Tensor:
+    """Left-right mirror image; motion to the right becomes motion to the left.
+
+    Args:
+        snippets: (…, C, H, W), uint8 or int16.
+        flow: channels are x, y, x, y, … of quantised flow, and x becomes 255 - x.
+    """
+    mirrored = snippets.flip(-1)
     if flow:
-        mirrored[..., 0::2] = 255 - mirrored[..., 0::2]
+        mirrored[..., 0::2, :, :] = 255 - mirrored[..., 0::2, :, :]
     return mirrored
 
 
-def stack_snippet(rows: np.ndarray, modality: str) -> np.ndarray:
-    """The image of one snippet from its rows in channels-last form.
+def cut_crops(snippets: torch.Tensor, crops: list[Crop], flow: bool) -> torch.Tensor:
+    """The test's crops of whole snippets, on whatever device these are.
 
     Args:
-        rows: uint8 (L, H, W, 3) RGB frames or (L, H, W, 2) flow.
+        snippets: (M, C, H, W), uint8 or int16.
+        crops: all of one size.
+        flow: whether they are flow, see `mirror`.
+
+    Returns:
+        (crops * M, C, h, w), crop after crop.
+    """
+    cuts = []
+    for crop in crops:
+        part = snippets[..., crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
+        cuts.append(mirror(part, flow) if crop.flip else part)
+    return torch.cat(cuts)
+
+
+def stack_snippets(images: np.ndarray, snippets: int, modality: str) -> np.ndarray:
+    """The images of all snippets, one after the other, as the channels of each.
+
+    Args:
+        images: uint8 frames (snippets * L, H, W, 3), or planes of flow (snippets * L * 2, H, W) in
+            the order x, y, x, y, ….
+        snippets: how many there are, of L rows each.
         modality: "rgb", "flow", "warped_flow" or "rgb_diff".
 
     Returns:
-        (H, W, C): uint8 with C = 3 (rgb) or 2 L in the order x, y, x, y, … (flow); int16 with
+        Contiguous (snippets, C, H, W): uint8 with C = 3 L (rgb) or 2 L (flow); int16 with
         C = 3 (L - 1) for rgb_diff: frame t+1 minus frame t, range -255…255.
     """
+    if modality in FLOW_MODALITIES:
+        return np.ascontiguousarray(images.reshape(snippets, -1, *images.shape[1:]))
+    frames = images.reshape(snippets, -1, *images.shape[1:]).transpose(0, 1, 4, 2, 3)
     if modality == "rgb_diff":
-        rows = np.diff(rows.astype(np.int16), axis=0)
-    length, height, width, channels = rows.shape
-    return rows.transpose(1, 2, 0, 3).reshape(height, width, length * channels)
+        frames = np.diff(frames.astype(np.int16), axis=1)
+    return np.ascontiguousarray(frames).reshape(snippets, -1, *frames.shape[3:])

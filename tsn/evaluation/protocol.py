@@ -1,6 +1,7 @@
 """The test: 25 snippets x 10 crops per video, averaged before softmax."""
 
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tsn.data.dataset import TestSnippets
 from tsn.data.index import class_names, members, read_index
 from tsn.data.loader import make_loader
 from tsn.data.shard_set import ShardSet, differing_key
+from tsn.data.transforms import cut_crops
 from tsn.errors import UserError
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, write_scores
@@ -56,11 +58,9 @@ def score(
     network = network.to(device, memory_format=torch.channels_last)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
-    rows = [
-        _score_video(network, crops, device)
-        for crops in track(loader, len(snippets), "videos", what)
-    ]
-    values = np.stack(rows).astype(np.float32)
+    scored = score_videos(network, loader, snippets, device)
+    rows = list(track(scored, len(snippets), "videos", what))
+    values = torch.stack(rows).cpu().numpy().astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"{model_file}: gives scores that are not finite; train it again")
     return Scores(
@@ -79,14 +79,51 @@ def score(
 
 
 @torch.inference_mode()
-def _score_video(network: TSN, crops: torch.Tensor, device: torch.device) -> np.ndarray:
-    """Mean score over all crops of all snippets: every crop counts the same."""
-    total = 0.0
-    for batch in crops.split(BATCH[device.type]):
-        with autocast(device, "auto"):
-            scores = network.snippet_scores(batch.to(device, non_blocking=True))
-        total = total + scores.double().sum(0)
-    return (total / len(crops)).cpu().numpy()
+def score_videos(
+    network: TSN, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Mean score of each video over all crops of all its snippets: every crop counts the same.
+
+    Passes of the network are filled with crops of several videos.
+
+    Args:
+        network: in evaluation mode, on the device.
+        loader: yields the items of `snippets`.
+        snippets: says which crops to take.
+        device: where to cut and score.
+
+    Yields:
+        float64 (C,), on the device, in the order of the loader.
+    """
+
+    def crops() -> Iterator[torch.Tensor]:
+        for item in loader:
+            item = item.to(device, non_blocking=True)
+            yield cut_crops(item, snippets.crops, snippets.is_flow)
+
+    def scores() -> Iterator[torch.Tensor]:
+        for batch in regroup(crops(), BATCH[device.type]):
+            with autocast(device, "auto"):
+                yield network.snippet_scores(batch)
+
+    for video in regroup(scores(), snippets.crops_per_video):
+        yield video.double().mean(0)
+
+
+def regroup(tensors: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
+    """The rows of all tensors, in groups of `size`; the last one may be smaller."""
+    waiting, count = [], 0
+    for tensor in tensors:
+        waiting.append(tensor)
+        count += len(tensor)
+        if count >= size:
+            *groups, rest = torch.cat(waiting).split(size)
+            if len(rest) == size:
+                groups, rest = [*groups, rest], rest[:0]
+            yield from groups
+            waiting, count = [rest], len(rest)
+    if count:
+        yield torch.cat(waiting)
 
 
 def _check_match(

@@ -1,0 +1,86 @@
+"""The rows of a shard by their place in the file: what a loader reads, again and again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401  registers Blosc2
+import numpy as np
+
+from tsn.errors import UserError
+
+DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)
+"""What h5py raises over a damaged file."""
+
+
+def open_shard(path: Path) -> h5py.File:
+    """Open a shard for reading.
+
+    Raises:
+        UserError: if it is absent or damaged.
+    """
+    try:
+        return h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such shard; run the stage that makes it") from None
+    except DAMAGE as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> UserError:
+    """What to say of a damaged shard."""
+    return UserError(
+        f"{path}: damaged on disk ({error}); remove it and ask Snakemake for it by this name"
+    )
+
+
+class ShardRows:
+    """Reads rows of an open shard without its table of videos; nothing of it stays in memory."""
+
+    def __init__(self, file: h5py.File, path: Path):
+        self._file, self._path = file, path
+        try:
+            self._flow = file.get("flow")
+            if self._flow is None:
+                self._jpeg, self._offsets = file["jpeg"], file["offsets"]
+        except DAMAGE as error:
+            raise damaged(path, error) from None
+
+    def read(self, rows: Sequence[int]) -> np.ndarray:
+        """Rows numbered from 0 in the file; one may be asked for more than once.
+
+        Returns:
+            uint8 (n, H, W, 3) RGB for the stream "rgb", (n, 2, H, W) for flow.
+
+        Raises:
+            UserError: if the shard is damaged on disk.
+        """
+        try:
+            unique = {row: self._row(row) for row in set(rows)}
+        except DAMAGE as error:
+            raise damaged(self._path, error) from None
+        return np.stack([unique[row] for row in rows])
+
+    def _row(self, row: int) -> np.ndarray:
+        if self._flow is not None:
+            return self._flow[row]
+        start, stop = self._offsets[row : row + 2]
+        return decode_jpeg(self._jpeg[start:stop])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def decode_jpeg(data: np.ndarray) -> np.ndarray:
+    """RGB frame (H, W, 3) uint8 of JPEG bytes (uint8 array).
+
+    Raises:
+        ValueError: if they are no JPEG.
+    """
+    import cv2
+
+    frame = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    if frame is None:
+        raise ValueError("not a JPEG")
+    return frame
