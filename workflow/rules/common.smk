@@ -164,7 +164,10 @@ def rendered_manifest(wildcards):
 @cache
 @told
 def flow_gpus(dataset):
-    """GPUs that a flow job needs: one where an engine for GPUs is to run."""
+    """GPUs that a flow job asks for: one where an engine for GPUs is to run. On a cluster its
+    profile says so, and the engine is chosen where the job runs."""
+    if not (workflow.is_main_process and workflow.local_exec):
+        return 0
     from tsn.flow.tvl1 import GPU_BACKENDS, resolve_backend
 
     return int(resolve_backend(block(dataset, "flow")["backend"]) in GPU_BACKENDS)
