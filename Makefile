@@ -2,14 +2,16 @@
 # make test   set up the environment, run the tests
 # make report  show the demo's results in Snakemake's report: report.html
 # make lint   layout and style: ruff, snakefmt, snakemake --lint
+# make opencv-cuda   build an OpenCV with CUDA and install it (docs/opencv-cuda.md)
 # make clean  remove the demo's results
 
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
 VENV := .venv
 BIN := $(VENV)/bin
+FOLDER ?= .opencv-cuda
 
-.PHONY: demo report test lint clean environment
+.PHONY: demo report test lint opencv-cuda clean environment
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -31,6 +33,10 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+opencv-cuda: environment
+	$(BIN)/python tools/opencv_cuda.py --folder "$(FOLDER)" --python $(BIN)/python \
+		$(if $(ARCH),--arch "$(ARCH)") $(if $(JOBS),--jobs $(JOBS))
 
 clean:
 	rm -rf results/demo results/fusion_demo.* report.html
