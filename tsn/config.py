@@ -110,9 +110,13 @@ class TestConfig:
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Weights of the modalities' scores; `compare` holds further combinations to report."""
+    """Weights of the modalities' scores; `compare` holds further combinations to report.
+
+    `level` is what the weights apply to: "score", before softmax, or "softmax".
+    """
 
     weights: dict[str, float]
+    level: str = "score"
     compare: dict[str, dict[str, float]] = field(default_factory=dict)
 
 

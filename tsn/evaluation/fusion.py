@@ -12,32 +12,62 @@ SHARED = ("dataset", "split", "classes", "protocol")
 """What scores must agree on. The experiment is not: those that train the same model share it."""
 
 
-def fuse(scores: list[Scores], weights: dict[str, float], videos: list[Video]) -> np.ndarray:
+def fuse(
+    scores: list[Scores], weights: dict[str, float], videos: list[Video], level: str = "score"
+) -> np.ndarray:
     """Weighted sum of scores for the given videos.
 
     Args:
         scores: one per modality.
         weights: by modality; modalities without a weight take no part.
         videos: the rows of the result, in order.
+        level: what is summed, see `combine`.
 
     Returns:
         float64 (V, C); NaN where a modality that takes part has no score for the video.
 
     Raises:
-        UserError: if the scores differ in data set, split, classes or protocol, a
-            weighted modality has none, or a score belongs to no video of the index.
+        UserError: if the scores differ in data set, split, classes or protocol, a weighted modality
+            has none, or a score belongs to no video of the index.
     """
     by_modality = {entry.modality: entry for entry in scores}
     check_match(scores)
-    total = 0.0
-    for modality, weight in weights.items():
+    for modality in weights:
         if modality not in by_modality:
             raise UserError(
                 f"fusion: there are no scores of {modality}; evaluate it or drop its weight"
             )
+    taking_part = [modality for modality, weight in weights.items() if weight]
+    aligned = {modality: align(by_modality[modality], videos) for modality in taking_part}
+    return combine(aligned, weights, level)
+
+
+def combine(
+    scores: dict[str, np.ndarray], weights: dict[str, float], level: str = "score"
+) -> np.ndarray:
+    """Weighted sum of the modalities' scores.
+
+    Args:
+        scores: by modality, float (..., C), before softmax.
+        weights: by modality; zero takes no part.
+        level: "score": scores are summed as they are (Wang et al. 2016); "softmax": their shares
+            of the classes are, which no modality with large scores can dominate.
+
+    Returns:
+        float64 (..., C).
+    """
+    total = 0.0
+    for modality, weight in weights.items():
         if weight:
-            total = total + weight * align(by_modality[modality], videos)
+            values = np.asarray(scores[modality], np.float64)
+            total = total + weight * (softmax(values) if level == "softmax" else values)
     return total
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Shares of the classes, along the last axis."""
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
 
 
 def align(scores: Scores, videos: list[Video]) -> np.ndarray:
@@ -85,12 +115,16 @@ def check_index(scores: Scores, index: list[Video], split: int) -> None:
         )
 
 
-def fuse_split(scores: list[Scores], fusion: FusionConfig, index: list[Video], split: int) -> dict:
+def fuse_split(
+    scores: list[Scores], fusion: FusionConfig, index: list[Video], split: int, experiment: str
+) -> dict:
     """Metrics of every modality and combination over all test videos, quarantined ones included.
 
     Returns:
-        {"split", "train_videos", "test_videos", "modalities": {name: metrics},
-        "fused": metrics with "weights", "compare": {name: metrics with "weights"},
+        {"dataset", "experiment", "split", "train_videos", "test_videos", "protocol",
+        "models": {modality: {"experiment" whose folder holds it, "sha256"}},
+        "modalities": {name: metrics}, "fused": metrics with "weights" and "level",
+        "compare": {name: metrics with "weights" and "level"},
         "not_scored": ids of test videos that the main combination could not score}.
 
     Raises:
@@ -104,13 +138,18 @@ def fuse_split(scores: list[Scores], fusion: FusionConfig, index: list[Video], s
         check_index(entry, index, split)
 
     def combined(weights: dict[str, float]) -> dict:
-        return {"weights": weights, **metrics(fuse(scores, weights, videos), labels, classes)}
+        fused = fuse(scores, weights, videos, fusion.level)
+        return {"weights": weights, "level": fusion.level, **metrics(fused, labels, classes)}
 
-    main = fuse(scores, fusion.weights, videos)
+    main = fuse(scores, fusion.weights, videos, fusion.level)
     return {
+        "dataset": scores[0].dataset,
+        "experiment": experiment,
         "split": split,
         "train_videos": len(members(index, split, "train")),
         "test_videos": len(videos),
+        "protocol": scores[0].protocol,
+        "models": {e.modality: {"experiment": e.experiment, "sha256": e.model} for e in scores},
         "modalities": {e.modality: metrics(align(e, videos), labels, classes) for e in scores},
         "fused": combined(fusion.weights),
         "compare": {name: combined(weights) for name, weights in fusion.compare.items()},

@@ -16,6 +16,7 @@ with job(snakemake.log[0], f"fuse {snakemake.wildcards.dataset} {snakemake.wildc
     scores = [read_scores(path) for path in snakemake.input.scores]
     fusion = build(FusionConfig, snakemake.params.fusion)
     index = read_index(snakemake.input.index)
+    at = snakemake.wildcards
     write_json(
-        snakemake.output.fusion, fuse_split(scores, fusion, index, int(snakemake.wildcards.split))
+        snakemake.output.fusion, fuse_split(scores, fusion, index, int(at.split), at.experiment)
     )

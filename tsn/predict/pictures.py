@@ -1,0 +1,93 @@
+"""Predictions shown: a strip of frames beside the best classes, or the video beside them."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from tsn.data.video import outline, read_frames
+from tsn.flow.export.formats import mp4_file
+from tsn.flow.export.pictures import ruled
+from tsn.modality import NAMES
+from tsn.predict.answer import best, top
+from tsn.predict.ensemble import Prediction
+from tsn.report.style import FUSED, colour, picture, printable
+
+FRAMES = 4
+"""Frames of a strip: as many as `python -m tsn.flow` shows."""
+
+HEIGHT = 256
+"""Least height in px of an annotated video, so that its text can be read."""
+
+
+def write_strip(path: Path, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:
+    """Write frames spread over the video, and the best classes beside them, as a PNG.
+
+    Raises:
+        VideoError: the video is bad.
+    """
+    shown = np.linspace(0, prediction.frames - 1, min(FRAMES, prediction.frames)).round()
+    wanted = set(shown.astype(int).tolist())
+    frames = [f for t, f in enumerate(read_frames(prediction.path, None)) if t in wanted]
+    height, width = frames[0].shape[:2]
+    strip = ruled(np.concatenate(frames, axis=1), height, width)
+    wide = 1.7 * strip.shape[1] / strip.shape[0]
+    with picture(path, wide + 4, 1.9, columns=2, width_ratios=(wide, 4)) as (left, right):
+        left.imshow(strip)
+        left.set_axis_off()
+        left.set_title(printable(Path(prediction.path).name, 60))
+        draw_bars(right, prediction, classes, count)
+
+
+def write_video(path: Path, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:
+    """Write the video with the best classes beside it, as an MP4.
+
+    Raises:
+        VideoError: the video is bad.
+    """
+    panel = None
+    with mp4_file(path, outline(prediction.path)[1]) as write:
+        for frame in read_frames(prediction.path, None):
+            enlarged = _enlarged(frame)
+            if panel is None:
+                panel = _panel(enlarged.shape[0], prediction, classes, count)
+            write(np.concatenate([enlarged, panel], axis=1)[None])
+
+
+def draw_bars(axes, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:
+    """Draw the fused probabilities of the best classes, and what each modality says first."""
+    ranked = top(prediction, classes, count)
+    places = range(len(ranked))
+    axes.barh(places, [100 * one.probability for one in ranked], color=colour(FUSED))
+    axes.set_yticks(places, [printable(one.name, 22) for one in ranked])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("probability, %")
+    if len(prediction.scores) > 1:
+        firsts = [
+            f"{NAMES[name]}: {printable(best(values, classes, 1)[0].name, 22)}"
+            for name, values in prediction.scores.items()
+        ]
+        axes.set_title("\n".join(firsts), fontsize=7, fontweight="normal")
+
+
+def _enlarged(frame: np.ndarray) -> np.ndarray:
+    import cv2
+
+    height, width = frame.shape[:2]
+    if height >= HEIGHT:
+        return frame
+    size = (round(width * HEIGHT / height), HEIGHT)
+    return cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _panel(height: int, prediction: Prediction, classes: tuple[str, ...], count: int) -> np.ndarray:
+    """The bars as a picture, uint8 (height, 4/3 height, 3) RGB."""
+    import cv2
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "panel.png")
+        with picture(file, 3.6, 2.7) as axes:
+            draw_bars(axes, prediction, classes, count)
+        drawn = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+    return cv2.resize(drawn, (round(height * 4 / 3), height), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,120 @@
+"""A finished run of the pipeline: its models, and how their scores are fused."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsn.config import TestConfig, build
+from tsn.errors import UserError
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """One split of one experiment.
+
+    Attributes:
+        folder: results/{dataset}/{experiment}/split{N}.
+        dataset, experiment: their names.
+        models: by modality, the model file; it may lie with another experiment (`tsn.experiments`).
+        sha256: by modality, the checksum of the model whose scores were fused.
+        weights: of the fusion, by modality; those above zero.
+        level: what is fused, "score" or "softmax".
+        protocol: the test that the accuracies are of.
+    """
+
+    folder: Path
+    dataset: str
+    experiment: str
+    models: dict[str, Path]
+    sha256: dict[str, str]
+    weights: dict[str, float]
+    level: str
+    protocol: TestConfig
+
+
+def find_run(name: str, results: Path, split: int | None) -> FinishedRun:
+    """Find what `--experiment` stands for.
+
+    Args:
+        name: a folder (of an experiment, or of one of its splits), or the name of an experiment,
+            as "tsn" or "ucf101/tsn".
+        results: the folder of all results, where names are looked up.
+        split: which one of several; None where there is only one.
+
+    Raises:
+        UserError: there is no such run, or several, or it is not finished.
+    """
+    return read_run(_split_folder(_experiment_folder(name, results), split))
+
+
+def _experiment_folder(name: str, results: Path) -> Path:
+    for folder in (Path(name), results / name):
+        if folder.is_dir():
+            return folder
+    found = sorted(folder for folder in results.glob("*/*") if folder.name == name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        named = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in found)
+        raise UserError(f"--experiment {name}: there are {named}; name one of them")
+    raise UserError(
+        f"--experiment {name}: there is no such folder, and no such experiment in "
+        f"{str(results)!r}; give a folder like results/ucf101/tsn, or say with --results where "
+        "results are"
+    )
+
+
+def _split_folder(folder: Path, split: int | None) -> Path:
+    if folder.name.startswith("split") and (folder / "fusion.json").is_file():
+        if split is not None and folder.name != f"split{split}":
+            raise UserError(f"--split {split}: {folder} is another split; leave one of them out")
+        return folder
+    finished = sorted(path.parent for path in folder.glob("split*/fusion.json"))
+    names = ", ".join(path.name for path in finished)
+    if not finished:
+        raise UserError(
+            f"{folder}: no split of it has a fusion.json; "
+            f"finish it with snakemake {folder}/fusion.json"
+        )
+    if split is None and len(finished) > 1:
+        raise UserError(f"{folder}: there are {names}; choose one with --split")
+    wanted = finished[0] if split is None else folder / f"split{split}"
+    if wanted not in finished:
+        raise UserError(f"--split {split}: {folder} has only {names}")
+    return wanted
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Read the fusion.json of a split.
+
+    Raises:
+        UserError: it is damaged, or of an older version.
+    """
+    path = folder / "fusion.json"
+    try:
+        fusion = json.loads(path.read_text(encoding="utf-8"))
+        fused, models = fusion["fused"], fusion["models"]
+        weights = {modality: weight for modality, weight in fused["weights"].items() if weight}
+        dataset_folder = folder.absolute().parent.parent
+        return FinishedRun(
+            folder,
+            fusion["dataset"],
+            fusion["experiment"],
+            {
+                modality: dataset_folder
+                / models[modality]["experiment"]
+                / folder.name
+                / modality
+                / "model.pt"
+                for modality in weights
+            },
+            {modality: models[modality]["sha256"] for modality in weights},
+            weights,
+            fused["level"],
+            build(TestConfig, fusion["protocol"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a whole fusion.json of this version ({type(error).__name__}: {error}); "
+            f"make it anew with snakemake --force {path}"
+        ) from None
