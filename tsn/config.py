@@ -116,8 +116,8 @@ class FusionConfig:
     """
 
     weights: dict[str, float]
-    level: str = "score"
     compare: dict[str, dict[str, float]] = field(default_factory=dict)
+    level: str = "score"
 
 
 BLOCKS = {

@@ -13,6 +13,9 @@ NAMES = {
 }
 """The modalities as tables and pictures call them."""
 
+FUSED = "fused"
+"""Stands beside the modalities wherever the fusion of their scores is shown."""
+
 FLOW_MODALITIES = ("flow", "warped_flow")
 
 STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_diff": "rgb"}

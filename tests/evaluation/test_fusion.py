@@ -8,7 +8,7 @@ import pytest
 from tsn.config import FusionConfig
 from tsn.data.index import Video
 from tsn.errors import UserError
-from tsn.evaluation.fusion import fuse, fuse_split
+from tsn.evaluation.fusion import combine, fuse, fuse_split
 from tsn.evaluation.scores import Scores
 
 CLASSES = ("red", "blue")
@@ -99,7 +99,7 @@ def test_a_weighted_modality_without_scores_is_named():
 
 def fused(flow=FLOW, compare=None, split=1):
     config = FusionConfig(PAPER, compare or {})
-    return fuse_split([RGB, flow], config, [TRAIN, *VIDEOS], split)
+    return fuse_split([RGB, flow], config, [TRAIN, *VIDEOS], split, "mine")
 
 
 def test_a_split_reports_every_modality_and_the_fusion():
@@ -135,4 +135,28 @@ def test_scores_of_other_classes_than_the_index_has_are_refused():
     three = ("red", "blue", "green")
     one, other = (replace(s, classes=three) for s in (RGB, FLOW))
     with pytest.raises(UserError, match="other classes than the index"):
-        fuse_split([one, other], FusionConfig(PAPER), [TRAIN, *VIDEOS], 1)
+        fuse_split([one, other], FusionConfig(PAPER), [TRAIN, *VIDEOS], 1, "mine")
+
+
+def test_softmax_level_sums_shares_of_the_classes():
+    """Shares of (log 3, 0) are 3/4 and 1/4, of (0, log 9) 1/10 and 9/10."""
+    one, other = np.array([[np.log(3), 0]]), np.array([[0, np.log(9)]])
+    found = combine({"rgb": one, "flow": other}, {"rgb": 1.0, "flow": 2.0}, "softmax")
+    assert found == pytest.approx(np.array([[0.75 + 0.2, 0.25 + 1.8]]))
+
+
+def test_softmax_level_keeps_a_modality_with_large_scores_from_deciding_alone():
+    loud = {"rgb": np.array([100.0, 0.0]), "flow": np.array([0.0, 10.0])}
+    weights = {"rgb": 1.0, "flow": 1.5}
+    assert combine(loud, weights).argmax() == 0
+    assert combine(loud, weights, "softmax").argmax() == 1
+
+
+def test_the_fusion_says_whose_models_it_fuses():
+    found = fused(replace(FLOW, experiment="other", model="m2"))
+    assert (found["dataset"], found["experiment"]) == ("tiny", "mine")
+    assert found["models"] == {
+        "rgb": {"experiment": "tsn", "sha256": "model"},
+        "flow": {"experiment": "other", "sha256": "m2"},
+    }
+    assert found["protocol"] == {"segments": 25} and found["fused"]["level"] == "score"

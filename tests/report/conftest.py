@@ -136,7 +136,9 @@ def summary_of(index, scores, splits, layout, compare, lost, folder) -> dict:
     read = [read_scores(path) for path in scores]
     weights = {entry.modality: 1.0 for entry in read}
     fused = [
-        fuse_split([s for s in read if s.split == n], FusionConfig(weights, compare), index, n)
+        fuse_split(
+            [s for s in read if s.split == n], FusionConfig(weights, compare), index, n, "tsn"
+        )
         for n in splits
     ]
     bad = [Quarantined(name, "rgb,flow", "truncated", f"{name}: ends early") for name in lost]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tsn.report.answers import NO_ANSWER, Mistake, confusion, most_confused, rescued
+from tsn.evaluation.answers import NO_ANSWER, Mistake, confusion, most_confused, rescued
 from tsn.report.results import answers_of
 
 # Videos jump/1.0, jump/1.1, run/1.0, run/1.1; the index numbers classes jump 0, run 1.

@@ -69,6 +69,21 @@ def test_the_table_shows_the_fused_accuracy(finished):
     assert f"| **fused** (1 RGB + 1 optical flow + 0.5 warped flow) | {100 * fused:.1f} % |" in text
 
 
+def test_what_lies_behind_the_accuracies_stands_beside_them(finished):
+    split = summary(finished)["splits"][0]
+    folder = finished.folder / "results/tiny/tsn/split1"
+    confusion = json.loads((folder / "confusion.json").read_text())["matrices"]["fused"]
+    assert sum(map(sum, confusion)) == split["test_videos"]
+    assert sum(row[-1] for row in confusion) == len(split["not_scored"])
+    with (folder / "videos.tsv").open(newline="") as file:
+        videos = list(csv.DictReader(file, dialect="excel-tab"))
+    right = sum(video["fused"] == video["class"] for video in videos)
+    assert right / len(videos) == split["fused"]["top1"]
+    alone = {v for ids in split["rescued"]["alone"].values() for v in ids}
+    assert {v["id"] for v in videos if v["rescued_by"] not in ("", "fused")} == alone
+    assert (folder / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_too_many_broken_videos_stop_the_run_before_training(fresh):
     strict = fresh.changed("data", max_quarantined=3)
     done = strict.snakemake("results/tiny/shards/rgb.quarantine.tsv")

@@ -9,10 +9,10 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from tsn.evaluation.answers import NO_ANSWER, Answers, confusion, most_confused, rescued
 from tsn.evaluation.published import published
 from tsn.progress import duration
 from tsn.report.accuracies import chance, rows_of
-from tsn.report.answers import NO_ANSWER, Answers, confusion, most_confused, rescued
 from tsn.report.clips import Clip
 from tsn.report.style import FUSED, colour, name
 

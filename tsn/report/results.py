@@ -5,10 +5,10 @@ from itertools import groupby
 from pathlib import Path
 
 from tsn.data.index import read_index
+from tsn.evaluation.answers import Answers, answers, confusion
 from tsn.evaluation.scores import read_scores
 from tsn.files import write_text
 from tsn.report.accuracies import draw_accuracies
-from tsn.report.answers import Answers, answers, confusion
 from tsn.report.classes import draw_classes
 from tsn.report.clips import read_clips
 from tsn.report.confusion import draw_confusion
@@ -68,7 +68,9 @@ def answers_of(summary: dict, index: str, scores: list[str]) -> list[Answers]:
     read = sorted(map(read_scores, scores), key=lambda entry: entry.split)
     by_split = {split: list(group) for split, group in groupby(read, lambda entry: entry.split)}
     return [
-        answers(by_split[split["split"]], split["fused"]["weights"], videos)
+        answers(
+            by_split[split["split"]], split["fused"]["weights"], videos, split["fused"]["level"]
+        )
         for split in summary["splits"]
     ]
 

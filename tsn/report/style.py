@@ -18,10 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsn.files import atomic_path
-from tsn.modality import NAMES
-
-FUSED = "fused"
-"""Stands beside the modalities wherever the fusion of their scores is shown."""
+from tsn.modality import FUSED, NAMES
 
 COLOURS = {
     "rgb": "#0072B2",

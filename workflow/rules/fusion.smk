@@ -1,5 +1,7 @@
 # in:  the scores of all modalities
 # out: results/{dataset}/{experiment}/split{N}/fusion.json    one split
+#      …/split{N}/per_class.tsv, videos.tsv                   every class, every test video and its answers
+#      …/split{N}/confusion.json, .png                        the fusion's confusion matrix
 #      results/{dataset}/{experiment}/fusion.json, .md        all splits and their mean
 #      results/fusion_{dataset}.json, .md, .html              the same of the experiment that the config names,
 #                                                             with the page of report.smk
@@ -9,9 +11,20 @@ rule fuse_scores:
     input:
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: scores_of(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
-        code=code("evaluation/fusion.py", "evaluation/metrics.py", "evaluation/scores.py"),
+        code=code(
+            *(
+                f"evaluation/{name}.py"
+                for name in ("answers", "details", "fusion", "metrics", "scores")
+            ),
+            "report/confusion.py",
+            "report/style.py",
+        ),
     output:
         fusion=f"{RUN}/fusion.json",
+        per_class=f"{RUN}/per_class.tsv",
+        videos=f"{RUN}/videos.tsv",
+        confusion=f"{RUN}/confusion.json",
+        picture=f"{RUN}/confusion.png",
     log:
         f"{DATASET}/logs/fuse_scores/{{experiment}}.split{{split}}.log",
     benchmark:

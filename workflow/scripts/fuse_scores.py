@@ -1,22 +1,29 @@
-"""Fuse the modalities' scores on one split."""
+"""Fuse the modalities' scores on one split, and show what lies behind the accuracies."""
 
 from snakemake.iocontainers import Snakemake
 
 from tsn.job import job
 
 snakemake: Snakemake
+at, files = snakemake.wildcards, snakemake.output
 
-with job(snakemake.log[0], f"fuse {snakemake.wildcards.dataset} {snakemake.wildcards.experiment}"):
+with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     from tsn.config import FusionConfig, build
     from tsn.data.index import read_index
+    from tsn.evaluation import details
+    from tsn.evaluation.answers import answers, confusion
     from tsn.evaluation.fusion import fuse_split
     from tsn.evaluation.scores import read_scores
     from tsn.files import write_json
+    from tsn.report.confusion import draw_confusion
 
     scores = [read_scores(path) for path in snakemake.input.scores]
     fusion = build(FusionConfig, snakemake.params.fusion)
     index = read_index(snakemake.input.index)
-    at = snakemake.wildcards
-    write_json(
-        snakemake.output.fusion, fuse_split(scores, fusion, index, int(at.split), at.experiment)
-    )
+    result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
+    given = answers(scores, fusion.weights, index, fusion.level)
+    details.write_confusion(files.confusion, given)
+    details.write_per_class(files.per_class, given)
+    details.write_videos(files.videos, given)
+    draw_confusion(files.picture, confusion([given]), given.classes)
+    write_json(files.fusion, {**result, **details.describe(given)})

@@ -8,7 +8,7 @@ import numpy as np
 from tsn.data.index import Video, class_names, members
 from tsn.evaluation.fusion import align, fuse
 from tsn.evaluation.scores import Scores
-from tsn.report.style import FUSED
+from tsn.modality import FUSED
 
 NO_ANSWER = -1
 """Stands for the class where a video has no scores: it is quarantined in one of the streams."""
@@ -33,20 +33,23 @@ class Answers:
     given: dict[str, np.ndarray]
 
 
-def answers(scores: list[Scores], weights: dict[str, float], index: list[Video]) -> Answers:
+def answers(
+    scores: list[Scores], weights: dict[str, float], index: list[Video], level: str = "score"
+) -> Answers:
     """The answers of one split: the class with the highest score, the first of several.
 
     Args:
         scores: of all modalities on one split.
         weights: of the fusion, by modality.
         index: the data set.
+        level: of the fusion, see `tsn.evaluation.fusion.combine`.
 
     Raises:
         UserError: if the scores do not match each other or the index.
     """
     videos = members(index, scores[0].split, "test")
     values = {entry.modality: align(entry, videos) for entry in scores}
-    values[FUSED] = fuse(scores, weights, videos)
+    values[FUSED] = fuse(scores, weights, videos, level)
     return Answers(
         scores[0].split,
         tuple(class_names(index)),

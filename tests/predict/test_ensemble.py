@@ -1,0 +1,119 @@
+"""Predictions on files are the pipeline's own scores."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.predict.conftest import WEIGHTS
+from tsn.data.video import VideoError
+from tsn.errors import UserError
+from tsn.evaluation.fusion import combine
+from tsn.predict.ensemble import Ensemble
+from tsn.predict.run import find_run, read_run
+
+pytestmark = pytest.mark.usefixtures("on_cpu")
+
+
+def test_a_test_video_gets_the_scores_that_the_pipeline_gave_it(run):
+    """All modalities: the same frames, JPEGs, flow and warped flow, though no shard is read."""
+    ensemble = Ensemble(read_run(run.split))
+    assert ensemble.classes == ("a", "b")
+    for row, video in enumerate(run.videos):
+        found = ensemble.predict(str(video))
+        assert list(found.scores) == list(run.scores) == list(WEIGHTS)
+        for name, scores in run.scores.items():
+            assert np.abs(scores.values).max() > 0.1
+            assert np.allclose(found.scores[name], scores.values[row], rtol=1e-5), name
+        assert np.allclose(found.fused, combine(found.scores, WEIGHTS))
+        assert found.shares.sum() == pytest.approx(1)
+
+
+def test_some_modalities_are_fused_with_their_weights(run):
+    found = Ensemble(read_run(run.split), modalities=["warped_flow"]).predict(str(run.videos[0]))
+    assert np.allclose(found.fused, 0.5 * found.scores["warped_flow"])
+
+
+def test_a_modality_that_the_fusion_has_not_is_named(run):
+    few = replace(read_run(run.split), weights={"rgb": 1.0})
+    with pytest.raises(UserError, match=r"--modalities flow: .*fuses rgb; choose"):
+        Ensemble(few, modalities=["flow"])
+
+
+def test_a_bad_video_is_told(run, tmp_path):
+    (tmp_path / "bad.avi").write_bytes(b"no video" * 99)
+    with pytest.raises(VideoError, match=r"bad\.avi"):
+        Ensemble(read_run(run.split), modalities=["rgb"]).predict(str(tmp_path / "bad.avi"))
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    shutil.copytree(run.results, tmp_path / "results")
+    return tmp_path / "results" / "set" / "mine" / "split1"
+
+
+def test_a_model_trained_since_the_fusion_is_refused(copy):
+    shutil.copy(copy / "flow/model.pt", copy / "warped_flow/model.pt")
+    with pytest.raises(UserError, match=r"warped_flow/model\.pt: is not the model whose scores"):
+        Ensemble(read_run(copy))
+
+
+def test_a_missing_model_is_named(copy):
+    (copy / "rgb/model.pt").unlink()
+    with pytest.raises(UserError, match=r"rgb/model\.pt: there is no such file"):
+        Ensemble(read_run(copy), modalities=["rgb"])
+
+
+def test_flow_of_another_engine_is_refused(run, monkeypatch):
+    class Other:
+        def __init__(self, *_):
+            self.fingerprint = {"algorithm": "tvl1", "version": "from the future"}
+
+    monkeypatch.setattr("tsn.predict.clip.TVL1", Other)
+    with pytest.raises(UserError, match="the flow model was trained on flow with "):
+        Ensemble(read_run(run.split), modalities=["flow"])
+
+
+@pytest.mark.parametrize("name", ["mine", "set/mine"])
+def test_a_run_is_found_by_its_name(run, name):
+    found = find_run(name, run.results, None)
+    assert found.folder == run.split and found.dataset == "set"
+    assert found.models["rgb_diff"] == run.results / "set/other/split1/rgb_diff/model.pt"
+
+
+def test_a_run_is_found_by_its_folder(run, tmp_path):
+    for folder in (run.split, run.split.parent):
+        assert find_run(str(folder), tmp_path, None).folder == run.split
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "words"),
+    [
+        ("nothing", None, "--experiment nothing: there is no such folder"),
+        ("mine", 2, "--split 2: .*mine has only split1"),
+        ("other", None, r"no split of it has a fusion\.json"),
+    ],
+)
+def test_a_run_that_is_not_there_is_told(run, name, split, words):
+    with pytest.raises(UserError, match=words):
+        find_run(name, run.results, split)
+
+
+def test_several_splits_and_data_sets_must_be_told_apart(copy):
+    shutil.copytree(copy, copy.parent / "split2")
+    with pytest.raises(UserError, match="there are split1, split2; choose one with --split"):
+        find_run(str(copy.parent), copy, None)
+    results = copy.parents[2]
+    shutil.copytree(results / "set", results / "tes")
+    with pytest.raises(UserError, match="there are set/mine, tes/mine; name one"):
+        find_run("mine", results, 1)
+
+
+def test_a_damaged_fusion_is_told(copy):
+    fusion = json.loads((copy / "fusion.json").read_text())
+    del fusion["models"]
+    (copy / "fusion.json").write_text(json.dumps(fusion))
+    with pytest.raises(UserError, match=r"fusion\.json: not a whole fusion\.json"):
+        read_run(copy)
