@@ -287,3 +287,15 @@ def test_without_a_preset_its_keys_must_be_given(config):
 def test_groups_of_the_official_data_sets(config, dataset, video, group):
     """Names as in the official lists."""
     assert group_of(video, resolve(config, dataset, "tsn").groups) == group
+
+
+def test_weights_are_searched_for_on_held_out_videos_only(config):
+    config["fusion"]["weights"] = "search"
+    with pytest.raises(UserError, match=r"fusion\.weights: .*never on test videos.*for rgb; set"):
+        check(config)
+    config["training"]["validation"] = 0.2
+    config["training"]["per_modality"]["flow"]["validation"] = 0
+    with pytest.raises(UserError, match="holds none out for flow"):
+        check(config)
+    del config["training"]["per_modality"]["flow"]["validation"]
+    check(config)

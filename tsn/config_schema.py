@@ -80,7 +80,9 @@ def _sentence(error) -> str:
         case "pattern" if "description" in error.schema:
             return f"{key}: {value!r} is not {error.schema['description']}"
         case "anyOf":
-            return f"{key}: {value!r} is neither 'paper' nor a map of modalities to weights"
+            return (
+                f"{key}: {value!r} is neither 'paper', 'search' nor a map of modalities to weights"
+            )
         case _:
             return f"{key}: {error.message}"
 

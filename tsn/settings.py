@@ -275,7 +275,15 @@ def _check_blocks(settings: Settings, where: str) -> None:
                 f"which is {recipe['length']} ({where})"
             )
     combinations = {f"compare.{name}": w for name, w in blocks["fusion"]["compare"].items()}
-    if blocks["fusion"]["weights"] != "paper":
+    if blocks["fusion"]["weights"] == "search":
+        for modality in modalities:
+            if not settings.training(modality)["validation"]:
+                raise UserError(
+                    "fusion.weights: search chooses them on training videos that are held out, "
+                    f"never on test videos, and training.validation holds none out for {modality}; "
+                    f"set it to 0.2, say ({where})"
+                )
+    elif blocks["fusion"]["weights"] != "paper":
         combinations["weights"] = blocks["fusion"]["weights"]
     for name, weights in combinations.items():
         for modality in weights:

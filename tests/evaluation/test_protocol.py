@@ -142,3 +142,9 @@ def test_rows_are_regrouped_in_their_order(sizes):
     parts = torch.arange(6).split(sizes)
     assert [group.tolist() for group in regroup(parts, 4)] == [[0, 1, 2, 3], [4, 5]]
     assert [group.tolist() for group in regroup(parts, 3)] == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_held_out_training_videos_can_be_scored_instead(tiny_set, save):
+    held_out = members(read_index(tiny_set.index), 1, "train")[:3]
+    found = score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1, held_out)
+    assert found.ids == tuple(video.id for video in held_out)

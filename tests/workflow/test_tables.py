@@ -82,3 +82,12 @@ def test_a_mistake_is_one_sentence(fresh, target, sentence):
     done = fresh.snakemake("--dry-run", target)
     assert done.returncode == 1
     assert f"error: {sentence}" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_searched_weights_score_the_held_out_videos_of_every_modality(fresh):
+    other = fresh.changed("fusion", weights="search").changed(
+        "training", **fresh.config["training"], validation=0.25
+    )
+    jobs = other.would_run("results/tiny/tsn/split1/fusion.json")
+    assert (jobs["score_held_out"], jobs["search_weights"], jobs["fuse_scores"]) == (3, 1, 1)
+    assert jobs["train_model"] == 3

@@ -10,7 +10,7 @@ import torch
 
 from tsn.config import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.data.index import class_names, members, read_index
+from tsn.data.index import Video, class_names, members, read_index
 from tsn.data.loader import make_loader
 from tsn.data.shard_set import ShardSet, differing_key
 from tsn.data.transforms import cut_crops
@@ -36,8 +36,18 @@ def score(
     split: int,
     test: TestConfig,
     threads: int,
+    videos: list[Video] | None = None,
 ) -> Scores:
-    """Score every usable test video of a split.
+    """Score every usable video of a list.
+
+    Args:
+        model_file: what `train` wrote.
+        index: index.tsv.
+        shards: all of the modality's stream.
+        split: the model's.
+        test: how.
+        threads: of the CPU.
+        videos: which ones; None for the test videos of the split.
 
     Raises:
         UserError: if the model was trained on another split, other classes or other shards, or
@@ -45,15 +55,15 @@ def score(
     """
     device = prepare(threads)
     network, info = load_model(model_file)
-    videos = read_index(index)
+    known = read_index(index)
     store = ShardSet(shards)
-    _check_match(model_file, info, split, class_names(videos), store)
-    snippets = TestSnippets(
-        store, members(videos, split, "test"), info.modality, test, info.input_size
-    )
+    _check_match(model_file, info, split, class_names(known), store)
+    chosen = members(known, split, "test") if videos is None else videos
+    snippets = TestSnippets(store, chosen, info.modality, test, info.input_size)
     if not len(snippets):
+        part = "test" if videos is None else "held-out"
         raise UserError(
-            f"split {split}: every test video is quarantined in the {store.stream} shards"
+            f"split {split}: every {part} video is quarantined in the {store.stream} shards"
         )
     network = network.to(device, memory_format=torch.channels_last)
     loader = make_loader(snippets, device, threads, batch_size=None)

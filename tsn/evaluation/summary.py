@@ -67,7 +67,14 @@ def mean_of(splits: list[dict]) -> dict:
     first = splits[0]
     return {
         "modalities": {m: mean([s["modalities"][m] for s in splits]) for m in first["modalities"]},
-        "fused": {**mean([s["fused"] for s in splits]), "weights": first["fused"]["weights"]},
+        "fused": {
+            **mean([s["fused"] for s in splits]),
+            # Searched weights differ from split to split.
+            "weights": {
+                name: float(np.mean([s["fused"]["weights"][name] for s in splits]))
+                for name in first["fused"]["weights"]
+            },
+        },
         "compare": {
             name: {**mean([s["compare"][name] for s in splits]), "weights": entry["weights"]}
             for name, entry in first["compare"].items()

@@ -6,7 +6,7 @@ Nothing here imports numpy, torch or pandas: it runs while the Snakefile is pars
 from tsn.errors import UserError
 from tsn.experiments import Experiments
 from tsn.modality import MODALITIES, NAMES
-from tsn.settings import Settings, with_seed
+from tsn.settings import Settings, paper_weights, with_seed
 from tsn.tables.published import CLASSES, PUBLISHED, Column, Row, Table
 
 
@@ -103,6 +103,8 @@ def _weights(column: Column, row: Row, settings: Settings | None) -> dict[str, f
     weights = column.weights or row.weights
     if weights is None:
         weights = settings.blocks["fusion"]["weights"] if settings else {}
+        # Weights that are searched for are not known before the models are trained.
+        weights = paper_weights(settings.modalities) if weights == "search" else weights
     return {modality: float(weight) for modality, weight in weights.items() if weight}
 
 

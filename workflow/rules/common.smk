@@ -116,10 +116,10 @@ def model_of(wildcards):
     return f"{RUN}/{{modality}}/model.pt".format(**{**wildcards, "experiment": owner})
 
 
-def scores_of(wildcards, splits, modalities):
+def scores_of(wildcards, splits, modalities, name="scores"):
     """The scores of an experiment; those that others have in common lie with the first of them."""
     return [
-        f"{RUN}/{{modality}}/scores.h5".format(
+        f"{RUN}/{{modality}}/{name}.h5".format(
             dataset=wildcards.dataset,
             experiment=experiments.scored_by(wildcards.dataset, wildcards.experiment, modality),
             split=split,

@@ -1,5 +1,6 @@
 # in:  a model, results/{dataset}/index.tsv, the shards of the modality's stream
 # out: results/{dataset}/{experiment}/split{N}/{modality}/scores.h5, metrics.json
+#      …/{modality}/held_out.h5    where fusion.weights are searched for: the scores of training.validation's videos
 
 
 rule score_videos:
@@ -27,3 +28,32 @@ rule score_videos:
         test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
     script:
         "../scripts/score_videos.py"
+
+
+rule score_held_out:
+    input:
+        model=model_of,
+        index=f"{DATASET}/index.tsv",
+        shards=modality_shards,
+        quarantine=modality_quarantine,
+        code=network_code() + code("evaluation/protocol.py", "training/validation.py"),
+    output:
+        scores=f"{RUN}/{{modality}}/held_out.h5",
+    log:
+        f"{DATASET}/logs/score_held_out/{{experiment}}.split{{split}}.{{modality}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/score_held_out/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
+    threads: network_threads()
+    resources:
+        gpu=network_gpus(),
+        mem_mb=16000,
+        runtime=480,
+    params:
+        test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
+        share=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality)["validation"],
+        seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
+        groups=lambda wc: settings(wc.dataset).groups,
+    script:
+        "../scripts/score_held_out.py"

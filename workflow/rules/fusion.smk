@@ -1,5 +1,6 @@
 # in:  the scores of all modalities
 # out: results/{dataset}/{experiment}/split{N}/fusion.json    one split
+#      …/split{N}/weights.json                                fusion.weights: search — what was chosen, and on how much
 #      …/split{N}/per_class.tsv, videos.tsv                   every class, every test video and its answers
 #      …/split{N}/confusion.json, .png                        the fusion's confusion matrix
 #      results/{dataset}/{experiment}/fusion.json, .md        all splits and their mean
@@ -7,8 +8,43 @@
 #                                                             with the page of report.smk
 
 
+def searched_weights(wildcards):
+    """Input function: the weights that a split's fusion chose, if it is to choose them."""
+    fusion = settings(wildcards.dataset, wildcards.experiment).blocks["fusion"]
+    return f"{RUN}/weights.json" if fusion["weights"] == "search" else []
+
+
+rule search_weights:
+    input:
+        index=f"{DATASET}/index.tsv",
+        scores=lambda wc: scores_of(
+            wc,
+            [wc.split],
+            settings(wc.dataset, wc.experiment).modalities,
+            "held_out",
+        ),
+        code=code("evaluation/fusion.py", "evaluation/search.py"),
+    output:
+        weights=f"{RUN}/weights.json",
+    log:
+        f"{DATASET}/logs/search_weights/{{experiment}}.split{{split}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/search_weights/{{experiment}}.split{{split}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        level=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"]["level"],
+    script:
+        "../scripts/search_weights.py"
+
+
 rule fuse_scores:
     input:
+        weights=searched_weights,
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: scores_of(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
         code=code(

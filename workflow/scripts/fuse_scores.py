@@ -1,5 +1,8 @@
 """Fuse the modalities' scores on one split, and show what lies behind the accuracies."""
 
+import json
+from pathlib import Path
+
 from snakemake.iocontainers import Snakemake
 
 from tsn.job import job
@@ -18,7 +21,10 @@ with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     from tsn.report.confusion import draw_confusion
 
     scores = [read_scores(path) for path in snakemake.input.scores]
-    fusion = build(FusionConfig, snakemake.params.fusion)
+    block = dict(snakemake.params.fusion)
+    if snakemake.input.weights:
+        block["weights"] = json.loads(Path(snakemake.input.weights).read_text())["weights"]
+    fusion = build(FusionConfig, block)
     index = read_index(snakemake.input.index)
     result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
     given = answers(scores, fusion.weights, index, fusion.level)

@@ -1,0 +1,101 @@
+"""Choosing fusion weights on training videos that were held out; test videos are refused."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from tsn.data.index import Video, members
+from tsn.errors import UserError
+from tsn.evaluation.fusion import align, check_index, check_match, combine
+from tsn.evaluation.scores import Scores
+from tsn.settings import paper_weights
+
+STEPS = 10
+"""Weights are tenths that add up to one: as fine as a few hundred held-out videos can tell."""
+
+
+def search_weights(scores: list[Scores], index: list[Video], split: int, level: str) -> dict:
+    """Choose the weights with the best top-1 accuracy on held-out training videos.
+
+    Of equally good ones, those nearest to the paper's are taken: few videos must not lead far away.
+
+    Args:
+        scores: of held-out videos, one per modality.
+        index: the data set.
+        split: whose training videos they are of.
+        level: of the fusion, see `tsn.evaluation.fusion.combine`.
+
+    Returns:
+        "weights" by modality (they add up to 1), "top1" (0…1) with them and "paper_top1" with the
+        paper's, "videos" (how many), "tried" (how many combinations), "level".
+
+    Raises:
+        UserError: a scored video is not a training video of the split, or the scores do not match.
+    """
+    check_match(scores)
+    training = {video.id: video for video in members(index, split, "train")}
+    for entry in scores:
+        check_index(entry, index, split)
+        stranger = next((name for name in entry.ids if name not in training), None)
+        if stranger is not None:
+            raise UserError(
+                f"fusion.weights: the {entry.modality} scores hold {stranger!r}, which is no "
+                f"training video of split {split}; weights are chosen on held-out training videos "
+                "only"
+            )
+    common = set.intersection(*(set(entry.ids) for entry in scores))
+    videos = [video for name, video in training.items() if name in common]
+    if not videos:
+        raise UserError(
+            "fusion.weights: no held-out video has scores of all modalities; raise "
+            "training.validation, or write the weights down"
+        )
+    labels = np.array([video.label for video in videos])
+    values = {entry.modality: _rows(entry, videos) for entry in scores}
+    paper = _normalised(paper_weights(list(values)))
+
+    def top1(weights: dict[str, float]) -> float:
+        return float((combine(values, weights, level).argmax(1) == labels).mean())
+
+    tried = [dict(zip(values, parts, strict=True)) for parts in _grid(len(values))]
+    distance = [sum(abs(weights[name] - paper[name]) for name in values) for weights in tried]
+    ranked = sorted(zip(map(top1, tried), distance, tried, strict=True), key=_rank)
+    accuracy, _, weights = ranked[0]
+    return {
+        "weights": weights,
+        "top1": accuracy,
+        "paper_top1": top1(paper),
+        "videos": len(videos),
+        "tried": len(tried),
+        "level": level,
+    }
+
+
+def _rank(entry: tuple[float, float, dict]) -> tuple:
+    accuracy, distance, weights = entry
+    return -accuracy, round(distance, 9), tuple(weights.values())
+
+
+def _rows(scores: Scores, videos: list[Video]) -> np.ndarray:
+    """The scores of the videos in their order, float64 (V, C)."""
+    known = {video.id for video in videos}
+    keep = [n for n, name in enumerate(scores.ids) if name in known]
+    chosen = replace(
+        scores,
+        ids=tuple(scores.ids[n] for n in keep),
+        labels=scores.labels[keep],
+        values=scores.values[keep],
+    )
+    return align(chosen, videos)
+
+
+def _grid(modalities: int) -> list[tuple[float, ...]]:
+    """All weights in steps of a tenth that add up to one."""
+    parts = itertools.product(range(STEPS + 1), repeat=modalities)
+    return [tuple(n / STEPS for n in part) for part in parts if sum(part) == STEPS]
+
+
+def _normalised(weights: dict[str, float]) -> dict[str, float]:
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}

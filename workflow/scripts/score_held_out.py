@@ -1,0 +1,22 @@
+"""Score the training videos that were held out from a model's training."""
+
+from snakemake.iocontainers import Snakemake
+
+from tsn.job import job
+
+snakemake: Snakemake
+at, given = snakemake.wildcards, snakemake.params
+
+with job(snakemake.log[0], f"held out {at.dataset} {at.experiment} split {at.split} {at.modality}"):
+    from tsn.config import TestConfig, build
+    from tsn.data.index import members, read_index
+    from tsn.evaluation.protocol import score
+    from tsn.evaluation.scores import write_scores
+    from tsn.training.validation import hold_out
+
+    files, split = snakemake.input, int(at.split)
+    training = members(read_index(files.index), split, "train")
+    _, videos = hold_out(training, given.share, given.groups, given.seed)
+    test = build(TestConfig, given.test)
+    where = files.model, files.index, list(files.shards)
+    write_scores(snakemake.output.scores, score(*where, split, test, snakemake.threads, videos))

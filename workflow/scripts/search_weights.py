@@ -1,0 +1,21 @@
+"""Choose the fusion weights of one split on held-out training videos."""
+
+from snakemake.iocontainers import Snakemake
+
+from tsn.job import job
+
+snakemake: Snakemake
+at = snakemake.wildcards
+
+with job(snakemake.log[0], f"weights {at.dataset} {at.experiment} split {at.split}"):
+    from tsn.data.index import read_index
+    from tsn.evaluation.scores import read_scores
+    from tsn.evaluation.search import search_weights
+    from tsn.files import write_json
+
+    scores = [read_scores(path) for path in snakemake.input.scores]
+    index = read_index(snakemake.input.index)
+    write_json(
+        snakemake.output.weights,
+        search_weights(scores, index, int(at.split), snakemake.params.level),
+    )
