@@ -31,8 +31,8 @@ def write_strip(path: Path, prediction: Prediction, classes: tuple[str, ...], co
     frames = [f for t, f in enumerate(read_frames(prediction.path, None)) if t in wanted]
     height, width = frames[0].shape[:2]
     strip = ruled(np.concatenate(frames, axis=1), height, width)
-    wide = 1.7 * strip.shape[1] / strip.shape[0]
-    with picture(path, wide + 4, 1.9, columns=2, width_ratios=(wide, 4)) as (left, right):
+    wide = 1.5 * strip.shape[1] / strip.shape[0]
+    with picture(path, wide + 3.4, 2.0, columns=2, width_ratios=(wide, 1.8)) as (left, right):
         left.imshow(strip)
         left.set_axis_off()
         left.set_title(printable(Path(prediction.path).name, 60))
@@ -58,11 +58,12 @@ def draw_bars(axes, prediction: Prediction, classes: tuple[str, ...], count: int
     """Draw the fused probabilities of the best classes, and what each modality says first."""
     ranked = top(prediction, classes, count)
     places = range(len(ranked))
-    axes.barh(places, [100 * one.probability for one in ranked], color=colour(FUSED))
+    bars = axes.barh(places, [100 * one.probability for one in ranked], color=colour(FUSED))
+    axes.bar_label(bars, fmt="%.1f %%", padding=2, fontsize=7)
     axes.set_yticks(places, [printable(one.name, 22) for one in ranked])
     axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("probability, %")
+    axes.set_xlim(0, 119)  # room for the label of a bar of 100 %
+    axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
     if len(prediction.scores) > 1:
         firsts = [
             f"{NAMES[name]}: {printable(best(values, classes, 1)[0].name, 22)}"
