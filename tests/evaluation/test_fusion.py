@@ -156,7 +156,7 @@ def test_the_fusion_says_whose_models_it_fuses():
     found = fused(replace(FLOW, experiment="other", model="m2"))
     assert (found["dataset"], found["experiment"]) == ("tiny", "mine")
     assert found["models"] == {
-        "rgb": {"experiment": "tsn", "sha256": "model"},
-        "flow": {"experiment": "other", "sha256": "m2"},
+        "rgb": {"experiment": "tsn", "sha256": "model", "shards": {}},
+        "flow": {"experiment": "other", "sha256": "m2", "shards": {}},
     }
     assert found["protocol"] == {"segments": 25} and found["fused"]["level"] == "score"

@@ -122,7 +122,8 @@ def fuse_split(
 
     Returns:
         {"dataset", "experiment", "split", "train_videos", "test_videos", "protocol",
-        "models": {modality: {"experiment" whose folder holds it, "sha256"}},
+        "models": {modality: {"experiment" whose folder holds it, "sha256",
+        "shards": their fingerprint}},
         "modalities": {name: metrics}, "fused": metrics with "weights" and "level",
         "compare": {name: metrics with "weights" and "level"},
         "not_scored": ids of test videos that the main combination could not score}.
@@ -149,7 +150,10 @@ def fuse_split(
         "train_videos": len(members(index, split, "train")),
         "test_videos": len(videos),
         "protocol": scores[0].protocol,
-        "models": {e.modality: {"experiment": e.experiment, "sha256": e.model} for e in scores},
+        "models": {
+            e.modality: {"experiment": e.experiment, "sha256": e.model, "shards": e.shards}
+            for e in scores
+        },
         "modalities": {e.modality: metrics(align(e, videos), labels, classes) for e in scores},
         "fused": combined(fusion.weights),
         "compare": {name: combined(weights) for name, weights in fusion.compare.items()},

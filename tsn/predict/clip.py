@@ -10,8 +10,9 @@ from dataclasses import fields
 
 import numpy as np
 
+from tsn.data.shard_rows import decode_jpeg
 from tsn.data.shard_set import differing_key
-from tsn.data.shards import decode_jpeg, encode_jpeg
+from tsn.data.shards import encode_jpeg
 from tsn.data.video import read_frames, to_grey
 from tsn.errors import UserError
 from tsn.flow.params import TVL1Params
@@ -61,12 +62,12 @@ class RowMaker:
         return np.stack([decode_jpeg(data) for data in encoded])
 
     def flow(self, frames: np.ndarray) -> np.ndarray:
-        """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, H, W, 2)."""
+        """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""
         bound = self._fingerprint["bound"]
         data = quantise(self._tvl1(frames), bound)
         if self._undo:
             data = quantise(self._undo(frames, dequantise(data, bound)), bound)
-        return data.transpose(0, 2, 3, 1)
+        return data
 
 
 class Clip:
@@ -89,22 +90,24 @@ class Clip:
         """A video that could be counted can be used."""
         return True
 
-    def rows(self, _: str) -> int:
+    def number(self, _: str) -> int:
+        """There is one video."""
+        return 0
+
+    def rows_at(self, _: int) -> int:
         """How many rows the video has: a flow row is between two frames."""
         return self.frames - (self.stream != "rgb")
 
-    def read(self, _: str, rows: Iterable[int]) -> np.ndarray:
-        """Rows with channels last: uint8 (n, H, W, 3) RGB or (n, H, W, 2) flow."""
-        wanted = np.asarray(list(rows))
-        distinct, place = np.unique(wanted, return_inverse=True)
+    def read_at(self, _: int, rows: Iterable[int]) -> np.ndarray:
+        """Rows as a shard stores them: uint8 (n, H, W, 3) RGB or (n, 2, H, W) flow."""
+        distinct, place = np.unique(np.asarray(list(rows)), return_inverse=True)
         if self.stream == "rgb":
             frames = self._read_frames(distinct.tolist())
             return self._make.rgb([frames[t] for t in distinct])[place]
         frames = self._read_frames(sorted({*distinct, *(distinct + 1)}))
         grey = {t: to_grey(frame) for t, frame in frames.items()}
-        parts = []
-        for run in np.split(distinct, np.flatnonzero(np.diff(distinct) > 1) + 1):
-            parts.append(self._make.flow(np.stack([grey[t] for t in (*run, run[-1] + 1)])))
+        runs = np.split(distinct, np.flatnonzero(np.diff(distinct) > 1) + 1)
+        parts = [self._make.flow(np.stack([grey[t] for t in (*run, run[-1] + 1)])) for run in runs]
         return np.concatenate(parts)[place]
 
     def _read_frames(self, wanted: list[int]) -> dict[int, np.ndarray]:

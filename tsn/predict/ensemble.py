@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from tsn.config import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.index import Video
 from tsn.errors import UserError
 from tsn.evaluation.fusion import combine, softmax
-from tsn.evaluation.protocol import score_crops, sha256_of
+from tsn.evaluation.protocol import score_videos
+from tsn.files import sha256_of
 from tsn.modality import NAMES
 from tsn.models.network import TSN
 from tsn.predict.clip import Clip, RowMaker
@@ -75,7 +75,7 @@ class Ensemble:
         for modality in modalities or run.weights:
             network, info = self._load(modality)
             network = network.to(self._device, memory_format=torch.channels_last)
-            maker = RowMaker(modality, info.shards, threads)
+            maker = RowMaker(modality, run.shards[modality], threads)
             self._networks[modality] = (network, info, maker)
         self.classes = self._check_alike()
 
@@ -94,14 +94,10 @@ class Ensemble:
         for modality, (network, info, maker) in self._networks.items():
             clip = Clip(path, maker)
             frames = clip.frames
-            snippets: Dataset = TestSnippets(
-                clip,
-                [Video(path, path, "", 0, 0, True, {})],
-                modality,
-                self._test,
-                info.input_size,
-            )
-            scores[modality] = score_crops(network, snippets[0], self._device)
+            video = Video(path, path, "", 0, 0, True, {})
+            snippets = TestSnippets(clip, [video], modality, self._test, info.input_size)
+            scored = score_videos(network, [snippets[0]], snippets, self._device)
+            scores[modality] = next(scored).cpu().numpy()
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
         level = self._run.level

@@ -17,6 +17,7 @@ class FinishedRun:
         dataset, experiment: their names.
         models: by modality, the model file; it may lie with another experiment (`tsn.experiments`).
         sha256: by modality, the checksum of the model whose scores were fused.
+        shards: by modality, the fingerprint of the shards that it was tested on.
         weights: of the fusion, by modality; those above zero.
         level: what is fused, "score" or "softmax".
         protocol: the test that the accuracies are of.
@@ -27,6 +28,7 @@ class FinishedRun:
     experiment: str
     models: dict[str, Path]
     sha256: dict[str, str]
+    shards: dict[str, dict]
     weights: dict[str, float]
     level: str
     protocol: TestConfig
@@ -109,6 +111,7 @@ def read_run(folder: Path) -> FinishedRun:
                 for modality in weights
             },
             {modality: models[modality]["sha256"] for modality in weights},
+            {modality: models[modality]["shards"] for modality in weights},
             weights,
             fused["level"],
             build(TestConfig, fusion["protocol"]),
