@@ -7,10 +7,8 @@ import h5py
 import hdf5plugin  # noqa: F401  registers Blosc2
 import numpy as np
 
+from tsn.data.hdf5 import DAMAGE
 from tsn.errors import UserError
-
-DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)
-"""What h5py raises over a damaged file."""
 
 
 def open_shard(path: Path) -> h5py.File:
@@ -30,7 +28,7 @@ def open_shard(path: Path) -> h5py.File:
 def damaged(path: Path, error: Exception) -> UserError:
     """What to say of a damaged shard."""
     return UserError(
-        f"{path}: damaged on disk ({error}); remove it and ask Snakemake for it by this name"
+        f"{path}: damaged on disk ({error}); remove it, and the command that made it makes it again"
     )
 
 

@@ -9,7 +9,8 @@ the motion from frame t to frame t+1.
     flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Blosc2-zstd, one row a chunk
 
 The attributes say what made the rows (`fingerprint`, JSON). Everything is under checksums (chunks
-under Fletcher-32), so damage on disk is an error when it is read. Nothing in a shard is executable.
+under Fletcher-32), so damage on disk is an error when it is read, and the whole file under a seal
+(`tsn.data.hdf5`) that is checked before training. Nothing in a shard is executable.
 """
 
 import json
@@ -22,7 +23,9 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from tsn.data.shard_rows import DAMAGE, ShardRows, damaged, open_shard
+from tsn.data.hdf5 import DAMAGE, SEALED, read_all, seal
+from tsn.data.shard_checks import check_rows
+from tsn.data.shard_rows import ShardRows, damaged, open_shard
 from tsn.errors import UserError
 from tsn.files import atomic_path
 
@@ -32,8 +35,6 @@ _BLOCK = 1 << 16
 """Bytes per chunk of `jpeg`: a few frames, so that a read fetches little more than it needs."""
 
 _COLUMNS = ("id", "class", "first_row", "rows", "status", "message", "clipped")
-WITH_CHECKSUMS = {"locking": False, "libver": ("v110", "v110")}
-"""HDF5 1.10's format has checksums over attributes and the index of the chunks; older have none."""
 
 
 @dataclass(frozen=True)
@@ -164,15 +165,17 @@ def write_shard(
     Raises:
         ValueError: if no video was added.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", **WITH_CHECKSUMS) as file:
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["stream"] = np.bytes_(stream)
-        file.attrs["size"] = np.array(size, np.int32)
-        file.attrs["fingerprint"] = np.bytes_(json.dumps(fingerprint, sort_keys=True))
-        file.attrs["made_with"] = np.bytes_(json.dumps(made_with, sort_keys=True))
-        writer = ShardWriter(file, stream, size)
-        yield writer
-        writer.finish()
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w", **SEALED) as file:
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["stream"] = np.bytes_(stream)
+            file.attrs["size"] = np.array(size, np.int32)
+            file.attrs["fingerprint"] = np.bytes_(json.dumps(fingerprint, sort_keys=True))
+            file.attrs["made_with"] = np.bytes_(json.dumps(made_with, sort_keys=True))
+            writer = ShardWriter(file, stream, size)
+            yield writer
+            writer.finish()
+        seal(temporary)
 
 
 class Shard:
@@ -206,7 +209,7 @@ class Shard:
             )
         self.stream = attributes["stream"].decode()
         self.size = tuple(int(side) for side in attributes["size"])
-        self.fingerprint = json.loads(attributes["fingerprint"])
+        self.fingerprint = dict(json.loads(attributes["fingerprint"]))
         self.made_with = json.loads(attributes["made_with"])
         videos = [
             VideoRows(
@@ -218,9 +221,11 @@ class Shard:
                 _text(row["message"]),
                 float(row["clipped"]),
             )
-            for row in self._file["videos"][:]
+            for row in read_all(self._file, "videos")
         ]
         self.videos = {video.id: video for video in videos}
+        spans = [(video.first_row, video.rows) for video in videos]
+        check_rows(self._file, self.stream, self.size, spans)
         self._rows = ShardRows(self._file, self.path)
 
     def read(self, video: VideoRows, rows: Iterable[int]) -> np.ndarray:

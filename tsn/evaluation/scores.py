@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tsn.data.shards import DAMAGE, WITH_CHECKSUMS
+from tsn.data.hdf5 import DAMAGE, WITH_CHECKSUMS, read_all
 from tsn.errors import UserError
 from tsn.files import atomic_path
 
@@ -70,8 +70,9 @@ def read_scores(path: Path | str) -> Scores:
                 raise UserError(f"{path}: another version's score file; score the videos again")
             known = {name: json.loads(file.attrs[name]) for name in _ATTRIBUTES}
             known["classes"] = tuple(known["classes"])
-            ids = tuple(name.decode("utf-8", errors="surrogateescape") for name in file["ids"][:])
-            return Scores(ids=ids, labels=file["labels"][:], values=file["scores"][:], **known)
+            names, labels, values = (read_all(file, key) for key in ("ids", "labels", "scores"))
+            ids = tuple(name.decode("utf-8", errors="surrogateescape") for name in names)
+            return Scores(ids=ids, labels=labels, values=values, **known)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such score file; score the videos first") from None
     except DAMAGE as error:

@@ -7,6 +7,7 @@ DECODER = [
     "channel",
     "containers",
     "decoder_process",
+    "hdf5",
     "isolation",
     "orientation",
     "shards",

@@ -2,12 +2,14 @@
 # out: results/{dataset}/shards/{stream}.quarantine.tsv    videos of a stream that cannot be used, and why
 #      results/{dataset}/quarantine.tsv                    the same for all streams together
 #
-# A run with more bad videos than data.max_quarantined stops here, before anything is trained.
+# Before anything is trained a run stops here if a file is not what was written, by its checksum, or if
+# there are more bad videos than data.max_quarantined.
 
 
 rule check_shards:
     input:
         index=f"{DATASET}/index.tsv",
+        report=f"{DATASET}/index.txt",
         shards=lambda wc: shards_of(wc.stream)(wc),
     output:
         quarantine=f"{DATASET}/shards/{{stream}}.quarantine.tsv",

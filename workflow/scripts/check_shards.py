@@ -1,4 +1,4 @@
-"""List the videos of one stream that cannot be used; stop if there are too many."""
+"""Check the files of one stream, and list its videos that cannot be used."""
 
 from snakemake.iocontainers import Snakemake
 
@@ -7,10 +7,13 @@ from tsn.job import job
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"check {snakemake.wildcards.dataset} {snakemake.wildcards.stream}"):
-    from tsn.data.index import read_index
+    from tsn.data.hdf5 import check_whole
+    from tsn.data.index import check_unchanged, read_index
     from tsn.data.quarantine import check_stream
     from tsn.data.shard_set import ShardSet
 
+    check_unchanged(snakemake.input.index)
+    check_whole(snakemake.input.shards)
     check_stream(
         snakemake.output.quarantine,
         ShardSet(snakemake.input.shards),

@@ -1,0 +1,67 @@
+"""`python -m tsn.verify`: what is damaged is named and, on request, removed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tsn.config import DatasetConfig
+from tsn.data.index import index_dataset
+from tsn.verify import main
+
+
+@pytest.fixture
+def results(tmp_path, tiny_set) -> Path:
+    """An index, the shards of a tiny set."""
+    folder = tmp_path / "results" / "tiny"
+    for name in ("1.avi", "2.avi"):
+        (tmp_path / "videos" / "a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / "a" / name).touch()
+    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    folder.mkdir(parents=True)
+    index_dataset(dataset, tmp_path, True, folder / "index.tsv", folder / "index.txt")
+    for stream, paths in tiny_set.shards.items():
+        (folder / "shards" / stream).mkdir(parents=True)
+        for number, path in enumerate(paths):
+            shutil.copy(path, folder / "shards" / stream / f"{number:04d}.h5")
+    return folder
+
+
+def test_whole_files_are_counted(results, capsys):
+    assert main([str(results)]) == 0
+    assert "5 files" in capsys.readouterr().out
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def test_damaged_files_are_named_and_kept(results, capsys):
+    flip(results / "shards" / "rgb" / "0001.h5")
+    flip(results / "index.tsv")
+    assert main([str(results)]) == 1
+    printed = capsys.readouterr()
+    assert "rgb/0001.h5" in printed.err and "index.tsv" in printed.err
+    assert "2 damaged" in printed.out and "--remove" in printed.out
+    assert (results / "shards" / "rgb" / "0001.h5").exists()
+
+
+def test_damaged_files_and_no_others_are_removed_on_request(results, capsys):
+    flip(results / "shards" / "flow" / "0000.h5")
+    for name in ("model.pt", "scores.h5"):
+        path = results / "tsn" / "split1" / "flow" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("neither a model nor scores")
+    before = {path for path in results.rglob("*") if path.is_file()}
+    assert main([str(results), "--remove"]) == 1
+    gone = before - {path for path in results.rglob("*") if path.is_file()}
+    assert {path.name for path in gone} == {"0000.h5", "model.pt", "scores.h5"}
+    assert "3 damaged" in capsys.readouterr().out
+    assert main([str(results)]) == 0
+
+
+def test_a_folder_without_results_is_a_mistake(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
