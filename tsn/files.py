@@ -1,6 +1,7 @@
 """Outputs appear whole or not at all."""
 
 import csv
+import errno
 import glob
 import hashlib
 import json
@@ -9,6 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tsn.errors import UserError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
@@ -16,6 +21,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     The data are on disk before the rename, so a machine that dies leaves the old file or the new
     one, never half of one. What killed writers of the same file left behind is removed first.
+
+    Raises:
+        UserError: if there is no room for the file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,8 +35,23 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except Exception as error:
+        if reason := _no_room(error):
+            raise UserError(
+                f"{path}: could not be written ({reason}); make room and run the same command again"
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _no_room(error: BaseException | None) -> str:
+    """The system's word for a full disk; libraries may raise errors of their own over it."""
+    while error is not None:
+        if getattr(error, "errno", None) in _NO_ROOM:
+            return os.strerror(error.errno)
+        error = error.__context__
+    return ""
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,25 @@ def test_two_videos_are_read_side_by_side(write_video, pictures):
         assert not np.array_equal(first, second)
 
 
+def test_threads_read_at_a_time(write_video, pictures):
+    paths = [write_video("a.mkv", pictures), write_video("b.mkv", pictures[::-1])] * 20
+    expected = [list(video.read_frames(path, (16, 16))) for path in paths[:2]] * 20
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda path: list(read_frames(path, (16, 16))), paths))
+    np.testing.assert_array_equal(found, expected)
+    assert len(isolation._idle) <= 4
+
+
+def test_a_forked_process_starts_decoders_of_its_own(write_video, pictures):
+    path = write_video("a.mkv", pictures)
+    list(read_frames(path))
+    child = os.fork()
+    if not child:
+        os._exit(len(list(read_frames(path))) + 100 * len(isolation._idle))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 12 + 100
+    assert len(list(read_frames(path))) == 12
+
+
 def test_good_videos_share_a_process_and_a_bad_one_ends_it(write_video, pictures, tmp_path):
     good = write_video("a.mkv", pictures)
     list(read_frames(good))
@@ -129,6 +149,18 @@ def test_a_video_that_needs_too_much_memory_is_too_big(write_video):
     assert len(list(read_frames(path))) == 2
     error = failure(path, limits=Limits(memory=40 << 20))
     assert error.status == "too_big" and "memory" in str(error)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps limits of memory")
+def test_a_job_with_too_little_memory_is_not_the_videos_fault(write_video, pictures):
+    program = (
+        "import resource, sys; from tsn.data.isolation import read_frames\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "list(read_frames(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", program, write_video("a.mkv", pictures)]
+    error = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()[-1]
+    assert error.startswith("tsn.errors.UserError: ") and "(ulimit -v) leaves the decoder" in error
 
 
 @pytest.mark.parametrize("name", ["-i.mkv", "new\nline.mkv", "🎬'\".mkv", os.fsdecode(b"\xff.mkv")])

@@ -1,6 +1,9 @@
 """Shards: what goes in comes out, the same bytes every time, and damage is told."""
 
+import fcntl
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -261,3 +264,46 @@ def test_a_video_above_the_limit_of_frames_is_quarantined(tmp_path, write_video,
     with Shard(tmp_path / "a.h5") as shard:
         assert [video.status for video in shard.videos.values()] == ["ok", "too_long"]
         assert "more than 4 frames" in shard.videos["long"].message
+
+
+def test_a_full_disk_ends_a_shard_with_a_sentence_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / "0000.h5"
+    write_flow(path, {"a/1": flow_rows(3)})
+    old = path.read_bytes()
+    program = f"""
+import resource, signal, numpy as np
+from tsn.data.shards import write_shard
+from tsn.errors import UserError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+rows = np.random.default_rng(1).integers(0, 256, (99, 2, 30, 40), dtype=np.uint8)
+try:
+    with write_shard({str(path)!r}, "flow", (40, 30), {{}}, {{}}) as writer:
+        writer.add("a/1", "a", [rows])
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"{path}: could not be written (File too large)" in done.stdout, done.stderr
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_with_locks_in_the_way_is_no_hindrance(tmp_path):
+    write_flow(tmp_path / "a.h5", {"a/1": flow_rows(3)})
+    with (tmp_path / "a.h5").open("rb+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with Shard(tmp_path / "a.h5") as shard:
+            assert shard.videos["a/1"].rows == 3
+
+
+def test_a_video_that_is_gone_or_replaced_since_the_index_is_taken_as_it_is(
+    tmp_path, write_video, pictures
+):
+    videos = [Source(name, str(write_video(f"{name}.mkv", pictures)), "c") for name in "abc"]
+    (tmp_path / "a.mkv").unlink()
+    (tmp_path / "b.mkv").write_text("This is a shopping list.\n")
+    build_rgb_shard(tmp_path / "0.h5", videos, FramesConfig(SIZE, 95))
+    with Shard(tmp_path / "0.h5") as shard:
+        found = {video.id: video.status for video in shard.videos.values()}
+    assert found == {"a": "missing", "b": "unreadable", "c": "ok"}

@@ -19,6 +19,9 @@ SLOTS = 4
 BATCH_BYTES = 2 << 20
 """Of a batch of frames: 8 of 340x256 RGB, so that waking the other side costs little per frame."""
 
+TOO_LITTLE_MEMORY = 71
+"""Exit status of a decoder that the system does not give the memory it may have to use."""
+
 
 def shared_memory() -> int:
     """The descriptor of memory that a child process can share: it has no name to leave behind."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tsn.data.channel import Channel
+from tsn.data.channel import TOO_LITTLE_MEMORY, Channel
 from tsn.data.video import outline, read_frames
 from tsn.data.video_error import VideoError
 
@@ -92,14 +92,17 @@ def _limit_memory(bytes_: int) -> None:
     if sys.platform != "linux":  # macOS has the limit and does not keep it
         return
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _set_limit(resource.RLIMIT_AS, pages * resource.getpagesize() + bytes_)
+    wanted = pages * resource.getpagesize() + bytes_
+    if _set_limit(resource.RLIMIT_AS, wanted) < wanted:
+        sys.exit(TOO_LITTLE_MEMORY)
 
 
-def _set_limit(which: int, wanted: int) -> None:
-    """Lower limits that the user's shell or the cluster has set stay."""
+def _set_limit(which: int, wanted: int) -> int:
+    """Set a limit, or the lower one that the shell or the cluster has set; return which."""
     _, highest = resource.getrlimit(which)
     bound = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
     resource.setrlimit(which, (bound, highest))
+    return bound
 
 
 if __name__ == "__main__":

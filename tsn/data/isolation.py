@@ -25,7 +25,7 @@ from typing import Literal
 
 import numpy as np
 
-from tsn.data.channel import Channel, shared_memory
+from tsn.data.channel import TOO_LITTLE_MEMORY, Channel, shared_memory
 from tsn.data.video import MAX_FRAMES, MAX_SIDE, check_arguments
 from tsn.data.video_error import VideoError
 from tsn.errors import UserError
@@ -186,6 +186,11 @@ def _cause(status: int, path: Path, limits: Limits) -> UserError:
     """Why a process with this exit status left a video."""
     if status == -signal.SIGXCPU:
         return VideoError("timed_out", path, "takes the decoder more time than any video should")
+    if status == TOO_LITTLE_MEMORY:
+        return UserError(
+            f"{path}: a limit on this shell's or job's memory (ulimit -v) leaves the decoder less "
+            f"than the {limits.memory >> 20} MB that a video may need; raise it"
+        )
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     if status < 0 and -status not in _CRASHES:
         return UserError(
