@@ -244,3 +244,11 @@ def test_decoder_versions_name_all_that_makes_a_frame():
     assert set(versions) == {"av", "libavcodec", "libavformat", "libavutil", "libswscale", "opencv"}
     assert versions["av"] == av.__version__
     assert all(text[0].isdigit() for text in versions.values())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 5), (17, 2), (101, 67), (3840, 2160)])
+def test_pictures_of_any_size_become_frames(write_video, size):
+    width, height = size
+    path = write_video("a.mov", np.full((2, height, width, 3), 200, np.uint8), codec="png")
+    for frame in read_frames(path):
+        assert frame.shape == (256, 340, 3) and np.all(abs(frame.astype(int) - 200) <= 1)
