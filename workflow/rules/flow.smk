@@ -8,7 +8,7 @@ CUDA = [
     "arguments.py",
     "compile.py",
     "engine.py",
-    "kernels.cu",
+    *(f"kernels/{name}.cu" for name in ("common", "iterate", "median", "pyramid", "store", "warp")),
     "lane.py",
     "source.py",
     "workspace.py",

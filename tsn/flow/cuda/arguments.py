@@ -1,4 +1,4 @@
-"""What the kernels are given: the structures of kernels.cu, field by field."""
+"""What the kernels are given: the structures of the source, field by field."""
 
 from ctypes import Structure, c_double, c_float, c_int, c_longlong, c_void_p
 

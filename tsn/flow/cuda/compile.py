@@ -82,7 +82,7 @@ def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
     program = _done(
         nvrtc.nvrtcCreateProgram(
             kernels().encode(),
-            b"kernels.cu",
+            b"kernels",
             len(included),
             [text.encode() for text in included.values()],
             [name.encode() for name in included],
@@ -92,7 +92,7 @@ def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         log = b" " * _done(nvrtc.nvrtcGetProgramLogSize(program))
         nvrtc.nvrtcGetProgramLog(program, log)
-        raise RuntimeError(f"kernels.cu does not compile: {log.decode(errors='replace')}")
+        raise RuntimeError(f"the kernels do not compile: {log.decode(errors='replace')}")
     if exact:
         code = b" " * _done(nvrtc.nvrtcGetCUBINSize(program))
         _done(nvrtc.nvrtcGetCUBIN(program, code))

@@ -4,6 +4,9 @@ from importlib.resources import files
 
 from tsn.flow.native.median import COLUMN_SORT, MEDIAN, NETWORK
 
+PARTS = ("common.cu", "pyramid.cu", "warp.cu", "iterate.cu", "median.cu", "store.cu")
+"""Files of the folder kernels, each using those before it."""
+
 TILE = (52, {2: 52, 3: 20})
 """Width, and height by components, that a block of `iterate` writes (USEFUL_W and USEFUL_H)."""
 
@@ -18,8 +21,10 @@ MARGIN = 4
 
 
 def kernels() -> str:
-    """The source of all kernels."""
-    return files(__package__).joinpath("kernels.cu").read_text(encoding="utf-8")
+    """The source of all kernels, in one piece; a compiler's messages name file and line."""
+    folder = files(__package__) / "kernels"
+    texts = ((name, (folder / name).read_text(encoding="utf-8")) for name in PARTS)
+    return "".join(f'#line 1 "{name}"\n{text}' for name, text in texts)
 
 
 def headers() -> dict[str, str]:

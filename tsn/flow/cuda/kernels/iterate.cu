@@ -1,0 +1,197 @@
+// The inner loop of TV-L1: several iterations of primal and dual updates in one launch.
+
+constexpr int STEPS = 6;  // iterations of one launch; 30 is a multiple of it
+constexpr int HALO = STEPS;
+constexpr int WARPS = 16;
+constexpr int ROWS = COMPONENTS == 2 ? 4 : 2;  // of a thread, in registers
+constexpr int TILE_W = 64, TILE_H = WARPS * ROWS;
+constexpr int USEFUL_W = TILE_W - 2 * HALO, USEFUL_H = TILE_H - 2 * HALO;
+static_assert(HALO % 2 == 0 && STEPS <= WARPS, "threads hold two columns; a warp sums a step's errors");
+constexpr float TINY = 1.1920929e-7f;  // squared gradients below count as this (OpenCV's calcGradRho)
+
+struct Iterate {
+    float *state;
+    const float *data;
+    Control *control;
+    float *errors;  // (pairs, blocks of a pair, STEPS): a block's sums of squared changes
+    Plane plane;
+    int steps;  // 0...STEPS; 0 only brings back pairs that converged within the last launch
+    float step, theta, taut, gamma;  // lambda * theta, theta, tau / theta, weight of the illumination term
+    double threshold;                // converged at this sum of squared changes, px^2
+};
+
+// Decides, from the errors of all blocks, what becomes of a pair. Called by its last block.
+__device__ void conclude(const Iterate &a, Control &control, int pair, int steps) {
+    __shared__ double total[STEPS];
+    const int lane = threadIdx.x, warp = threadIdx.y, blocks = gridDim.x * gridDim.y;
+    if (warp < steps) {
+        const float *errors = a.errors + size_t(pair) * blocks * STEPS + warp;
+        double sum = 0;
+        for (int k = lane; k < blocks; k += 32) sum += errors[size_t(k) * STEPS];
+        for (int apart = 16; apart; apart /= 2) sum += __shfl_xor_sync(~0u, sum, apart);
+        if (lane == 0) total[warp] = sum;
+    }
+    __syncthreads();
+    if (lane == 0 && warp == 0) {
+        int wanted = 0;
+        while (wanted < steps && total[wanted] > a.threshold) wanted++;
+        control.redo = wanted >= steps ? RUNNING : wanted + 1 == steps ? CONVERGED : wanted + 1;
+        control.side = 1 - control.side;
+        control.arrived = 0;
+    }
+}
+
+// Runs up to STEPS iterations on a tile whose state stays in registers. Two columns and ROWS rows are a
+// thread's, 64 columns a warp's; neighbours come by shuffles across and through shared memory down.
+// The outermost HALO pixels of a tile go wrong one by one, and are not written.
+//
+// A pair that turns out to have converged before the end of a launch is taken back by the next one, which
+// repeats the wanted iterations only: the result is that of a look after each iteration.
+KERNEL_OF(WARPS * 32, iterate, Iterate) {
+    const int pair = blockIdx.z, lane = threadIdx.x, warp = threadIdx.y;
+    Control &control = a.control[pair];
+    const int redo = control.redo;
+    const int steps = redo > 0 ? redo : a.steps;
+    if (redo == CONVERGED || steps == 0) return;
+    const int side = redo > 0 ? 1 - control.side : control.side;
+    const size_t size = a.plane.size();
+    const int height = a.plane.height, width = a.plane.width, stride = a.plane.stride;
+    const int x = int(blockIdx.x) * USEFUL_W - HALO + 2 * lane;
+    const int y = int(blockIdx.y) * USEFUL_H - HALO + warp * ROWS;
+
+    // Of a component: what the data term's shift is multiplied by, flow, dual variable.
+    float g[2][ROWS][2], rho[ROWS][2], inverse[ROWS][2];
+    float u[COMPONENTS][ROWS][2], px[COMPONENTS][ROWS][2], py[COMPONENTS][ROWS][2];
+    const float *from = side_of(a.state, a.plane, pair, side);
+    const float *data = a.data + size_t(pair) * 3 * size;
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        const bool inside = x >= 0 && x < width && y + r >= 0 && y + r < height;
+        const size_t at = inside ? size_t(y + r) * stride + x : 0;
+        auto read = [&](const float *plane, float (&values)[2]) {
+            const float2 both = inside ? *reinterpret_cast<const float2 *>(plane + at) : make_float2(0, 0);
+            values[0] = both.x;
+            values[1] = both.y;
+        };
+        read(data, g[0][r]);
+        read(data + size, g[1][r]);
+        read(data + 2 * size, rho[r]);
+#pragma unroll
+        for (int c = 0; c < COMPONENTS; c++) {
+            read(from + c * size, u[c][r]);
+            read(from + (COMPONENTS + c) * size, px[c][r]);
+            read(from + (2 * COMPONENTS + c) * size, py[c][r]);
+        }
+        for (int j = 0; j < 2; j++) {
+            inverse[r][j] = 1 / fmaxf(g[0][r][j] * g[0][r][j] + g[1][r][j] * g[1][r][j], TINY);
+        }
+    }
+
+    // The gradient across an edge is zero, and so is all that lies outside the frame.
+    const float across[2] = {x >= 0 && x < width - 1 ? 1.f : 0.f, x >= 0 && x < width - 2 ? 1.f : 0.f};
+    const bool useful_column = lane >= HALO / 2 && lane < 32 - HALO / 2;
+    __shared__ float2 lower_edge[COMPONENTS][WARPS][32], upper_edge[COMPONENTS][WARPS][32];
+    __shared__ float sums[STEPS][WARPS];
+
+    auto show_lower_edge = [&] {
+        for (int c = 0; c < COMPONENTS; c++) {
+            lower_edge[c][warp][lane] = make_float2(py[c][ROWS - 1][0], py[c][ROWS - 1][1]);
+        }
+        __syncthreads();
+    };
+    show_lower_edge();
+    for (int k = 0; k < steps; k++) {
+        float above[COMPONENTS][2];
+#pragma unroll
+        for (int c = 0; c < COMPONENTS; c++) {
+            const float2 edge = warp ? lower_edge[c][warp - 1][lane] : make_float2(0, 0);
+            above[c][0] = edge.x;
+            above[c][1] = edge.y;
+        }
+        float error = 0;
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+            float left[COMPONENTS];
+#pragma unroll
+            for (int c = 0; c < COMPONENTS; c++) left[c] = __shfl_up_sync(~0u, px[c][r][1], 1);
+            const int row = warp * ROWS + r;
+            const bool useful_row = row >= HALO && row < TILE_H - HALO;
+#pragma unroll
+            for (int j = 0; j < 2; j++) {
+                float residual = rho[r][j] + (g[0][r][j] * u[0][r][j] + g[1][r][j] * u[1][r][j]);
+                if (COMPONENTS == 3) residual += a.gamma * u[COMPONENTS - 1][r][j];
+                const float shift = fmaxf(fminf(-residual * inverse[r][j], a.step), -a.step);
+#pragma unroll
+                for (int c = 0; c < COMPONENTS; c++) {
+                    const float before = u[c][r][j];
+                    const float along = px[c][r][j] - (j ? px[c][r][0] : left[c]);
+                    const float down = py[c][r][j] - (r ? py[c][r > 0 ? r - 1 : 0][j] : above[c][j]);
+                    const float moved = before + shift * (c < 2 ? g[c < 2 ? c : 0][r][j] : a.gamma);
+                    u[c][r][j] = moved + a.theta * (along + down);
+                    const float change = u[c][r][j] - before;
+                    if (useful_row) error += change * change;
+                }
+            }
+        }
+        if (!useful_column) error = 0;
+        for (int apart = 16; apart; apart /= 2) error += __shfl_xor_sync(~0u, error, apart);
+        if (lane == 0) sums[k][warp] = error;
+#pragma unroll
+        for (int c = 0; c < COMPONENTS; c++) {
+            upper_edge[c][warp][lane] = make_float2(u[c][0][0], u[c][0][1]);
+        }
+        __syncthreads();
+#pragma unroll
+        for (int c = 0; c < COMPONENTS; c++) {
+            const float2 edge = upper_edge[c][warp < WARPS - 1 ? warp + 1 : warp][lane];
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) {
+                const float right = __shfl_down_sync(~0u, u[c][r][0], 1);
+                const float down = y + r >= 0 && y + r < height - 1 ? 1.f : 0.f;
+#pragma unroll
+                for (int j = 0; j < 2; j++) {
+                    const float below = r < ROWS - 1 ? u[c][r < ROWS - 1 ? r + 1 : r][j] : j ? edge.y : edge.x;
+                    const float dx = ((j ? right : u[c][r][1]) - u[c][r][j]) * across[j];
+                    const float dy = (below - u[c][r][j]) * down;
+                    const float shrink = 1 / (1 + a.taut * sqrtf(dx * dx + dy * dy));
+                    px[c][r][j] = (px[c][r][j] + a.taut * dx) * shrink;
+                    py[c][r][j] = (py[c][r][j] + a.taut * dy) * shrink;
+                }
+            }
+        }
+        show_lower_edge();
+    }
+
+    float *to = side_of(a.state, a.plane, pair, 1 - side);
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        const int row = warp * ROWS + r;
+        const bool useful_row = row >= HALO && row < TILE_H - HALO;
+        if (!useful_row || !useful_column || !a.plane.holds(y + r, x)) continue;
+        const size_t at = size_t(y + r) * stride + x;
+        auto write = [&](float *plane, const float (&values)[2]) {
+            *reinterpret_cast<float2 *>(plane + at) = make_float2(values[0], values[1]);
+        };
+#pragma unroll
+        for (int c = 0; c < COMPONENTS; c++) {
+            write(to + c * size, u[c][r]);
+            write(to + (COMPONENTS + c) * size, px[c][r]);
+            write(to + (2 * COMPONENTS + c) * size, py[c][r]);
+        }
+    }
+    const int block = blockIdx.y * gridDim.x + blockIdx.x, thread = warp * 32 + lane;
+    if (thread < steps) {
+        float sum = 0;
+        for (int w = 0; w < WARPS; w++) sum += sums[thread][w];
+        a.errors[(size_t(pair) * gridDim.x * gridDim.y + block) * STEPS + thread] = sum;
+    }
+    if (!is_last_block(control)) return;
+    if (redo > 0) {
+        if (thread == 0) {
+            control.redo = CONVERGED;
+            control.arrived = 0;
+        }
+    } else {
+        conclude(a, control, pair, steps);
+    }
+}
