@@ -9,7 +9,7 @@ import pytest
 from tsn.config import DatasetConfig, TrainingConfig, build
 from tsn.data.grouped import group_of
 from tsn.errors import UserError
-from tsn.settings import check, paper_weights, resolve
+from tsn.settings import check, check_weights, paper_weights, resolve
 
 
 def put(config: dict, key: str, value) -> dict:
@@ -149,6 +149,49 @@ def test_per_modality_wins_over_the_same_layer(config):
     assert settings.training("flow")["lr"] == 0.2
     assert settings.training("rgb")["lr"] == 0.1
     assert "per_modality" not in settings.training("flow")
+
+
+def test_each_modality_may_start_from_weights_of_its_own(config):
+    config["model"]["per_modality"] = {"flow": {"weights": "flow.pth", "backbone": "resnet50"}}
+    settings = resolve(config, "ucf101", "tsn")
+    assert settings.model("flow")["weights"] == "flow.pth"
+    assert settings.model("rgb")["weights"] == "imagenet"
+    assert "per_modality" not in settings.model("flow")
+    config["experiments"]["tsn"] = {"model": {"weights": "none"}}
+    assert resolve(config, "ucf101", "tsn").model("flow")["weights"] == "none"
+    assert resolve(config, "ucf101", "tsn").model("flow")["backbone"] == "resnet50"
+
+
+WEIGHTS = {"backbone": "resnet50", "weights": "imagenet", "sha256": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": "none.pth"}, r"model\.weights: there is no file 'none\.pth'"),
+        ({"weights": "https://host/net.pth"}, r"net\.pth: .*needs its checksum.*model\.sha256"),
+        ({"sha256": "12345678"}, r"model\.sha256"),
+        ({"backbone": "bn_inception"}, "bn_inception comes with no weights"),
+        ({"backbone": "clarifai"}, "clarifai comes with no weights"),
+        ({"per_modality": {"flow": {"weights": "none.pth"}}}, "there is no file"),
+    ],
+)
+def test_weights_that_cannot_be_had_are_told_before_anything_runs(changes, message):
+    with pytest.raises(UserError, match=message):
+        check_weights({**WEIGHTS, **changes})
+
+
+def test_weights_that_may_be_had_pass():
+    check_weights(WEIGHTS)
+    check_weights({**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"})
+    check_weights({**WEIGHTS, "weights": "https://host/net-12345678.pth"})
+    check_weights({**WEIGHTS, "weights": __file__, "sha256": "12345678"})
+
+
+def test_timm_is_asked_for_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("tsn.settings.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install timm"):
+        check_weights({**WEIGHTS, "backbone": "timm:resnet50"})
 
 
 def test_an_override_wins_over_per_modality_of_what_it_is_laid_over(config):

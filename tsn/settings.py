@@ -71,16 +71,14 @@ class Settings:
         Cross-modality initialisation is not for RGB; without it, a modality other than RGB starts
         from scratch, whatever the weights are.
         """
-        block = dict(self.blocks["model"])
+        block = _of_modality(self.blocks["model"], modality)
         if modality == "rgb":
             return {**block, "cross_modality": True}
         return block if block["cross_modality"] else {**block, "weights": "none", "sha256": None}
 
     def training(self, modality: str) -> dict:
         """The training block of one modality."""
-        block = dict(self.blocks["training"])
-        special = block.pop("per_modality", {}).get(modality, {})
-        return {**block, **special}
+        return _of_modality(self.blocks["training"], modality)
 
 
 def check(config: dict) -> None:
@@ -154,12 +152,14 @@ def _split_seed(experiment: str, defined: dict) -> tuple[str, int | None]:
 
 
 def check_weights(model: dict) -> None:
-    """Check what can be known of the initial weights before hours of flow are computed.
+    """Check what can be known of a model block's weights before hours of flow are computed.
 
     Raises:
         UserError: if the file is absent, an address comes without a checksum, the backbone has
             no weights of its own, or it is timm's and timm is not installed.
     """
+    for modality in model.get("per_modality", {}):
+        check_weights(_of_modality(model, modality))
     weights, backbone = model["weights"], model["backbone"]
     if backbone.startswith("timm:") and find_spec("timm") is None:
         raise UserError("model.backbone: timm:… needs the package timm; pip install timm")
@@ -197,15 +197,25 @@ def _with_preset(layer: dict, layout: str) -> dict:
     return {**layer, "training": _merge(published["training"], training)}
 
 
+def _of_modality(block: dict, modality: str) -> dict:
+    """A block with `per_modality` applied."""
+    common = {key: value for key, value in block.items() if key != "per_modality"}
+    return {**common, **block.get("per_modality", {}).get(modality, {})}
+
+
 def _without_overruled(blocks: dict, override: dict) -> dict:
-    """A training key of an override wins over `per_modality` of what it is laid over."""
-    keys = override.get("training", {}).keys() - {"per_modality"}
-    training = dict(blocks["training"])
-    training["per_modality"] = {
-        modality: {key: value for key, value in special.items() if key not in keys}
-        for modality, special in training.get("per_modality", {}).items()
-    }
-    return {**blocks, "training": training}
+    """A key of an override wins over `per_modality` of what it is laid over."""
+    left = dict(blocks)
+    for name in ("model", "training"):
+        if "per_modality" not in blocks.get(name, {}):
+            continue
+        keys = override.get(name, {}).keys() - {"per_modality"}
+        left[name] = dict(blocks[name])
+        left[name]["per_modality"] = {
+            modality: {key: value for key, value in special.items() if key not in keys}
+            for modality, special in blocks[name]["per_modality"].items()
+        }
+    return left
 
 
 def _merge(base: dict, over: dict) -> dict:

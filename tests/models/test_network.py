@@ -51,6 +51,7 @@ def test_the_classifier_starts_small_and_unbiased():
     # tsn-pytorch: N(0, .001), bias 0.
     classifier = build().classifier
     assert classifier.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert classifier.weight.mean().item() == pytest.approx(0, abs=1e-4)
     assert not classifier.bias.any()
 
 
@@ -66,12 +67,18 @@ def test_dropout_hits_the_features_of_the_classifier_in_training_only():
     assert (seen[1] == 1).all()
 
 
-def test_cross_modality_spreads_the_pretrained_filters_over_flow():
+@pytest.mark.parametrize(
+    ("modality", "channels"), [("flow", 10), ("warped_flow", 10), ("rgb_diff", 15)]
+)
+def test_cross_modality_spreads_the_pretrained_filters_over_all_channels(modality, channels):
+    # Wang et al. 2016, section 3.2: average over RGB, replicate by the number of channels.
     rgb = build("rgb", "imagenet").net
-    flow = build("flow", "imagenet").net
-    mean = rgb._conv_stem.weight.mean(1)
-    assert torch.allclose(flow._conv_stem.weight[:, 7], mean)
-    assert flow._conv_head.weight.equal(rgb._conv_head.weight)
+    other = build(modality, "imagenet").net
+    old = rgb._conv_stem.weight
+    expected = ((old[:, 0] + old[:, 1] + old[:, 2]) / 3)[:, None].repeat(1, channels, 1, 1)
+    assert torch.allclose(other._conv_stem.weight, expected)
+    unchanged = [key for key in rgb.state_dict() if not key.startswith("_conv_stem")]
+    assert all(other.state_dict()[key].equal(rgb.state_dict()[key]) for key in unchanged)
 
 
 @pytest.mark.parametrize("modality", ["flow", "warped_flow", "rgb_diff"])
@@ -103,6 +110,33 @@ def test_partial_bn_survives_train_and_a_step():
     assert all(a.equal(b) for a, b in zip(before, after, strict=True))
     assert not model.net._bn0.running_mean.equal(first)
     assert len(frozen) == 48  # 49 batch normalisation layers in EfficientNet-Lite0
+
+
+def test_partial_bn_survives_a_resume():
+    # A resumed run builds the network anew, loads its state and that of the optimiser, and trains.
+    first = build(weights="imagenet", partial_bn=True).train()
+    optimizer = torch.optim.SGD([p for p in first.parameters() if p.requires_grad], 0.1, 0.9)
+    first(videos(3)).square().sum().backward()
+    optimizer.step()
+    model = build(weights="imagenet", partial_bn=True)
+    model.load_state_dict(first.state_dict())
+    resumed = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1, 0.9)
+    resumed.load_state_dict(optimizer.state_dict())
+    frozen = batch_norms_after_first(model.net)
+    before = [tensor.clone() for layer in frozen for tensor in layer.state_dict().values()]
+    model.train()
+    model(videos(3)).square().sum().backward()
+    resumed.step()
+    after = [tensor for layer in frozen for tensor in layer.state_dict().values()]
+    assert all(a.equal(b) for a, b in zip(before, after, strict=True))
+    assert not any(layer.training for layer in frozen)
+
+
+def test_partial_bn_means_nothing_to_a_network_without_batch_normalisation():
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = TSN(4, "rgb", "convnext_tiny", "none", 3, partial_bn=True).train()
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_without_partial_bn_everything_learns():

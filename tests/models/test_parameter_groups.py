@@ -78,6 +78,24 @@ def test_each_trainable_parameter_of_a_tsn_is_in_exactly_one_group():
     assert [tuple(p.shape) for p in other] == [(32,), (32,), (3,)]
 
 
+def test_the_papers_flow_network_has_the_groups_of_its_prototxt():
+    # BN-Inception has 69 convolutions, each with weight and bias, and a classifier; all batch
+    # normalisation but the first is frozen. Base values: the paper's lr .005 and decay 5e-4.
+    with torch.device("meta"):
+        model = TSN(101, "flow", "bn_inception", "none", 3)
+    found = {
+        group["name"]: (len(group["params"]), group["lr"], group["weight_decay"])
+        for group in parameter_groups(model, "flow", 0.005, 5e-4)
+    }
+    assert found == {
+        "first_conv_weight": (1, pytest.approx(0.025), 5e-4),
+        "first_conv_bias": (1, pytest.approx(0.05), 0),
+        "weight": (68 + 1, 0.005, 5e-4),
+        "bias": (68 + 1, 0.01, 0),
+        "other": (2, 0.005, 0),
+    }
+
+
 def test_a_shared_parameter_is_stepped_once():
     net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
     net[1].weight = net[0].weight
