@@ -11,7 +11,7 @@ from numba import njit
 
 TOLERANCE = 0.5
 """RANSAC counts pairs within this many px. dense_flow has 1 px, which lets through more of what
-moves slowly: a third more failures in `benchmarks/camera.py`."""
+moves slowly: a quarter more failures in `benchmarks/camera.py`."""
 
 ITERATIONS = 10_000
 """Most samples that RANSAC draws: with one pair in six right, 99.9 % sure."""
