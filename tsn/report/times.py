@@ -15,6 +15,8 @@ STAGES = {
     "check_shards": ("check shards", ""),
     "list_quarantined": ("list quarantined videos", ""),
     "train_model": ("train", ""),
+    "score_held_out": ("score held-out videos", ""),
+    "search_weights": ("search fusion weights", FUSED),
     "score_videos": ("test", ""),
     "fuse_scores": ("fuse", FUSED),
 }

@@ -28,10 +28,11 @@ def shown(category, caption, title):
 
 
 def report_code():
-    """The source of the pictures and the page."""
+    """The source of the pictures, the page, and of what they count."""
     package = Path(workflow.basedir) / "tsn"
     files = [*package.glob("report/*.py"), *package.glob("report/templates/*")]
-    return code(*sorted(str(path.relative_to(package)) for path in files))
+    names = sorted(str(path.relative_to(package)) for path in files)
+    return code("evaluation/answers.py", *names)
 
 
 def all_scores(wildcards):
