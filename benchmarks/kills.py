@@ -36,7 +36,7 @@ def main() -> int:
     while len(kills) < options.kills:
         rounds += 1
         pipeline = prepare(options.folder / f"round{rounds}")
-        while True:
+        while len(kills) < options.kills:
             way, jobs = chance.choice(WAYS), chance.randint(1, 4)
             kill = kill_once(pipeline, way, jobs, chance.uniform(0, options.delay))
             if kill is None:

@@ -66,7 +66,8 @@ def forge(sealed, tmp_path):
 
     def forged(stream, names, make):
         with h5py.File(tmp_path / "secret.h5", "w") as other:
-            other["flow"] = np.full((3, 2, 30, 40), 7, np.uint8)
+            rows = np.full((3, 2, 30, 40), 7, np.uint8)
+            other.create_dataset("flow", data=rows, chunks=(1, 2, 30, 40))
         (tmp_path / "secret").write_bytes(b"s" * 7200)
         with h5py.File(sealed, "r+") as file:
             if stream == "rgb":
