@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tsn.command import Parser, show_log, told
 from tsn.errors import UserError
 from tsn.modality import MODALITIES
 
@@ -28,11 +29,6 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(2, f"error: {message} (see {_PROG} --help)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -44,17 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        convert(arguments)
-    except UserError as error:
-        message = f"error: {error}"
-    except OSError as error:
-        message = f"error: cannot write the model: {error}"
-    else:
-        return 0
-    print(message, file=sys.stderr)
-    return 1
+    show_log(logging.INFO)
+    return told(lambda: convert(arguments), "the model")
 
 
 def convert(arguments: argparse.Namespace) -> None:
@@ -141,7 +128,7 @@ def read_classes(path: Path | str) -> tuple[str, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=_PROG,
         description=__doc__.partition(": ")[2],
         epilog=_EXAMPLES,

@@ -4,12 +4,12 @@ Shards are compared with the checksum in front of them, the index with the one i
 models and scores are read, with their own checksums.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tsn.command import Parser
 from tsn.data.hdf5 import check_whole
 from tsn.data.index import check_unchanged
 from tsn.errors import UserError
@@ -19,7 +19,7 @@ Check = Callable[[Path], object]
 
 def main(arguments: list[str] | None = None) -> int:
     """Check a folder; the exit status is 1 if something in it is damaged."""
-    parser = argparse.ArgumentParser(prog="python -m tsn.verify", description=__doc__)
+    parser = Parser(prog="python -m tsn.verify", description=__doc__)
     parser.add_argument("folder", type=Path, help="results of a data set, e.g. results/ucf101")
     parser.add_argument("--remove", action="store_true", help="delete the files that are damaged")
     options = parser.parse_args(arguments)

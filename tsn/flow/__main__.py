@@ -5,11 +5,11 @@ import inspect
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
+from tsn.command import Parser, end_kindly, show_log, told
 from tsn.errors import UserError
 from tsn.flow.params import TVL1Params
 
@@ -45,11 +45,6 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(2, f"error: {message} (see {_PROG} --help)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -61,16 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 if interrupted. Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except UserError as error:
-        message, status = f"error: {error}", 1
-    except OSError as error:
-        message, status = f"error: cannot write the output: {error}", 1
-    except KeyboardInterrupt:
-        message, status = "interrupted; what is complete is kept", 130
-    print(message, file=sys.stderr)
-    return status
+    return told(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -98,7 +84,7 @@ def _export(arguments: argparse.Namespace, params: TVL1Params, target, jobs) -> 
     from tsn.flow.quantise import BOUND
     from tsn.flow.tvl1 import TVL1
 
-    _show_log()
+    show_log(logging.INFO)
     options = Options(
         TVL1(params, arguments.backend, arguments.threads),
         arguments.threads,
@@ -129,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     from tsn.flow.export.plan import ENDINGS
     from tsn.flow.tvl1 import BACKENDS
 
-    parser = _Parser(
+    parser = Parser(
         prog=_PROG,
         usage="%(prog)s VIDEO... -o OUT [options]",
         description="TV-L1 optical flow of videos: as data to train on, or to look at.",
@@ -214,18 +200,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _show_log() -> None:
-    logger = logging.getLogger("tsn")
-    logger.setLevel(logging.INFO)
-    logger.handlers[:] = [logging.StreamHandler(sys.stderr)]
-    logger.propagate = False
-
-
-def _stop(*_) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    # Ended kindly by a scheduler or `kill`, leave nothing half-written either.
-    signal.signal(signal.SIGTERM, _stop)
+    end_kindly()
     sys.exit(main())

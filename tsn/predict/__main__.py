@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tsn.command import Parser, end_kindly, show_log, told
 from tsn.errors import UserError
 from tsn.modality import MODALITIES
 
@@ -29,11 +30,6 @@ snippets of the test; a run whose flow cannot be made here is refused.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(2, f"error: {message} (see {_PROG} --help)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -45,16 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 if interrupted. Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except UserError as error:
-        message, status = f"error: {error}", 1
-    except OSError as error:
-        message, status = f"error: cannot write the output: {error}", 1
-    except KeyboardInterrupt:
-        message, status = "interrupted; what is complete is kept", 130
-    print(message, file=sys.stderr)
-    return status
+    return told(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -72,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from tsn.predict.ensemble import Ensemble
     from tsn.progress import track
 
-    _show_log()
+    show_log(logging.WARNING)
     asked = {name: getattr(arguments, name) for name in ("segments", "crops")}
     test = replace(run.protocol, **{name: value for name, value in asked.items() if value})
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
@@ -132,7 +119,7 @@ def _outputs(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=_PROG,
         usage="%(prog)s VIDEO... -e EXPERIMENT [options]",
         description="Classify videos with the models and the fusion of a finished experiment.",
@@ -176,12 +163,6 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _show_log() -> None:
-    logger = logging.getLogger("tsn")
-    logger.setLevel(logging.WARNING)
-    logger.handlers[:] = [logging.StreamHandler(sys.stderr)]
-    logger.propagate = False
-
-
 if __name__ == "__main__":
+    end_kindly()
     sys.exit(main())
