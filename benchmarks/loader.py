@@ -8,8 +8,9 @@ Run it with: python benchmarks/loader.py VIDEO [VIDEO ...] [--size 112] [--secon
    last column says what is left of it.
 2. Our shards against a folder of JPEGs per video, read and augmented as mmaction2's pipeline does
    it (RawFrameDecode, MultiScaleCrop, Resize, Flip): two JPEGs a flow field, quality 95, decoded
-   with OpenCV. One process each, alternately, ratio of medians.
-3. Time of the parts of a flow sample: read, augment, stack.
+   with OpenCV. One process and one thread, alternately, ratio of medians of CPU time, which other
+   work on the machine changes little; files are in the page cache on both sides.
+3. CPU time of the parts of a sample: reading, cutting and resizing.
 
 Everything is measured in one run on the clips given; their flow is computed first.
 """
@@ -138,14 +139,14 @@ class JpegFolders:
 
 
 def rate(items: list, get) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for item in items:
         get(item)
-    return len(items) / (time.perf_counter() - start)
+    return len(items) / (time.process_time() - start)
 
 
 def compare_with_jpegs(root: Path, videos: list[Video], options) -> None:
-    print(f"one process, input {options.size} px, medians: samples/s")
+    print(f"one process, input {options.size} px, samples per second of CPU time, medians")
     print("modality | shards | folders of JPEGs | ratio")
     for modality in ("rgb", "flow"):
         ours = snippets_of(modality, root, videos, options.size)
@@ -161,7 +162,7 @@ def compare_with_jpegs(root: Path, videos: list[Video], options) -> None:
 
 
 def measure_parts(root: Path, videos: list[Video], options) -> None:
-    print("\nmilliseconds of a sample, medians")
+    print("\nmilliseconds of CPU time of a sample, medians")
     print("modality | rows | read | cut and resize | all")
     for modality in ("rgb", "flow"):
         data = snippets_of(modality, root, videos, options.size)
@@ -171,19 +172,19 @@ def measure_parts(root: Path, videos: list[Video], options) -> None:
             rng = np.random.default_rng(epoch)
             for number in range(len(videos)):
                 starts = train_starts(options.frames - 1, length, 3, rng)
-                start = time.perf_counter()
+                start = time.process_time()
                 images = data._read(number, starts)
-                middle = time.perf_counter()
+                middle = time.process_time()
                 cut(
                     images,
                     random_crop(SIZE, options.size, SCALES[modality], True, rng),
                     options.size,
                 )
-                end = time.perf_counter()
+                end = time.process_time()
                 data[epoch, number]
                 seconds["read"].append(middle - start)
                 seconds["cut"].append(end - middle)
-                seconds["all"].append(time.perf_counter() - end)
+                seconds["all"].append(time.process_time() - end)
         read, crop, all_ = (1000 * median(seconds[key]) for key in ("read", "cut", "all"))
         print(f"{modality:8} | {3 * length:4} | {read:4.1f} | {crop:14.1f} | {all_:.1f}")
 

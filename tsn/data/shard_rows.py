@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
-import hdf5plugin  # noqa: F401  registers Blosc2
+import hdf5plugin  # noqa: F401  registers Zstandard, and Blosc2 for older shards
 import numpy as np
 
 from tsn.data.hdf5 import DAMAGE
 from tsn.errors import UserError
+
+CHUNK_CACHE = 1 << 18
+"""Bytes that HDF5 keeps of each array of an open file. A loader jumps about and finds nothing in it
+again; the default of 8 MiB would add up over a process's open files."""
 
 
 def open_shard(path: Path) -> h5py.File:
@@ -18,7 +22,7 @@ def open_shard(path: Path) -> h5py.File:
         UserError: if it is absent or damaged.
     """
     try:
-        return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=False, rdcc_nbytes=CHUNK_CACHE)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such shard; run the stage that makes it") from None
     except DAMAGE as error:

@@ -6,7 +6,7 @@ the motion from frame t to frame t+1.
 
     rgb:   `jpeg` uint8 (bytes,) and `offsets` int64 (rows + 1,):
            the JPEG of row i is jpeg[offsets[i]:offsets[i + 1]]
-    flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Blosc2-zstd, one row a chunk
+    flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Zstandard, one row a chunk
 
 The attributes say what made the rows (`fingerprint`, JSON). Everything is under checksums (chunks
 under Fletcher-32), so damage on disk is an error when it is read, and the whole file under a seal
@@ -33,6 +33,10 @@ FORMAT_VERSION = 1
 OK = "ok"
 _BLOCK = 1 << 16
 """Bytes per chunk of `jpeg`: a few frames, so that a read fetches little more than it needs."""
+
+ZSTD_LEVEL = 3
+"""A row of a UCF101 clip takes 23.5 KB, and 0.22 ms to read; with Blosc2 (zstd 1, shuffled bytes)
+25.7 KB and 0.48 ms, with LZ4 52.7 KB and 0.14 ms."""
 
 _COLUMNS = ("id", "class", "first_row", "rows", "status", "message", "clipped")
 
@@ -77,7 +81,7 @@ class ShardWriter:
                 maxshape=(None, 2, height, width),
                 chunks=(1, 2, height, width),
                 fletcher32=True,
-                **hdf5plugin.Blosc2(cname="zstd", clevel=1, filters=hdf5plugin.Blosc2.SHUFFLE),
+                **hdf5plugin.Zstd(clevel=ZSTD_LEVEL),
             )
 
     def add(self, video_id: str, class_name: str, rows: Iterable) -> None:
