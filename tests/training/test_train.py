@@ -205,3 +205,16 @@ def test_labels_follow_the_index(run, make_job, make_tiny_set, tmp_path):
     state = run(make_job(length=1, steps=()), tiny=tiny).state
     assert state["classifier.weight"].shape[0] == 2
     assert np.all([video.label < 2 for video in read_index(tiny.index)])
+
+
+def test_a_compiled_network_trains_alike(run, make_job, tiny_network, monkeypatch):
+    """As PyTorch compiles it, up to the generation of machine code, which needs a compiler."""
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self: compile_(self, backend="aot_eager")
+    )
+    plain = run(make_job(dropout=0.0), "plain").state
+    compiled = run(make_job(dropout=0.0, compile=True), "compiled").state
+    assert compiled.keys() == plain.keys()
+    for key, value in plain.items():
+        assert torch.allclose(compiled[key], value, rtol=1e-4, atol=1e-5), key
