@@ -86,7 +86,7 @@ def test_the_table_says_what_its_figures_are_of(write, fill):
     text = markdown(fill(plan([full])))
     assert "|  | experiment | **fused** | paper |" in text
     assert "| a | a | 87.5 ± 17.7 | 84.5 |" in text
-    assert "resnet18 at 32 px, 3 snippets x 10 crops; split 1: 4 test videos of 2 classes" in text
+    assert "resnet18 at 32 px, 3 snippets x 10 crop(s); split 1: 4 test videos of 2 classes" in text
     assert "mean ± sample standard deviation over the seeds 1, 2" in text
     assert "Paper: BN-Inception, 101 classes." in text
 

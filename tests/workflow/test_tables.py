@@ -70,7 +70,7 @@ def test_a_table_over_finished_experiments_trains_nothing(finished):
         ("results/tables/speed_tiny.md", "tables: there is no 'speed' in the configuration"),
         (
             "results/tables/backbones_tiny.md",
-            "experiment bn_inception: model.weights: there is no file",
+            "experiment clarifai: model.weights: there is no file",
         ),
         (
             "results/tiny/cross_modality/split1/rgb/model.pt",

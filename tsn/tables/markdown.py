@@ -44,7 +44,7 @@ def _notes(table: dict, published: bool) -> list[str]:
         for split, count in sorted(table["tested"].items(), key=lambda item: int(item[0]))
     )
     networks = {f"{m['backbone']} at {m['input_size']} px" for m in _blocks(table, "model")}
-    tests = {f"{t['segments']} snippets x {t['crops']} crops" for t in _blocks(table, "test")}
+    tests = {f"{t['segments']} snippets x {t['crops']} crop(s)" for t in _blocks(table, "test")}
     notes.append(
         f"Ours (bold): {', '.join(sorted(networks))}, {', '.join(sorted(tests))}; {tested}"
         f"{_seeds(ours)}; code {table['code_version']}."

@@ -85,7 +85,7 @@ PUBLISHED: dict[str, Table] = {
     "training": Table(
         "Training strategies, one segment",
         "paper",
-        UCF101_SPLIT_1 + "; the baseline is the network of Simonyan & Zisserman 2014",
+        UCF101_SPLIT_1 + " (the baseline: the networks of Simonyan & Zisserman 2014)",
         STREAMS,
         (
             _row("two-stream baseline", 72.7, 81.0, 87.0),
