@@ -18,8 +18,9 @@ OPEN_FILES = 64
 class ShardSet:
     """Reads rows of any video of a stream.
 
-    What it knows of the videos lies in arrays, about 100 bytes a video with its id, which forked
-    worker processes share with their parent; each opens the files for itself when it first reads.
+    What it knows of the videos lies in arrays, beside a table from ids to places in them: 400 bytes
+    a video in all. Forked worker processes share the arrays with their parent; each opens the files
+    for itself when it first reads.
 
     Attributes:
         stream: "rgb", "flow" or "warped_flow".
