@@ -1,4 +1,5 @@
 # make demo   set up the environment, run the whole pipeline on the embedded demo set
+# make status how far a run is, while it is on: make status TARGET=results/fusion_ucf101.json
 # make test   set up the environment, run the tests
 # make report  show the demo's results in Snakemake's report: report.html
 # make lint   layout and style: ruff, snakefmt, snakemake --lint
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOLDER ?= .opencv-cuda
 
-.PHONY: demo report test lint opencv-cuda clean environment
+.PHONY: demo report status test lint opencv-cuda clean environment
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -24,6 +25,10 @@ demo: environment
 TARGET ?= results/fusion_demo.json
 report: environment
 	$(BIN)/snakemake --report report.html $(TARGET)
+
+# OPTIONS="--configfile my.yaml", say, for Snakemake
+status: environment
+	@$(BIN)/python -m tsn.status $(TARGET) --cores $(CORES) $(OPTIONS)
 
 test: environment
 	$(BIN)/pytest

@@ -14,6 +14,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/frames.smk"
 include: "workflow/rules/flow.smk"

@@ -48,7 +48,7 @@ rule score_held_out:
     threads: network_threads()
     resources:
         gpu=network_gpus(),
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=480,
     params:
         test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],

@@ -8,12 +8,6 @@
 #                                                             with the page of report.smk
 
 
-def searched_weights(wildcards):
-    """Input function: the weights that a split's fusion chose, if it is to choose them."""
-    fusion = settings(wildcards.dataset, wildcards.experiment).blocks["fusion"]
-    return f"{RUN}/weights.json" if fusion["weights"] == "search" else []
-
-
 rule search_weights:
     input:
         index=f"{DATASET}/index.tsv",
@@ -34,7 +28,7 @@ rule search_weights:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         level=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"]["level"],
@@ -65,6 +59,7 @@ rule fuse_scores:
         f"{DATASET}/logs/fuse_scores/{{experiment}}.split{{split}}.log",
     benchmark:
         f"{DATASET}/benchmarks/fuse_scores/{{experiment}}.split{{split}}.tsv"
+    localrule: True
     conda:
         "../envs/tsn.yaml"
     threads: 1
@@ -97,6 +92,7 @@ rule summarise_fusion:
         f"{DATASET}/logs/summarise_fusion/{{experiment}}.log",
     benchmark:
         f"{DATASET}/benchmarks/summarise_fusion/{{experiment}}.tsv"
+    localrule: True
     conda:
         "../envs/tsn.yaml"
     threads: 1

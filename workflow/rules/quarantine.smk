@@ -42,6 +42,7 @@ rule list_quarantined:
         f"{DATASET}/logs/list_quarantined.log",
     benchmark:
         f"{DATASET}/benchmarks/list_quarantined/all.tsv"
+    localrule: True
     conda:
         "../envs/tsn.yaml"
     threads: 1

@@ -17,47 +17,6 @@ RESULTS_PART, CLASSES_PART, TRAINING_PART, CLIPS_PART = (
 report: "../report/workflow.rst"
 
 
-def shown(category, caption, title):
-    """Put a file into Snakemake's report, under the data set and the experiment it belongs to."""
-    return {
-        "category": category,
-        "subcategory": "{dataset}, {experiment}",
-        "caption": f"../report/{caption}.rst",
-        "labels": {"what": title},
-    }
-
-
-def report_code():
-    """The source of the pictures, the page, and of what they count."""
-    package = Path(workflow.basedir) / "tsn"
-    files = [*package.glob("report/*.py"), *package.glob("report/templates/*")]
-    names = sorted(str(path.relative_to(package)) for path in files)
-    return code("evaluation/answers.py", *names)
-
-
-def all_scores(wildcards):
-    """Input function: the scores of all modalities on all splits, split by split."""
-    splits = settings(wildcards.dataset).dataset.splits
-    return scores_of(
-        wildcards, splits, settings(wildcards.dataset, wildcards.experiment).modalities
-    )
-
-
-def all_logs(wildcards):
-    """Input function: the logs of the trainings, in the order of the scores."""
-    dataset, experiment = wildcards.dataset, wildcards.experiment
-    return [
-        f"{RUN}/{{modality}}/training.csv".format(
-            dataset=dataset,
-            experiment=experiments.trained_by(dataset, experiment, modality),
-            split=split,
-            modality=modality,
-        )
-        for split in settings(dataset).dataset.splits
-        for modality in settings(dataset, experiment).modalities
-    ]
-
-
 rule draw_results:
     input:
         summary=f"{DATASET}/{{experiment}}/fusion.json",
@@ -77,11 +36,12 @@ rule draw_results:
         times=report(f"{REPORT}/times.svg", **shown(TRAINING_PART, "times", "run times")),
     log:
         f"{DATASET}/logs/draw_results/{{experiment}}.log",
+    localrule: True
     conda:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=20,
     script:
         "../scripts/draw_results.py"
@@ -109,7 +69,7 @@ rule draw_clips:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=20,
     params:
         split=lambda wc: settings(wc.dataset).dataset.splits[0],
@@ -134,11 +94,12 @@ rule write_report:
         page=report(f"{REPORT}/report.html", **shown(RESULTS_PART, "page", "all of it on one page")),
     log:
         f"{DATASET}/logs/write_report/{{experiment}}.log",
+    localrule: True
     conda:
         "../envs/tsn.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=20,
     script:
         "../scripts/write_report.py"

@@ -4,22 +4,6 @@
 # Experiments that train the same network share it: see tsn/experiments.py.
 
 
-@told
-def table_plan(wildcards):
-    """What a table needs; its rows come from `tables` in the configuration."""
-    plan = plan_table(config, experiments, wildcards.table, wildcards.dataset)
-    for row in plan["rows"]:
-        if row["experiment"]:
-            try:
-                check_weights(row["model"])
-            except UserError as error:
-                raise UserError(
-                    f"experiment {row['experiment']}: {error}; or set "
-                    f"tables.{wildcards.table}.{row['name']} to null to leave this row empty"
-                ) from None
-    return plan
-
-
 rule fill_table:
     input:
         index=f"{DATASET}/index.tsv",
@@ -37,6 +21,7 @@ rule fill_table:
         f"{DATASET}/logs/fill_table/{{table}}.log",
     benchmark:
         f"{DATASET}/benchmarks/fill_table/{{table}}.tsv"
+    localrule: True
     conda:
         "../envs/tsn.yaml"
     threads: 1

@@ -6,8 +6,11 @@ from tsn.job import job
 
 snakemake: Snakemake
 at, given = snakemake.wildcards, snakemake.params
+gpus = snakemake.resources.get("gpu", 0)
 
-with job(snakemake.log[0], f"held out {at.dataset} {at.experiment} split {at.split} {at.modality}"):
+with job(
+    snakemake.log[0], f"held out {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
+):
     from tsn.config import TestConfig, build
     from tsn.data.index import members, read_index
     from tsn.evaluation.protocol import score

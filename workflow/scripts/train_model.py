@@ -6,13 +6,15 @@ from tsn.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
-gpus = snakemake.resources.get("gpu", 0)
+nodes = snakemake.resources.get("nodes", 1)
+gpus = snakemake.resources.get("gpu", 0) // nodes  # of each node
 
 with job(
     snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
     from tsn.config import ModelConfig, TrainingConfig, build
     from tsn.training.launch import launch
+    from tsn.training.slurm import srun_torchrun
     from tsn.training.task import Task, TrainingFiles, TrainingJob
 
     params, files, out = snakemake.params, snakemake.input, snakemake.output
@@ -20,5 +22,6 @@ with job(
     names = at.dataset, at.experiment, int(at.split), at.modality
     what = TrainingJob(*names, params.seed, model, recipe, params.groups)
     where = TrainingFiles(files.index, tuple(files.shards), out.model, out.log, out.curves)
-    processes = max(1, snakemake.resources.get("gpu", 0))
-    launch(Task(what, where, max(1, snakemake.threads // processes)), processes)
+    processes, threads = max(1, gpus), snakemake.threads
+    torchrun = srun_torchrun(nodes, processes, gpus, threads) if nodes > 1 else ()
+    launch(Task(what, where, max(1, threads // processes)), processes, torchrun)

@@ -1,0 +1,198 @@
+"""How far a run is: `python -m tsn.status results/fusion_ucf101.json --cores 16`.
+
+It asks Snakemake what is left (a dry run, which takes no lock and so may be asked at any time) and
+reads the logs and benchmarks that the jobs leave under results/. Nothing is written.
+"""
+
+import argparse
+import csv
+import re
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tsn.errors import UserError
+from tsn.files import read_tsv
+from tsn.progress import duration
+
+TARGET = re.compile(r"results/(?:fusion_)?(?P<dataset>[^/]+?)(?:\.json|\.md|/.*)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that is left to do: its rule, its files, the cores that it takes."""
+
+    rule: str
+    log: Path | None
+    benchmark: Path | None
+    threads: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a job's log shows.
+
+    Attributes:
+        state: "waiting", "running", "stopped" (killed, or its run ended) or "failed".
+        line: the last line of the log.
+        age: seconds since that line.
+    """
+
+    state: str
+    line: str = ""
+    age: float = 0.0
+
+
+def left_jobs(dry_run: str) -> list[Job]:
+    """The jobs that Snakemake's dry run prints."""
+    jobs = []
+    for block in re.split(r"^(?:local)?rule ", dry_run, flags=re.MULTILINE)[1:]:
+        rule = block.split(":", 1)[0]
+        keys = dict(re.findall(r"^    (log|benchmark|threads): (.*)$", block, re.M))
+        log = keys.get("log")
+        jobs.append(
+            Job(
+                rule,
+                Path(log) if log else None,
+                Path(keys["benchmark"]) if "benchmark" in keys else None,
+                int(keys.get("threads", 1)),
+            )
+        )
+    return jobs
+
+
+def look(job: Job, run_is_on: bool) -> Seen:
+    """What the log of a job that is left shows.
+
+    A job opens its log when it starts and its benchmark is written when it ends well.
+    """
+    if job.log is None or not job.log.exists():
+        return Seen("waiting")
+    written = job.log.stat().st_mtime
+    if job.benchmark and job.benchmark.exists() and job.benchmark.stat().st_mtime >= written:
+        return Seen("waiting")  # both are of an earlier run, which something has outdated
+    lines = job.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    line = lines[-1] if lines else ""
+    if line.startswith("error: "):
+        return Seen("failed", line.removeprefix("error: "), time.time() - written)
+    return Seen("running" if run_is_on else "stopped", line, time.time() - written)
+
+
+def seconds_by_rule(benchmarks: Path) -> dict[str, list[float]]:
+    """Rule -> how long each of its finished jobs took."""
+    seconds = defaultdict(list)
+    for file in sorted(benchmarks.glob("*/*.tsv")):
+        with file.open(newline="") as table:
+            seconds[file.parent.name] += [
+                float(row["s"]) for row in csv.DictReader(table, delimiter="\t")
+            ]
+    return dict(seconds)
+
+
+def time_left(jobs: list[tuple[Job, Seen]], usual: dict[str, float], cores: int) -> float:
+    """Seconds until the jobs are done, if each takes as long as is usual for its rule.
+
+    The cores share the work; and the stages, one after the other, take at least one job each. A
+    running job is taken to be half done. Rules that have no usual time are left out.
+    """
+    known = [(job, seen) for job, seen in jobs if job.rule in usual]
+    work = sum(
+        usual[job.rule] * min(job.threads, cores) * (0.5 if seen.state == "running" else 1)
+        for job, seen in known
+    )
+    stages = sum(usual[rule] for rule in {job.rule for job, _ in known})
+    return max(work / cores, stages if len(known) > 1 else work / cores)
+
+
+def describe(dataset: str, jobs: list[Job], cores: int, root: Path = Path()) -> str:
+    """The report, for people."""
+    results = root / "results" / dataset
+    run_is_on = any((root / ".snakemake" / "locks").glob("*"))
+    seen = [(job, look(job, run_is_on)) for job in jobs]
+    seconds = seconds_by_rule(results / "benchmarks")
+    remade = Counter(job.rule for job in jobs if job.benchmark and job.benchmark.exists())
+    done = {rule: len(times) - remade[rule] for rule, times in seconds.items()}
+    usual = {rule: median(times) for rule, times in seconds.items()}
+    lines = [_headline(dataset, seen, done, usual, cores, run_is_on), ""]
+    lines += _table(seen, done, usual)
+    for state in ("running", "stopped", "failed"):
+        for job, what in seen:
+            if what.state == state:
+                lines += ["", f"{state}: {job.log} ({duration(what.age)} ago)", f"    {what.line}"]
+    quarantine = results / "quarantine.tsv"
+    if quarantine.exists():
+        lines += ["", f"videos that cannot be used: {len(read_tsv(quarantine)[1])} ({quarantine})"]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(dataset, seen, done, usual, cores, run_is_on) -> str:
+    finished = sum(done.values())
+    text = f"{dataset}: {finished} of {finished + len(seen)} jobs done"
+    if not seen:
+        return f"{text}, nothing is left"
+    unknown = sorted({job.rule for job, _ in seen} - usual.keys() - {"publish_fusion"})
+    known = any(job.rule in usual for job, _ in seen)
+    if known:
+        text += f", about {duration(time_left(seen, usual, cores))} left with --cores {cores}"
+    if unknown:
+        text += f"{' and' if known else ','} an unknown time for {', '.join(unknown)}"
+    return text + ("" if run_is_on else "; no run is on")
+
+
+def _table(seen, done, usual) -> list[str]:
+    left = Counter(job.rule for job, _ in seen)
+    states = Counter((job.rule, what.state) for job, what in seen)
+    lines = [f"{'rule':<22}{'done':>7}{'running':>9}{'left':>7}{'failed':>8}{'usual time':>12}"]
+    for rule in dict.fromkeys([*done, *left]):
+        took = duration(usual[rule]) if rule in usual else "-"
+        running, failed = states[rule, "running"], states[rule, "failed"]
+        lines.append(
+            f"{rule:<22}{done.get(rule, 0):>7}{running:>9}{left[rule]:>7}{failed:>8}{took:>12}"
+        )
+    return lines
+
+
+def dry_run(target: str, cores: int, options: list[str]) -> str:
+    """What Snakemake would run for a target.
+
+    Raises:
+        UserError: if it cannot say, with its words.
+    """
+    # The options last: --configfile takes whatever follows it for more files.
+    command = [sys.executable, "-m", "snakemake", target, "--dry-run", "--nocolor"]
+    command += ["--cores", str(cores), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(
+            f"Snakemake cannot plan {target}:\n{done.stdout[-1500:]}{done.stderr[-1500:]}"
+        )
+    return done.stdout + done.stderr
+
+
+def main(arguments: list[str]) -> int:
+    """Print the report; further arguments go to Snakemake, such as --configfile my.yaml."""
+    parser = argparse.ArgumentParser(prog="python -m tsn.status", description=main.__doc__)
+    parser.add_argument("target", nargs="?", default="results/fusion_demo.json")
+    parser.add_argument("--cores", type=int, default=1, help="to reckon the time that is left")
+    known, options = parser.parse_known_args(arguments)
+    target = TARGET.fullmatch(known.target)
+    if target is None:
+        print(
+            f"error: {known.target}: name a file below results/, such as results/fusion_demo.json"
+        )
+        return 1
+    try:
+        jobs = left_jobs(dry_run(known.target, known.cores, options))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(describe(target["dataset"], jobs, known.cores), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

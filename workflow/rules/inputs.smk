@@ -1,0 +1,64 @@
+# Functions of single stages: their input functions, and places in the report.
+
+
+def searched_weights(wildcards):
+    """Input function: the weights that a split's fusion chose, if it is to choose them."""
+    fusion = settings(wildcards.dataset, wildcards.experiment).blocks["fusion"]
+    return f"{RUN}/weights.json" if fusion["weights"] == "search" else []
+
+
+@told
+def table_plan(wildcards):
+    """What a table needs; its rows come from `tables` in the configuration."""
+    plan = plan_table(config, experiments, wildcards.table, wildcards.dataset)
+    for row in plan["rows"]:
+        if row["experiment"]:
+            try:
+                check_weights(row["model"])
+            except UserError as error:
+                raise UserError(
+                    f"experiment {row['experiment']}: {error}; or set "
+                    f"tables.{wildcards.table}.{row['name']} to null to leave this row empty"
+                ) from None
+    return plan
+
+
+def shown(category, caption, title):
+    """Put a file into Snakemake's report, under the data set and the experiment it belongs to."""
+    return {
+        "category": category,
+        "subcategory": "{dataset}, {experiment}",
+        "caption": f"../report/{caption}.rst",
+        "labels": {"what": title},
+    }
+
+
+def report_code():
+    """The source of the pictures, the page, and of what they count."""
+    package = Path(workflow.basedir) / "tsn"
+    files = [*package.glob("report/*.py"), *package.glob("report/templates/*")]
+    names = sorted(str(path.relative_to(package)) for path in files)
+    return code("evaluation/answers.py", *names)
+
+
+def all_scores(wildcards):
+    """Input function: the scores of all modalities on all splits, split by split."""
+    splits = settings(wildcards.dataset).dataset.splits
+    return scores_of(
+        wildcards, splits, settings(wildcards.dataset, wildcards.experiment).modalities
+    )
+
+
+def all_logs(wildcards):
+    """Input function: the logs of the trainings, in the order of the scores."""
+    dataset, experiment = wildcards.dataset, wildcards.experiment
+    return [
+        f"{RUN}/{{modality}}/training.csv".format(
+            dataset=dataset,
+            experiment=experiments.trained_by(dataset, experiment, modality),
+            split=split,
+            modality=modality,
+        )
+        for split in settings(dataset).dataset.splits
+        for modality in settings(dataset, experiment).modalities
+    ]
