@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from tsn.report.style import colour, name, picture
 
@@ -41,6 +42,7 @@ def draw_curves(path: Path | str, trainings: list[Training]) -> None:
                     axes.axvline(epoch, color="#9a9a9a", ls=":", lw=0.9)
             above.set_title(name(modality))
             below.set_xlabel("epoch")
+            below.xaxis.set_major_locator(MaxNLocator(integer=True))
         grid[0, 0].set_ylabel("loss")
         grid[0, 0].set_ylim(bottom=0)
         grid[1, 0].set_ylabel("accuracy, %")
