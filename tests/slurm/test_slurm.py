@@ -145,3 +145,42 @@ def test_training_and_test_ask_for_a_gpu_and_nothing_else_does(run):
 def test_jobs_find_their_videos_in_the_lists_that_the_run_wrote(run):
     lists = run.folder / "results" / "demo" / "shards" / "videos"
     assert sorted(file.name for file in lists.iterdir()) == ["0000.tsv", "0001.tsv"]
+
+
+def snakemake(cluster: Cluster, run: Run, target: str, *options: str) -> list[Job]:
+    """Run one more target; the jobs that it took."""
+    before = {job.id for job in cluster.jobs()}
+    done = subprocess.run(
+        [*SNAKEMAKE, target, *options, "--configfile", "config.yaml"],
+        cwd=run.folder,
+        env=cluster.environment,
+        capture_output=True,
+        text=True,
+        timeout=MOST_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [job for job in cluster.jobs() if job.id not in before]
+
+
+def test_one_training_runs_on_two_nodes(cluster, run):
+    folder = "results/demo/two_stream/split1/rgb"
+    resources = ("nodes=2", "tasks=2", "tasks_per_gpu=0", "gpu=2", "mpi='srun'")
+    options = [f"train_model:{resource}" for resource in resources]
+    jobs = snakemake(cluster, run, f"{folder}/model.pt", *PROFILE, "--set-resources", *options)
+    assert [(job.rule, job.state) for job in jobs] == [("train_model", "COMPLETED")]
+    assert jobs[0].node == "node[1-2]"
+    assert (run.folder / folder / "model.pt").exists()
+
+
+def test_a_generic_cluster_does_the_same(cluster, run):
+    shard = run.folder / "results/demo/shards/rgb/0000.h5"
+    before = shard.read_bytes()
+    submit = (
+        "sbatch --parsable --output=/dev/null --cpus-per-task={threads} --mem={resources.mem_mb}"
+    )
+    snakemake(
+        *(cluster, run, "results/demo/shards/rgb/0000.h5", "--force", "--jobs=2"),
+        *("--executor=cluster-generic", f"--cluster-generic-submit-cmd={submit}"),
+        "--default-resources=mem_mb=2000",
+    )
+    assert shard.read_bytes() == before
