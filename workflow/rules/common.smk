@@ -211,6 +211,13 @@ def memory(mb):
     return lambda wildcards, attempt: round(mb * 1.5 ** (attempt - 1))
 
 
+def flow_memory(wildcards, attempt):
+    """Memory of a flow job: a decoder at its limit and the flow, and more for each video that is
+    worked on beside the first."""
+    others = flow_threads(wildcards.dataset) - 1
+    return memory(3000 + 600 * others)(wildcards, attempt)
+
+
 def code(*modules):
     """Source files that determine a rule's numbers: an edit in one of them reruns the rule."""
     return [os.path.relpath(Path(workflow.basedir) / "tsn" / name) for name in modules]

@@ -36,7 +36,7 @@ rule compute_flow:
     threads: lambda wc: flow_threads(wc.dataset)
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
-        mem_mb=memory(3000),
+        mem_mb=flow_memory,
         runtime=720,
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
@@ -63,7 +63,7 @@ rule compute_warped_flow:
     threads: lambda wc: flow_threads(wc.dataset)
     resources:
         gpu=lambda wc: flow_gpus(wc.dataset),
-        mem_mb=memory(3000),
+        mem_mb=flow_memory,
         runtime=720,
     params:
         flow=lambda wc: block(wc.dataset, "flow"),
