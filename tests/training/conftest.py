@@ -73,6 +73,6 @@ def tiny_network(monkeypatch):
 
     def build(name, weights, sha256=None):
         layers = nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
-        return Backbone(name, nn.Sequential(*layers), 32, IMAGENET)
+        return Backbone(name, nn.Sequential(*layers), 32, 3, IMAGENET)
 
     monkeypatch.setattr("tsn.models.network.build_backbone", build)

@@ -30,7 +30,7 @@ def golden(make_job, monkeypatch):
         layers = [nn.Conv2d(3, 8, 5, stride=2), nn.BatchNorm2d(8), nn.ReLU()]
         layers += [nn.Conv2d(8, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU()]
         net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
-        return Backbone(name, net, 64, IMAGENET)
+        return Backbone(name, net, 64, 3, IMAGENET)
 
     monkeypatch.setattr("tsn.models.network.build_backbone", build)
     return lambda modality: make_job(modality, length=6, steps=(4,), lr=0.01, micro_batch=3)
