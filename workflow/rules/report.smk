@@ -36,6 +36,8 @@ rule draw_results:
         times=report(f"{REPORT}/times.svg", **shown(TRAINING_PART, "times", "run times")),
     log:
         f"{DATASET}/logs/draw_results/{{experiment}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/draw_results/{{experiment}}.tsv"
     localrule: True
     conda:
         "../envs/tsn.yaml"
@@ -65,6 +67,8 @@ rule draw_clips:
         ),
     log:
         f"{DATASET}/logs/draw_clips.log",
+    benchmark:
+        f"{DATASET}/benchmarks/draw_clips/all.tsv"
     conda:
         "../envs/tsn.yaml"
     threads: 1
@@ -94,6 +98,8 @@ rule write_report:
         page=report(f"{REPORT}/report.html", **shown(RESULTS_PART, "page", "all of it on one page")),
     log:
         f"{DATASET}/logs/write_report/{{experiment}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/write_report/{{experiment}}.tsv"
     localrule: True
     conda:
         "../envs/tsn.yaml"
