@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -46,6 +47,11 @@ def show_log(level: int) -> None:
     logger.setLevel(level)
     logger.handlers[:] = [logging.StreamHandler(sys.stderr)]
     logger.propagate = False
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end_kindly() -> None:

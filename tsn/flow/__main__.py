@@ -3,13 +3,12 @@
 import argparse
 import inspect
 import logging
-import os
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from tsn.command import Parser, end_kindly, show_log, told
+from tsn.command import Parser, cores, end_kindly, show_log, told
 from tsn.errors import UserError
 from tsn.flow.params import TVL1Params
 
@@ -148,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-h", "--help", action="help", help="show this help and exit")
     add = parser.add_argument_group("computing").add_argument
     add(
-        "-j", "--threads", type=int, metavar="N", default=_cores(),
+        "-j", "--threads", type=int, metavar="N", default=cores(),
         help="pairs computed at a time (default: %(default)s, one for each core here)",
     )  # fmt: skip
     add(
@@ -194,10 +193,6 @@ def _above_zero(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
     return value
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tsn.config import FlowConfig
 from tsn.data.build import Part, Source, build_shard
 from tsn.data.isolation import read_frames
 from tsn.data.video import MAX_FRAMES
+from tsn.flow.quantise import clipped_share, quantise
 from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
 
 CHUNK = 32
@@ -59,3 +60,8 @@ def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.
     while more := list(islice(frames, pairs)):
         yield np.stack(last + more)
         last = more[-1:]
+
+
+def quantised_part(flow: np.ndarray, bound: float) -> Part:
+    """Flow (n, 2, H, W) in px as bytes, with the share of it that the bound cuts off."""
+    return Part(quantise(flow, bound), clipped_share(flow, bound))

@@ -10,8 +10,8 @@ from tsn.data.build import Part, Source, build_shard
 from tsn.data.isolation import read_frames
 from tsn.data.shards import Shard
 from tsn.errors import UserError
-from tsn.flow.quantise import clipped_share, dequantise, quantise
-from tsn.flow.shard import CHUNK, overlapping_chunks
+from tsn.flow.quantise import dequantise
+from tsn.flow.shard import CHUNK, overlapping_chunks, quantised_part
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 
@@ -33,7 +33,7 @@ def build_warped_shard(
 
         def parts_of(video: Source) -> Iterator[Part]:
             for rows in warped_rows(undo, first, video, flow.bound):
-                yield Part(quantise(rows, flow.bound), clipped_share(rows, flow.bound))
+                yield quantised_part(rows, flow.bound)
 
         fingerprint = {**undo.fingerprint, "size": list(first.size), "bound": flow.bound}
         build_shard(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tsn.command import Parser, end_kindly, show_log, told
+from tsn.command import Parser, cores, end_kindly, show_log, told
 from tsn.errors import UserError
 from tsn.modality import MODALITIES
 
@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--strip", metavar="OUT", help="draw frames beside the answer: a .png, or a folder")
     add("--video", metavar="OUT", help="show the video beside the answer: an .mp4, or a folder")
     add(
-        "-j", "--threads", type=_count, metavar="N", default=os.cpu_count() or 1,
+        "-j", "--threads", type=_count, metavar="N", default=cores(),
         help="CPU threads (default: %(default)s)",
     )  # fmt: skip
     return parser

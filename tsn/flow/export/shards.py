@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsn.data.build import Part, Source, add_parts
+from tsn.data.build import Source, add_parts
 from tsn.data.shards import Shard, write_shard
 from tsn.data.video import VideoError, decoder_versions
 from tsn.flow.export.blocks import Options, blocks
 from tsn.flow.export.plan import Job
-from tsn.flow.quantise import clipped_share, quantise
+from tsn.flow.shard import quantised_part
 from tsn.flow.warped import WarpedFlow
 from tsn.flow.warped_shard import warped_rows
 from tsn.job import code_version
@@ -85,8 +85,7 @@ def _write(
             if source not in failures:
                 try:
                     parts = (
-                        Part(quantise(flow, options.bound), clipped_share(flow, options.bound))
-                        for flow in rows_of(source, advance)
+                        quantised_part(flow, options.bound) for flow in rows_of(source, advance)
                     )
                     add_parts(writer, source, parts)
                     continue
