@@ -1,17 +1,38 @@
-"""The loader on both kinds of device."""
+"""The loader on both kinds of device, and when a worker process fails."""
 
+import os
+import signal
+
+import pytest
 import torch
 from torch.utils.data import TensorDataset
 
 from tsn.data.loader import make_loader
+from tsn.errors import UserError
 
 
-def batches(device: str, threads: int) -> list[list[int]]:
-    loader = make_loader(
-        TensorDataset(torch.arange(10)), torch.device(device), threads, batch_size=3
-    )
+def batches(device: str, threads: int, dataset=TensorDataset) -> list[list[int]]:
+    loader = make_loader(dataset(torch.arange(10)), torch.device(device), threads, batch_size=3)
     loader.pin_memory = False  # needs a GPU
     return [values.tolist() for (values,) in loader]
+
+
+class Dying(TensorDataset):
+    """Its sixth item kills the process that reads it, as the kernel does when memory is short."""
+
+    def __getitem__(self, number):
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(number)
+
+
+class Damaged(TensorDataset):
+    """Its sixth item cannot be read."""
+
+    def __getitem__(self, number):
+        if number == 5:
+            raise UserError("shard.h5: damaged on disk")
+        return super().__getitem__(number)
 
 
 def test_workers_yield_what_the_process_itself_yields():
@@ -22,3 +43,17 @@ def test_only_a_gpu_has_workers():
     data = TensorDataset(torch.arange(10))
     assert make_loader(data, torch.device("cuda"), 2).num_workers == 2
     assert make_loader(data, torch.device("cpu"), 2).num_workers == 0
+
+
+def test_a_worker_that_dies_is_told():
+    before = signal.getsignal(signal.SIGCHLD)
+    with pytest.raises(UserError, match="reads ahead died"):
+        batches("cuda", 2, Dying)
+    assert signal.getsignal(signal.SIGCHLD) is before
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_workers_error_is_told_as_the_process_itself_tells_it(device):
+    with pytest.raises(UserError) as caught:
+        batches(device, 2, Damaged)
+    assert str(caught.value) == "shard.h5: damaged on disk"

@@ -1,12 +1,17 @@
 """Training on eight tiny videos: it learns, repeats itself, resumes, accumulates, schedules."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
 
 from tests.training.conftest import equal, timeless
+from tsn.data.dataset import TrainingSnippets
 from tsn.data.index import read_index, write_index
 from tsn.data.listing import Entry, Listing
+from tsn.data.loader import make_loader
 from tsn.errors import UserError
 from tsn.training.checkpoint import load_model
 from tsn.training.log import COLUMNS
@@ -63,6 +68,32 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_log(run, make_job, monkey
     assert timeless(resumed.log) == timeless(undisturbed.log)
     left = sorted(path.name for path in resumed.folder.iterdir())
     assert left == ["curves.png", "model.pt", "tensorboard", "training.csv"]
+
+
+def with_workers(snippets, device, threads, **batching):
+    """What a GPU has, but for the pinned memory."""
+    loader = make_loader(snippets, torch.device("cuda"), 2, **batching)
+    loader.pin_memory = False
+    return loader
+
+
+def test_a_reading_process_that_dies_costs_a_sentence_and_the_steps_since_the_last_save(
+    run, make_job, monkeypatch, tmp_path
+):
+    job = make_job(batch_size=2)
+    read = TrainingSnippets.__getitem__
+
+    def dying(self, item):
+        if item[0] == 2:  # of 0, 1, 2
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(self, item)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="reads ahead died"):
+        patch.setattr(TrainingSnippets, "__getitem__", dying)
+        patch.setattr("tsn.training.loop.make_loader", with_workers)
+        run(job, save_seconds=0)
+    assert list((tmp_path / "run").glob(".training-*.pt"))
+    assert equal(run(job).state, run(job, "undisturbed").state)
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense"])

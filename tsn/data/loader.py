@@ -1,7 +1,18 @@
 """The loader: where and by how many processes snippets are read and augmented."""
 
+import signal
+from collections.abc import Iterator
+
 import torch
 from torch.utils.data import DataLoader, Dataset
+
+from tsn.errors import UserError
+
+WORKER_DIED = (
+    "a process that reads ahead died, most often for want of memory, or of shared memory in a "
+    "container (/dev/shm; docker run --shm-size=8g): give the job more, or fewer cores, and type "
+    "the same command again; a training goes on from its last saved state"
+)
 
 
 def make_loader(snippets: Dataset, device: torch.device, threads: int, **batching) -> DataLoader:
@@ -17,7 +28,7 @@ def make_loader(snippets: Dataset, device: torch.device, threads: int, **batchin
         batching: `batch_sampler` or `batch_size` of DataLoader.
     """
     on_gpu = device.type == "cuda"
-    return DataLoader(
+    return _Loader(
         snippets,
         num_workers=threads if on_gpu else 0,
         pin_memory=on_gpu,
@@ -25,6 +36,31 @@ def make_loader(snippets: Dataset, device: torch.device, threads: int, **batchin
         worker_init_fn=_one_thread,
         **batching,
     )
+
+
+class _Loader(DataLoader):
+    """Tells what goes wrong in a worker process in the sentence that this process would use.
+
+    PyTorch wraps a worker's error into its traceback, and its handler of SIGCHLD raises amid
+    whatever line is running when a worker dies, the telling of the first error included. Without
+    the handler, waiting for data finds the dead worker within seconds.
+    """
+
+    def __iter__(self) -> Iterator:
+        before = signal.getsignal(signal.SIGCHLD)
+        batches = super().__iter__()
+        if signal.getsignal(signal.SIGCHLD) is not before:
+            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+        try:
+            yield from batches
+        except UserError as error:
+            raise UserError(str(error).rsplit("UserError: ")[-1].strip()) from None
+        except (ConnectionError, EOFError) as error:  # what it left behind cannot be fetched
+            raise UserError(WORKER_DIED) from error
+        except RuntimeError as error:
+            if "exited unexpectedly" in str(error):
+                raise UserError(WORKER_DIED) from error
+            raise
 
 
 def _one_thread(_: int) -> None:

@@ -17,6 +17,7 @@ from tsn.data.transforms import cut_crops
 from tsn.errors import UserError
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, write_scores
+from tsn.exhaustion import told_when_exhausted
 from tsn.files import sha256_of, write_json
 from tsn.models.network import TSN
 from tsn.progress import track
@@ -29,6 +30,7 @@ BATCH = {"cpu": 32, "cuda": 512}
 logger = logging.getLogger("tsn")
 
 
+@told_when_exhausted("run fewer jobs at a time, or on a GPU with more")
 def score(
     model_file: Path | str,
     index: Path | str,
@@ -51,7 +53,7 @@ def score(
 
     Raises:
         UserError: if the model was trained on another split, other classes or other shards, or
-            its scores are not finite.
+            its scores are not finite, or memory is full.
     """
     device = prepare(threads)
     network, info = load_model(model_file)

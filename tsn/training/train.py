@@ -12,6 +12,7 @@ from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.data.index import Video, class_names, members, read_index
 from tsn.data.shard_set import ShardSet
 from tsn.errors import UserError
+from tsn.exhaustion import told_when_exhausted
 from tsn.job import code_version
 from tsn.training.checkpoint import ModelInfo, new_network, save_model
 from tsn.training.device import prepare
@@ -39,7 +40,7 @@ def train(task: Task, save_seconds: float = SAVE_SECONDS) -> None:
         save_seconds: how often the state is saved.
 
     Raises:
-        UserError: if there is nothing to train on, or the loss is not finite.
+        UserError: if there is nothing to train on, the loss is not finite, or memory is full.
     """
     with join_processes() as processes:
         if not processes.first:
@@ -47,6 +48,7 @@ def train(task: Task, save_seconds: float = SAVE_SECONDS) -> None:
         _train(task, processes, save_seconds)
 
 
+@told_when_exhausted("lower training.micro_batch")
 def _train(task: Task, processes: Processes, save_seconds: float) -> None:
     job, files = task.job, task.files
     device = prepare(task.threads, processes.local)
