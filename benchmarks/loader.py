@@ -105,6 +105,8 @@ class JpegFolders:
     def __init__(self, modality: str, root: Path, videos: list[Video], side: int):
         self._flow, self._root, self._videos, self._side = modality == "flow", root, videos, side
         self._length = 5 if self._flow else 1
+        pictures = "flow_x_*" if self._flow else "img_*"  # mmaction2 has the counts in a list
+        self._counts = [len(list((root / "jpeg" / video.id).glob(pictures))) for video in videos]
         self._scales = SCALES[modality]
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[np.ndarray, int]:
@@ -112,7 +114,7 @@ class JpegFolders:
         rng = np.random.default_rng([1, epoch, number])
         video = self._videos[number]
         folder = self._root / "jpeg" / video.id
-        count = len(list(folder.glob("flow_x_*" if self._flow else "img_*")))
+        count = self._counts[number]
         starts = train_starts(count, self._length, 3, rng)
         rows = np.concatenate([snippet_rows(int(s), self._length, count) for s in starts])
         images = []
@@ -173,13 +175,11 @@ def measure_parts(root: Path, videos: list[Video], options) -> None:
             for number in range(len(videos)):
                 starts = train_starts(options.frames - 1, length, 3, rng)
                 start = time.process_time()
-                images = data._read(number, starts)
+                images = [data._read(number, rows) for rows in data._snippet_rows(number, starts)]
                 middle = time.process_time()
-                cut(
-                    images,
-                    random_crop(SIZE, options.size, SCALES[modality], True, rng),
-                    options.size,
-                )
+                crop = random_crop(SIZE, options.size, SCALES[modality], True, rng)
+                for snippet in images:
+                    cut(snippet, crop, options.size)
                 end = time.process_time()
                 data[epoch, number]
                 seconds["read"].append(middle - start)

@@ -160,7 +160,7 @@ def test_planes_are_resized_as_channels_are():
 
 def test_flow_channels_are_x_y_x_y():
     rows = noise(10, 2, 4, 6)  # two snippets of five rows
-    snippets = stack_snippets(rows.reshape(20, 4, 6), 2, "flow")
+    snippets = stack_snippets(rows.reshape(2, 10, 4, 6), "flow")
     assert snippets.shape == (2, 10, 4, 6) and snippets.dtype == np.uint8
     for t in range(10):
         for axis in range(2):
@@ -171,7 +171,7 @@ def test_rgb_difference_is_the_later_frame_minus_the_earlier():
     rows = np.zeros((12, 4, 6, 3), np.uint8)
     rows[7] = 255  # of the second snippet
     rows[9, ..., 2] = 9
-    snippets = stack_snippets(rows, 2, "rgb_diff")
+    snippets = stack_snippets([rows[:6], rows[6:]], "rgb_diff")
     assert snippets.shape == (2, 15, 4, 6) and snippets.dtype == np.int16
     changes = [255, 255, 255, -255, -255, -255, 0, 0, 9, 0, 0, -9, 0, 0, 0]
     assert snippets[1, :, 0, 0].tolist() == changes and not snippets[0].any()
@@ -179,7 +179,7 @@ def test_rgb_difference_is_the_later_frame_minus_the_earlier():
 
 def test_rgb_snippets_are_their_frames():
     frames = noise(2, 4, 6, 3)
-    assert np.array_equal(stack_snippets(frames, 2, "rgb"), frames.transpose(0, 3, 1, 2))
+    assert np.array_equal(stack_snippets(frames[:, None], "rgb"), frames.transpose(0, 3, 1, 2))
 
 
 def test_validation_looks_at_the_centre():

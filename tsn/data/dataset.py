@@ -12,6 +12,7 @@ from tsn.data.index import Video
 from tsn.data.sampling import TEST_CONVENTIONS, centre_starts, snippet_rows, train_starts
 from tsn.data.shard_set import ShardSet
 from tsn.data.transforms import (
+    Crop,
     centre_crop,
     cut,
     mirror,
@@ -52,21 +53,30 @@ class _Snippets(Dataset):
     def _rows(self, item: int) -> int:
         return self._shards.rows_at(self._numbers[item])
 
-    def _read(self, item: int, starts: np.ndarray) -> np.ndarray:
-        """The rows of all snippets, one after the other.
+    def _snippet_rows(self, item: int, starts: np.ndarray) -> list[np.ndarray]:
+        """The numbers of the rows of each snippet."""
+        count = self._rows(item)
+        return [snippet_rows(int(start), self._length, count) for start in starts]
+
+    def _read(self, item: int, rows: np.ndarray) -> np.ndarray:
+        """Rows of a video.
 
         Returns:
-            uint8 frames (segments * length, H, W, 3), or planes of flow, x and y of a row after
-            each other, (segments * length * 2, H, W).
+            uint8 frames (rows, H, W, 3), or planes of flow, x and y of a row after each other,
+            (rows * 2, H, W).
         """
-        count = self._rows(item)
-        rows = np.concatenate([snippet_rows(int(start), self._length, count) for start in starts])
         images = self._shards.read_at(self._numbers[item], rows)
         return images.reshape(-1, *images.shape[2:]) if self.is_flow else images
 
-    def _tensor(self, images: np.ndarray, snippets: int) -> torch.Tensor:
-        """Images as `_read` returns them, of any size, as (snippets, channels, H, W)."""
-        return torch.from_numpy(stack_snippets(images, snippets, self._modality))
+    def _cut(self, item: int, starts: np.ndarray, crop: Crop, side: int) -> torch.Tensor:
+        """Snippets cut at one place, (snippets, channels, side, side).
+
+        Each is cut as soon as it is read: whole frames of all of them are megabytes to copy.
+        """
+        snippets = [
+            cut(self._read(item, rows), crop, side) for rows in self._snippet_rows(item, starts)
+        ]
+        return torch.from_numpy(stack_snippets(snippets, self._modality))
 
 
 class TrainingSnippets(_Snippets):
@@ -95,8 +105,7 @@ class TrainingSnippets(_Snippets):
         rng = np.random.default_rng([self._seed, epoch, int(self._hashes[number])])
         starts = train_starts(self._rows(number), self._length, recipe.segments, rng)
         crop = random_crop(self._shards.size, self._side, recipe.scales, recipe.flip, rng)
-        images = cut(self._read(number, starts), crop, self._side)
-        snippets = self._tensor(images, recipe.segments)
+        snippets = self._cut(number, starts, crop, self._side)
         snippets = mirror(snippets, self.is_flow) if crop.flip else snippets
         return snippets, int(self._labels[number])
 
@@ -120,8 +129,8 @@ class CentreSnippets(_Snippets):
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
         starts = centre_starts(self._rows(number), self._length, self._segments)
-        images = cut(self._read(number, starts), centre_crop(self._shards.size), self._side)
-        return self._tensor(images, self._segments), int(self._labels[number])
+        snippets = self._cut(number, starts, centre_crop(self._shards.size), self._side)
+        return snippets, int(self._labels[number])
 
 
 class TestSnippets(_Snippets):
@@ -154,10 +163,13 @@ class TestSnippets(_Snippets):
     def __getitem__(self, number: int) -> torch.Tensor:
         test = self._test
         rule = TEST_CONVENTIONS[test.convention]
-        images = self._read(number, rule(self._rows(number), self._length, test.segments))
+        starts = rule(self._rows(number), self._length, test.segments)
+        # All at once: the snippets of a short video share rows.
+        images = self._read(number, np.concatenate(self._snippet_rows(number, starts)))
         if self._size != self._shards.size:
             images = resize(images, self._size)
-        return self._tensor(images, test.segments)
+        snippets = images.reshape(test.segments, -1, *images.shape[1:])
+        return torch.from_numpy(stack_snippets(snippets, self._modality))
 
 
 class MicroBatches(Sampler):

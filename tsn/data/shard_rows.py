@@ -57,7 +57,10 @@ class ShardRows:
         Raises:
             UserError: if the shard is damaged on disk.
         """
+        first, count = rows[0], len(rows)
         try:
+            if self._flow is not None and list(rows) == list(range(first, first + count)):
+                return self._flow[first : first + count]  # as most are asked for: one read
             unique = {row: self._row(row) for row in set(rows)}
         except DAMAGE as error:
             raise damaged(self._path, error) from None

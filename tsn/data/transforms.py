@@ -5,6 +5,7 @@ planes, (2 n, H, W). Tensors are snippets with channels first. A crop is taken a
 all that is given together (all snippets of a video).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,22 +169,22 @@ def cut_crops(snippets: torch.Tensor, crops: list[Crop], flow: bool) -> torch.Te
     return torch.cat(cuts)
 
 
-def stack_snippets(images: np.ndarray, snippets: int, modality: str) -> np.ndarray:
-    """The images of all snippets, one after the other, as the channels of each.
+def stack_snippets(snippets: Sequence[np.ndarray] | np.ndarray, modality: str) -> np.ndarray:
+    """The images of each snippet as its channels.
 
     Args:
-        images: uint8 frames (snippets * L, H, W, 3), or planes of flow (snippets * L * 2, H, W) in
-            the order x, y, x, y, ….
-        snippets: how many there are, of L rows each.
+        snippets: of each, L uint8 frames (L, H, W, 3), or 2 L planes of flow (2 L, H, W) in the
+            order x, y, x, y, ….
         modality: "rgb", "flow", "warped_flow" or "rgb_diff".
 
     Returns:
         Contiguous (snippets, C, H, W): uint8 with C = 3 L (rgb) or 2 L (flow); int16 with
         C = 3 (L - 1) for rgb_diff: frame t+1 minus frame t, range -255…255.
     """
+    images = np.asarray(snippets)
     if modality in FLOW_MODALITIES:
-        return np.ascontiguousarray(images.reshape(snippets, -1, *images.shape[1:]))
-    frames = images.reshape(snippets, -1, *images.shape[1:]).transpose(0, 1, 4, 2, 3)
+        return np.ascontiguousarray(images)
+    frames = images.transpose(0, 1, 4, 2, 3)
     if modality == "rgb_diff":
         frames = np.diff(frames.astype(np.int16), axis=1)
-    return np.ascontiguousarray(frames).reshape(snippets, -1, *frames.shape[3:])
+    return np.ascontiguousarray(frames).reshape(len(frames), -1, *frames.shape[3:])
