@@ -8,27 +8,26 @@ pipeline. For flow the ten crops of mmaction2 are wrong (its TenCrop mirrors the
 the horizontal motion as it was; ours turns x into 255 - x), so the five that are not mirrored are
 compared, and how far the mirrored ones are apart is printed.
 
-In an environment of its own, in the project's folder:
+In the environment that benchmarks/mmaction2.py describes:
 
-    python -m venv mmaction2-env
-    mmaction2-env/bin/pip install --editable . "setuptools<81" scipy einops decord
-    mmaction2-env/bin/pip install mmengine mmcv-lite==2.1.0
-    mmaction2-env/bin/pip install --no-deps mmaction2==1.2.0
-    mmaction2-env/bin/python benchmarks/mmaction2_equality.py VIDEO [--snippets 25]
-
-mmaction2's wheel lacks mmaction.models.localizers.drn, which is stood in for below.
+    mmaction2-env/bin/python -m benchmarks.mmaction2_equality VIDEO [--snippets 25]
 """
 
 import argparse
-import sys
 import tempfile
-import types
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.mmaction2 import (
+    CONFIGS,
+    MODELS,
+    TRANSFORMS,
+    ActionDataSample,
+    published,
+    register_all_modules,
+)
 from tsn.config import FlowConfig, FramesConfig, TestConfig
 from tsn.convert import main as convert
 from tsn.data.build import Source, build_rgb_shard
@@ -36,29 +35,14 @@ from tsn.data.dataset import TestSnippets
 from tsn.data.index import Video
 from tsn.data.sampling import centre_starts, snippet_rows
 from tsn.data.shard_set import ShardSet
+from tsn.data.transforms import cut_crops
 from tsn.flow.params import TVL1Params
 from tsn.flow.shard import build_flow_shard
 from tsn.modality import SNIPPET_ROWS
 from tsn.training.checkpoint import load_model
 
-warnings.simplefilter("ignore")
-drn = types.ModuleType("mmaction.models.localizers.drn.drn")
-drn.DRN = object
-sys.modules["mmaction.models.localizers.drn"] = types.ModuleType("mmaction.models.localizers.drn")
-sys.modules["mmaction.models.localizers.drn.drn"] = drn
-
-import mmaction  # noqa: E402
-from mmaction.registry import MODELS, TRANSFORMS  # noqa: E402
-from mmaction.structures import ActionDataSample  # noqa: E402
-from mmaction.utils import register_all_modules  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-
 SIZE = (340, 256)
 CLASSES = 10
-CONFIGS = {
-    "rgb": "tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_kinetics400-rgb.py",
-    "flow": "tsn_imagenet-pretrained-r50_8xb32_5x1x3-110e_kinetics400-flow.py",
-}
 BATCH = 25
 
 
@@ -91,7 +75,8 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
     shards = ShardSet([write_shard(modality, clip, folder)])
     video = Video("class/clip", str(clip), "class", 0, 0, True, {1: "test"})
     test = TestConfig(segments=snippets, crops=10, crop_size=224, convention="centre")
-    our_crops = TestSnippets(shards, [video], modality, test, info.input_size)[0]
+    whole = TestSnippets(shards, [video], modality, test, info.input_size)
+    our_crops = cut_crops(whole[0], whole.crops, whole.is_flow)
     rows = shards.rows(video.id)
     length = SNIPPET_ROWS[modality]
     starts = centre_starts(rows, length, snippets)
@@ -126,10 +111,9 @@ def report(
     )
 
 
-def their_model(modality: str) -> tuple[torch.nn.Module, Config]:
+def their_model(modality: str) -> tuple:
     """A recogniser whose random layers have statistics and scores like those of a trained one."""
-    folder = Path(mmaction.__file__).parent / ".mim/configs/recognition/tsn"
-    config = Config.fromfile(folder / CONFIGS[modality])
+    config = published(modality)
     config.model.backbone.pretrained = None
     config.model.cls_head.num_classes = CLASSES
     config.model.cls_head.average_clips = "score"  # scores before softmax, as ours are

@@ -59,8 +59,10 @@ class ShardRows:
         """
         first, count = rows[0], len(rows)
         try:
+            if count == 1:
+                return self._row(first)[None]
             if self._flow is not None and list(rows) == list(range(first, first + count)):
-                return self._flow[first : first + count]  # as most are asked for: one read
+                return self._flow[first : first + count]  # one read, no copy
             unique = {row: self._row(row) for row in set(rows)}
         except DAMAGE as error:
             raise damaged(self._path, error) from None
