@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -43,6 +44,23 @@ def test_only_a_gpu_has_workers():
     data = TensorDataset(torch.arange(10))
     assert make_loader(data, torch.device("cuda"), 2).num_workers == 2
     assert make_loader(data, torch.device("cpu"), 2).num_workers == 0
+
+
+def test_a_cpu_has_the_next_batch_made_while_the_network_is_at_work():
+    made = []
+
+    class Noted(TensorDataset):
+        def __getitem__(self, number):
+            made.append(number)
+            return super().__getitem__(number)
+
+    loader = iter(make_loader(Noted(torch.arange(10)), torch.device("cpu"), 1, batch_size=3))
+    next(loader)
+    end = time.monotonic() + 10
+    while len(made) < 6 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert made == [0, 1, 2, 3, 4, 5]  # one ahead, and not two
+    loader.close()
 
 
 def test_a_worker_that_dies_is_told():

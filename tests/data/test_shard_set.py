@@ -3,6 +3,7 @@
 import os
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,17 @@ def test_a_key_that_only_one_fingerprint_has_is_a_difference():
 def test_no_shard_at_all_is_an_error():
     with pytest.raises(UserError, match="no shard"):
         ShardSet([])
+
+
+def test_threads_may_read_at_a_time(tmp_path, monkeypatch):
+    """Also where there are more files than are kept open."""
+    monkeypatch.setattr("tsn.data.shard_set.OPEN_FILES", 2)
+    paths = [write(tmp_path / f"{n}.h5", {}, **{f"v{n}": n}) for n in range(5)]
+    store = ShardSet(paths)
+    with ThreadPoolExecutor(4) as pool:
+        numbers = [n % 5 for n in range(400)]
+        found = pool.map(lambda n: int(store.read(f"v{n}", [1]).max()), numbers)
+        assert list(found) == numbers
 
 
 def test_a_copy_reads_on_its_own(store):

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -19,7 +20,7 @@ def make_loader(snippets: Dataset, device: torch.device, threads: int, **batchin
     """A loader that suits the device; what it yields does not depend on it.
 
     On a GPU worker processes read ahead into pinned memory. On a CPU the network wants all cores,
-    and reading a row costs a hundredth of its pass, so the training process does both.
+    so one thread of its own process is a batch ahead, in the moments that the network leaves idle.
 
     Args:
         snippets: the data set.
@@ -52,7 +53,7 @@ class _Loader(DataLoader):
         if signal.getsignal(signal.SIGCHLD) is not before:
             signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
         try:
-            yield from batches
+            yield from batches if self.num_workers else _one_ahead(batches)
         except UserError as error:
             raise UserError(str(error).rsplit("UserError: ")[-1].strip()) from None
         except (ConnectionError, EOFError) as error:  # what it left behind cannot be fetched
@@ -61,6 +62,15 @@ class _Loader(DataLoader):
             if "exited unexpectedly" in str(error):
                 raise UserError(WORKER_DIED) from error
             raise
+
+
+def _one_ahead(batches: Iterator) -> Iterator:
+    """The same batches; a thread makes the next one meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = thread.submit(next, batches, None)
+            yield batch
 
 
 def _one_thread(_: int) -> None:

@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class ShardSet:
 
     What it knows of the videos lies in arrays, beside a table from ids to places in them: 400 bytes
     a video in all. Forked worker processes share the arrays with their parent; each opens the files
-    for itself when it first reads.
+    for itself when it first reads. Threads take turns.
 
     Attributes:
         stream: "rgb", "flow" or "warped_flow".
@@ -34,7 +35,7 @@ class ShardSet:
     def __init__(self, paths: Iterable[Path | str]):
         self._paths = [Path(path) for path in paths]
         self._open: OrderedDict[int, ShardRows] = OrderedDict()
-        self._pid = os.getpid()
+        self._pid, self._turn = os.getpid(), Lock()
         self._number: dict[str, int] = {}
         places: list[tuple[int, int, int, bool]] = []
         self._bad: dict[str, VideoRows] = {}
@@ -107,11 +108,12 @@ class ShardSet:
         if rows and not 0 <= min(rows) <= max(rows) < count:
             raise IndexError(f"rows {min(rows)}…{max(rows)} of a video with {count}")
         first = int(self._first[number])
-        return self._file(int(self._shard[number])).read([first + row for row in rows])
+        if self._pid != os.getpid():  # a forked worker: handles of the parent are not ours to use
+            self._open, self._pid, self._turn = OrderedDict(), os.getpid(), Lock()
+        with self._turn:
+            return self._file(int(self._shard[number])).read([first + row for row in rows])
 
     def _file(self, at: int) -> ShardRows:
-        if self._pid != os.getpid():  # a forked worker: handles of the parent are not ours to use
-            self._open, self._pid = OrderedDict(), os.getpid()
         if at not in self._open:
             if len(self._open) == OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
@@ -123,7 +125,7 @@ class ShardSet:
         return self._open[at]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_open": OrderedDict()}
+        return {**self.__dict__, "_open": OrderedDict(), "_turn": None, "_pid": None}
 
 
 def _check_alike(shard: Shard, first: Shard) -> None:
