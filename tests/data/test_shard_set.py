@@ -3,6 +3,7 @@
 import os
 import pickle
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tsn.data.shard_rows import ShardRows
 from tsn.data.shard_set import ShardSet, differing_key
 from tsn.data.shards import write_shard
 from tsn.errors import UserError
@@ -76,11 +78,18 @@ def test_no_shard_at_all_is_an_error():
 
 def test_threads_may_read_at_a_time(tmp_path, monkeypatch):
     """Also where there are more files than are kept open."""
+    read = ShardRows.read
+
+    def slow(self, rows):
+        time.sleep(0.001)  # time for others to close the file
+        return read(self, rows)
+
+    monkeypatch.setattr(ShardRows, "read", slow)
     monkeypatch.setattr("tsn.data.shard_set.OPEN_FILES", 2)
     paths = [write(tmp_path / f"{n}.h5", {}, **{f"v{n}": n}) for n in range(5)]
     store = ShardSet(paths)
     with ThreadPoolExecutor(4) as pool:
-        numbers = [n % 5 for n in range(400)]
+        numbers = [n % 5 for n in range(1600)]
         found = pool.map(lambda n: int(store.read(f"v{n}", [1]).max()), numbers)
         assert list(found) == numbers
 
