@@ -9,7 +9,7 @@ import pytest
 from tsn.config import DatasetConfig, TrainingConfig, build
 from tsn.data.grouped import group_of
 from tsn.errors import UserError
-from tsn.settings import check, check_weights, paper_weights, resolve
+from tsn.settings import check, check_model, paper_weights, resolve
 
 
 def put(config: dict, key: str, value) -> dict:
@@ -172,26 +172,27 @@ WEIGHTS = {"backbone": "resnet50", "weights": "imagenet", "sha256": None}
         ({"weights": "https://host/net.pth"}, r"net\.pth: .*needs its checksum.*model\.sha256"),
         ({"sha256": "12345678"}, r"model\.sha256"),
         ({"backbone": "bn_inception"}, "bn_inception comes with no weights"),
+        ({"backbone": "resnt50"}, r"model\.backbone: unknown backbone 'resnt50'.*resnet50"),
         ({"backbone": "clarifai"}, "clarifai comes with no weights"),
         ({"per_modality": {"flow": {"weights": "none.pth"}}}, "there is no file"),
     ],
 )
-def test_weights_that_cannot_be_had_are_told_before_anything_runs(changes, message):
+def test_networks_that_cannot_be_had_are_told_before_anything_runs(changes, message):
     with pytest.raises(UserError, match=message):
-        check_weights({**WEIGHTS, **changes})
+        check_model({**WEIGHTS, **changes})
 
 
 def test_weights_that_may_be_had_pass():
-    check_weights(WEIGHTS)
-    check_weights({**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"})
-    check_weights({**WEIGHTS, "weights": "https://host/net-12345678.pth"})
-    check_weights({**WEIGHTS, "weights": __file__, "sha256": "12345678"})
+    check_model(WEIGHTS)
+    check_model({**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"})
+    check_model({**WEIGHTS, "weights": "https://host/net-12345678.pth"})
+    check_model({**WEIGHTS, "weights": __file__, "sha256": "12345678"})
 
 
 def test_timm_is_asked_for_before_anything_runs(monkeypatch):
-    monkeypatch.setattr("tsn.settings.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install timm"):
-        check_weights({**WEIGHTS, "backbone": "timm:resnet50"})
+    monkeypatch.setattr("tsn.models.names.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"model\.backbone: .* pip install timm"):
+        check_model({**WEIGHTS, "backbone": "timm:resnet50"})
 
 
 def test_an_override_wins_over_per_modality_of_what_it_is_laid_over(config):

@@ -6,7 +6,6 @@ Nothing here imports numpy, torch or pandas: it runs while the Snakefile is pars
 import copy
 import re
 from dataclasses import asdict, dataclass, fields
-from importlib.util import find_spec
 from pathlib import Path
 
 from tsn.config import BLOCKS, DatasetConfig, FlowConfig, build
@@ -15,6 +14,7 @@ from tsn.data.grouped import OFFICIAL_GROUPS
 from tsn.errors import UserError
 from tsn.modality import STREAM_OF
 from tsn.models.download import expected_digits, is_address
+from tsn.models.names import check_name
 from tsn.training.presets import preset
 
 OVERRIDABLE = (
@@ -151,18 +151,20 @@ def _split_seed(experiment: str, defined: dict) -> tuple[str, int | None]:
     return repeated[1], int(repeated[2])
 
 
-def check_weights(model: dict) -> None:
-    """Check what can be known of a model block's weights before hours of flow are computed.
+def check_model(model: dict) -> None:
+    """Check what can be known of a model block before hours of flow are computed.
 
     Raises:
-        UserError: if the file is absent, an address comes without a checksum, the backbone has
-            no weights of its own, or it is timm's and timm is not installed.
+        UserError: if there is no such backbone, it has no weights of its own, the file of weights
+            is absent, or an address comes without a checksum.
     """
     for modality in model.get("per_modality", {}):
-        check_weights(_of_modality(model, modality))
+        check_model(_of_modality(model, modality))
     weights, backbone = model["weights"], model["backbone"]
-    if backbone.startswith("timm:") and find_spec("timm") is None:
-        raise UserError("model.backbone: timm:… needs the package timm; pip install timm")
+    try:
+        check_name(backbone)
+    except UserError as error:
+        raise UserError(f"model.backbone: {error}") from None
     if weights in ("imagenet", "none"):
         if model["sha256"]:
             raise UserError(f"model.sha256: it checks a file, and model.weights is {weights!r}")

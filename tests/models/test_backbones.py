@@ -6,9 +6,11 @@ import torchvision
 from torch import nn
 
 from tsn.errors import UserError
+from tsn.models import own_models
 from tsn.models.architecture import remove_classifier
-from tsn.models.backbones import backbone_names, build_backbone, find_architecture
+from tsn.models.backbones import build_backbone, find_architecture
 from tsn.models.bn_inception import BNInception
+from tsn.models.names import OWN, torchvision_names
 from tsn.models.preprocessing import CAFFE, CAFFE_VGG, IMAGENET, TENSORFLOW_LITE, UNIT
 
 
@@ -95,9 +97,10 @@ def test_a_network_without_classifier_is_refused():
         remove_classifier(nn.Sequential(nn.Conv2d(3, 2, 3)))
 
 
-def test_detectors_are_no_backbones():
-    assert "resnet50" in backbone_names()
-    assert not any("fasterrcnn" in name or "quantized" in name for name in backbone_names())
+def test_names_are_read_without_importing_what_they_name():
+    assert tuple(own_models.ARCHITECTURES) == OWN
+    registered = torchvision.models.list_models(module=torchvision.models)
+    assert sorted(torchvision_names()) == sorted(registered)
 
 
 def test_a_local_file_may_have_any_classifier(tmp_path):

@@ -1,6 +1,7 @@
 """Backbones of timm: an imitation of its interface everywhere, the real one where it is."""
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +37,7 @@ def imitation(**changes):
 
     return SimpleNamespace(
         __version__="1.0",
+        __spec__=ModuleSpec("timm", None),
         is_model=lambda name: name == "small.tag",
         list_models=lambda pattern: ["small"] if pattern == "*smal*" else [],
         get_pretrained_cfg=lambda name, **_: SimpleNamespace(to_dict=lambda: config),

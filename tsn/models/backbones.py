@@ -1,6 +1,5 @@
 """Backbones by name: a network without its classifier, and the input that its weights expect."""
 
-import difflib
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,6 +9,7 @@ from tsn.models import own_models, timm_models, torchvision_models
 from tsn.models.adapt import adapt_first_conv, first_conv_name
 from tsn.models.architecture import Architecture
 from tsn.models.foreign import read_weights
+from tsn.models.names import check_name
 from tsn.models.preprocessing import Preprocessing
 from tsn.models.pretrained import load_backbone
 
@@ -33,26 +33,18 @@ class Backbone:
     preprocessing: Preprocessing
 
 
-def backbone_names() -> list[str]:
-    """All names that `build_backbone` knows, without those of timm."""
-    return [*own_models.ARCHITECTURES, *torchvision_models.names()]
-
-
 def find_architecture(name: str) -> Architecture:
     """The architecture `name`.
 
     Raises:
         UserError: there is none; suggests some. Or it is one of timm's, which is not installed.
     """
+    check_name(name)
     if name.startswith(timm_models.PREFIX):
         return timm_models.architecture(name)
     if name in own_models.ARCHITECTURES:
         return own_models.ARCHITECTURES[name]
-    known = backbone_names()
-    if name in known:
-        return torchvision_models.architecture(name)
-    close = difflib.get_close_matches(str(name), known) or known[:2]
-    raise UserError(f"unknown backbone {name!r}: did you mean {', '.join(close)}?")
+    return torchvision_models.architecture(name)
 
 
 def build_backbone(name: str, weights: str, sha256: str | None = None) -> Backbone:

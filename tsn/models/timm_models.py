@@ -19,9 +19,11 @@ def architecture(name: str) -> Architecture:
     weights, which come from the Hugging Face hub and are kept where it keeps them.
 
     Raises:
-        UserError: timm is not installed, or does not know the model.
+        UserError: timm does not know the model.
     """
-    timm, model = _timm(), name.removeprefix(PREFIX)
+    import timm
+
+    model = name.removeprefix(PREFIX)
     # timm takes resnet50.no_such_tag for resnet50 until the weights are asked for.
     if not timm.is_model(model):
         close = timm.list_models(f"*{model.partition('.')[0]}*")[:3]
@@ -34,25 +36,19 @@ def architecture(name: str) -> Architecture:
     )
 
 
-def _timm():
-    try:
-        import timm
-    except ImportError:
-        raise UserError(
-            "the backbones timm:… need the package timm: pip install timm, or tsn[timm]"
-        ) from None
-    return timm
-
-
 def _build(model: str, classifier: str | tuple[str, ...]) -> Headless:
-    net = _timm().create_model(model, pretrained=False, num_classes=0)
+    import timm
+
+    net = timm.create_model(model, pretrained=False, num_classes=0)
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     return Headless(net, names, getattr(net, "head_hidden_size", None) or net.num_features)
 
 
 def _download(model: str) -> Mapping[str, torch.Tensor]:
+    import timm
+
     try:
-        return _timm().create_model(model, pretrained=True, num_classes=0).state_dict()
+        return timm.create_model(model, pretrained=True, num_classes=0).state_dict()
     except Exception as error:  # the hub's client has errors of its own for a missing network
         raise UserError(
             f"cannot download the weights of timm:{model} ({type(error).__name__}: {error}): "

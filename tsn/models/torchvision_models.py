@@ -14,13 +14,8 @@ _TENSORFLOW_INCEPTIONS = ("googlenet", "inception_v3")
 """Models whose weights come from TensorFlow; see preprocessing.UNIT."""
 
 
-def names() -> list[str]:
-    """All classification models for images."""
-    return torchvision.models.list_models(module=torchvision.models)
-
-
 def architecture(name: str) -> Architecture:
-    """The model `name`, one of `names()`.
+    """The model `name`, one of `names.torchvision_names()`.
 
     Its weights are IMAGENET1K_V1 (DEFAULT where there is none). GoogLeNet and Inception v3 are
     built without auxiliary heads, so that the loss is the paper's equation 2 alone, and without

@@ -16,7 +16,7 @@ from tsn.gpu import usable_gpus
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
 from tsn.orphan import announce_run
-from tsn.settings import check, check_weights
+from tsn.settings import check, check_model
 from tsn.tables.plan import plan_table, table_scores
 
 RESULTS = "results"
@@ -69,7 +69,7 @@ def told(function):
 def settings(dataset, experiment=None):
     """The configuration of a data set under an experiment (by default the published one)."""
     resolved = experiments.settings(dataset, experiment or config["experiment"])
-    check_weights(resolved.blocks["model"])
+    check_model(resolved.blocks["model"])
     return resolved
 
 

@@ -14,7 +14,7 @@ def table_plan(wildcards):
     for row in plan["rows"]:
         if row["experiment"]:
             try:
-                check_weights(row["model"])
+                check_model(row["model"])
             except UserError as error:
                 raise UserError(
                     f"experiment {row['experiment']}: {error}; or set "
