@@ -1,6 +1,6 @@
 """How much faster decode and flow are with more cores: Snakemake on real clips, same bytes.
 
-    python benchmarks/cores.py ../shared/data/ucf101-mini/videos --classes 2 --cores 2 --rounds 3
+    python benchmarks/cores.py VIDEOS [--cores 2] [--rounds 3] [--classes 2] [--size 170x128]
 
 Runs with one core and with several alternate; the result is the ratio of the medians. Every run
 starts without results. Where the machine has other work, look at CPU seconds, too: they say
@@ -23,9 +23,8 @@ REPOSITORY = Path(__file__).parents[1]
 STREAMS = ("rgb", "flow")
 
 
-def run(videos: Path, classes: list[str] | None, cores: int) -> tuple[float, float, str]:
+def run(dataset: dict, cores: int) -> tuple[float, float, str]:
     """Wall seconds, CPU seconds of all jobs, and a checksum over all shards."""
-    dataset = {"layout": "folder", "videos": str(videos), "shards": 8, "classes": classes}
     targets = [f"results/clips/shards/{stream}.quarantine.tsv" for stream in STREAMS]
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
     command += [*targets, "--cores", str(cores), "--quiet", "all", "--configfile", "config.yaml"]
@@ -50,15 +49,21 @@ def main() -> None:
     parser.add_argument("videos", type=Path, help="one folder of videos per class")
     parser.add_argument("--classes", type=int, help="only the first so many classes")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--size", default="340x256", help="of the frames (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     videos = arguments.videos.resolve()
     classes = sorted(folder.name for folder in videos.iterdir() if folder.is_dir())
     chosen = classes[: arguments.classes] if arguments.classes else None
+    size = [int(side) for side in arguments.size.split("x")]
+    dataset = {"layout": "folder", "videos": str(videos), "classes": chosen}
+    dataset |= {"shards": arguments.shards, "override": {"frames": {"size": size}}}
+    dataset["override"]["test"] = {"crop_size": min(size)}
     walls, checksums = {1: [], arguments.cores: []}, set()
     for _ in range(arguments.rounds):
         for cores, times in walls.items():
-            wall, cpu, checksum = run(videos, chosen, cores)
+            wall, cpu, checksum = run(dataset, cores)
             times.append(wall)
             checksums.add(checksum)
             print(f"--cores {cores}: {wall:.1f} s, {cpu:.1f} s of CPU", flush=True)
