@@ -149,8 +149,9 @@ def outcome(folder: Path) -> dict:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Temporary files and training states below the results."""
-    return [str(p) for p in (folder / "results").rglob(".*") if p.is_file()]
+    """Temporary files and training states below the results; Snakemake dates folders by a file."""
+    found = (p for p in (folder / "results").rglob(".*") if p.is_file())
+    return [str(p) for p in found if p.name != ".snakemake_timestamp"]
 
 
 def _sha256(path: Path) -> str:
