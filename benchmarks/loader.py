@@ -29,10 +29,11 @@ import torch
 from tsn.config import ModelConfig, TrainingConfig
 from tsn.data.dataset import MicroBatches, TrainingSnippets
 from tsn.data.index import Video
+from tsn.data.jpeg import encode_jpeg
 from tsn.data.loader import make_loader
 from tsn.data.sampling import snippet_rows, train_starts
 from tsn.data.shard_set import ShardSet
-from tsn.data.shards import encode_jpeg, write_shard
+from tsn.data.shards import write_shard
 from tsn.data.transforms import cut, random_crop
 from tsn.data.video import read_frames
 from tsn.flow.params import TVL1Params

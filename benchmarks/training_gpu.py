@@ -24,9 +24,10 @@ import torch
 from tsn.config import ModelConfig, TestConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
 from tsn.data.index import Video
+from tsn.data.jpeg import encode_jpeg
 from tsn.data.loader import make_loader
 from tsn.data.shard_set import ShardSet
-from tsn.data.shards import encode_jpeg, write_shard
+from tsn.data.shards import write_shard
 from tsn.evaluation.protocol import score_videos
 from tsn.training.checkpoint import new_network
 from tsn.training.device import autocast, prepare

@@ -50,8 +50,9 @@ def make_tiny_set(tmp_path_factory) -> Callable[..., TinySet]:
     `bad` are quarantined; `fingerprint` is that of the flow shards.
     """
     from tsn.data.index import read_index, write_index
+    from tsn.data.jpeg import encode_jpeg
     from tsn.data.listing import Entry, Listing
-    from tsn.data.shards import encode_jpeg, write_shard
+    from tsn.data.shards import write_shard
 
     def make(train=4, test=2, frames=9, bad=(), fingerprint=None, splits=(1,)) -> TinySet:
         folder = tmp_path_factory.mktemp("tiny")

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tsn.data.index import Video, read_index
+from tsn.data.jpeg import encode_jpeg
 from tsn.data.shard_set import ShardSet
-from tsn.data.shards import encode_jpeg, write_shard
+from tsn.data.shards import write_shard
 from tsn.errors import UserError
 from tsn.report.clips import choose, draw_clips, draw_strip, read_clips
 

@@ -11,7 +11,8 @@ import numpy as np
 from tsn.config import FramesConfig
 from tsn.data.ahead import each_ahead
 from tsn.data.isolation import read_frames
-from tsn.data.shards import ShardWriter, VideoRows, encode_jpeg, write_shard
+from tsn.data.jpeg import encode_jpeg
+from tsn.data.shards import ShardWriter, VideoRows, write_shard
 from tsn.data.video import MAX_FRAMES, decoder_versions
 from tsn.data.video_error import VideoError
 from tsn.job import code_version

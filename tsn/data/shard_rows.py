@@ -8,6 +8,7 @@ import hdf5plugin  # noqa: F401  registers Zstandard, and Blosc2 for older shard
 import numpy as np
 
 from tsn.data.hdf5 import DAMAGE
+from tsn.data.jpeg import decode_jpeg
 from tsn.errors import UserError
 
 CHUNK_CACHE = 1 << 18
@@ -45,6 +46,7 @@ class ShardRows:
             self._flow = file.get("flow")
             if self._flow is None:
                 self._jpeg, self._offsets = file["jpeg"], file["offsets"]
+                self._size = tuple(int(side) for side in file.attrs["size"])
         except DAMAGE as error:
             raise damaged(path, error) from None
 
@@ -72,22 +74,8 @@ class ShardRows:
         if self._flow is not None:
             return self._flow[row]
         start, stop = self._offsets[row : row + 2]
-        return decode_jpeg(self._jpeg[start:stop])
+        return decode_jpeg(self._jpeg[start:stop], self._size)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def decode_jpeg(data: np.ndarray) -> np.ndarray:
-    """RGB frame (H, W, 3) uint8 of JPEG bytes (uint8 array).
-
-    Raises:
-        ValueError: if they are no JPEG.
-    """
-    import cv2
-
-    frame = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
-    if frame is None:
-        raise ValueError("not a JPEG")
-    return frame

@@ -262,13 +262,3 @@ class Shard:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
-    """JPEG bytes of an RGB frame (H, W, 3) uint8."""
-    import cv2
-
-    _, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    return data.tobytes()

@@ -10,9 +10,8 @@ from dataclasses import fields
 
 import numpy as np
 
-from tsn.data.shard_rows import decode_jpeg
+from tsn.data.jpeg import decode_jpeg, encode_jpeg
 from tsn.data.shard_set import differing_key
-from tsn.data.shards import encode_jpeg
 from tsn.data.video import read_frames, to_grey
 from tsn.errors import UserError
 from tsn.flow.params import TVL1Params
@@ -59,7 +58,7 @@ class RowMaker:
         """Frames as they come out of a shard: uint8 (n, H, W, 3)."""
         quality = self._fingerprint["jpeg_quality"]
         encoded = (np.frombuffer(encode_jpeg(frame, quality), np.uint8) for frame in frames)
-        return np.stack([decode_jpeg(data) for data in encoded])
+        return np.stack([decode_jpeg(data, self.size) for data in encoded])
 
     def flow(self, frames: np.ndarray) -> np.ndarray:
         """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tsn.data.index import Video, members
+from tsn.data.jpeg import encode_jpeg
 from tsn.data.shard_set import ShardSet
-from tsn.data.shards import encode_jpeg
 from tsn.errors import UserError
 from tsn.files import atomic_path, write_json
 from tsn.flow.draw import colour_code

@@ -226,8 +226,9 @@ def code(*modules):
 def network_code():
     """The source of everything that a network's scores depend on."""
     package = Path(workflow.basedir) / "tsn"
-    data = ("dataset", "loader", "sampling", "shard_rows", "shard_set", "shards", "transforms")
-    names = [*(f"data/{name}.py" for name in data), "modality.py", "training/checkpoint.py"]
+    data = ("dataset", "jpeg", "loader", "sampling", "shard_rows", "shard_set", "shards")
+    names = [f"data/{name}.py" for name in (*data, "transforms")]
+    names += ["modality.py", "training/checkpoint.py"]
     models = sorted(f"models/{path.name}" for path in (package / "models").glob("*.py"))
     return code(*names, *models)
 

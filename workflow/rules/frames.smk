@@ -9,6 +9,7 @@ DECODER = [
     "decoder_process",
     "hdf5",
     "isolation",
+    "jpeg",
     "orientation",
     "shards",
 ]
