@@ -75,6 +75,8 @@ def main() -> None:
         print(check(options.python, Path(__file__).resolve().parents[1] / "tsn"))
     except BuildError as error:
         sys.exit(f"opencv-cuda: {error}")
+    except KeyboardInterrupt:
+        sys.exit("opencv-cuda: interrupted; the same command goes on from here")
 
 
 def build(folder: Path, arch: str, jobs: int) -> Path:

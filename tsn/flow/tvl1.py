@@ -159,7 +159,7 @@ class TVL1:
         if len(checked) < 2:
             return self._nothing(frames, "uint8"), 0.0
         if self.backend == "native_cuda":
-            data, clipped = self._engine.quantised(checked, None, bound)
+            data, clipped = self._engine.quantised(checked, bound)
         else:
             flow = self._engine.sequence(checked)
             data, clipped = quantise(flow, bound), clipped_share(flow, bound)

@@ -85,7 +85,7 @@ def test_the_initial_flow_is_used_as_on_the_cpu(emulate, render):
 def test_bytes_are_those_of_the_quantised_flow(emulate, clip):
     engine = emulate(FEW)
     flow = engine.sequence(clip)
-    data, clipped = engine.quantised(clip, None, 1.5)
+    data, clipped = engine.quantised(clip, 1.5)
     np.testing.assert_array_equal(data, quantise(flow, 1.5))
     assert clipped == pytest.approx(clipped_share(flow, 1.5))
     assert 0 < clipped < 1

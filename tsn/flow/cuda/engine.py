@@ -69,16 +69,15 @@ class CudaEngine:
         self._run(first, second, initial, out)
         return out
 
-    def quantised(self, first: Frames, second: Frames | None, bound: float) -> tuple[Frames, float]:
-        """Return flow as bytes, uint8 (N, 2, H, W), and the share of clipped values.
+    def quantised(self, frames: Frames, bound: float) -> tuple[Frames, float]:
+        """Return the flow between neighbours as bytes, uint8 (T-1, 2, H, W), and the clipped share.
 
-        The bytes are those that `tsn.flow.quantise.quantise` makes of the same flow. Without
-        `second` the pairs are the neighbours of `first`.
+        The bytes are those that `tsn.flow.quantise.quantise` makes of the same flow.
         """
-        out = self._like(first, len(first) - (second is None), "uint8")
+        out = self._like(frames, len(frames) - 1, "uint8")
         clipped = np.zeros(len(out), np.int64)
-        self._run(first, second, None, out, clipped, bound)
-        return out, float(clipped.sum()) / (len(out) * 2 * first.shape[1] * first.shape[2])
+        self._run(frames, None, None, out, clipped, bound)
+        return out, float(clipped.sum()) / (len(out) * 2 * frames.shape[1] * frames.shape[2])
 
     def _run(
         self,
