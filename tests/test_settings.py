@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from tsn.config import DatasetConfig, TrainingConfig, build
+from tsn.config_checks import check_model
 from tsn.data.grouped import group_of
 from tsn.errors import UserError
-from tsn.settings import check, check_model, paper_weights, resolve
+from tsn.settings import check, paper_weights, resolve
 
 
 def put(config: dict, key: str, value) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from tsn.config_checks import check_model
 from tsn.data.index import digest, sources_by_shard, without_missing
 from tsn.data.listing import list_videos
 from tsn.data.shard_lists import ShardLists
@@ -16,7 +17,7 @@ from tsn.gpu import usable_gpus
 from tsn.job import share_package
 from tsn.modality import STREAM_OF
 from tsn.orphan import announce_run
-from tsn.settings import check, check_model
+from tsn.settings import check
 from tsn.tables.plan import plan_table, table_scores
 
 RESULTS = "results"
