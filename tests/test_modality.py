@@ -1,7 +1,7 @@
 import pytest
 
 from tsn.errors import UserError
-from tsn.modality import channels_of, check_modality
+from tsn.modality import SNIPPET_ROWS, STREAM_OF, channels_of, check_modality
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,14 @@ def test_a_snippet_has_three_channels_per_image_and_two_per_flow(modality, lengt
 
 def test_an_rgb_snippet_is_one_frame_whatever_the_snippet_length():
     assert channels_of("rgb", 5) == 3
+
+
+def test_what_a_snippet_reads():
+    """Six frames give five differences; warped flow has shards of its own."""
+    assert SNIPPET_ROWS == {"rgb": 1, "flow": 5, "warped_flow": 5, "rgb_diff": 6}
+    own = ("rgb", "flow", "warped_flow")
+    assert tuple(STREAM_OF[name] for name in own) == own
+    assert STREAM_OF["rgb_diff"] == "rgb"
 
 
 def test_an_unknown_modality_is_refused_with_the_known_ones():

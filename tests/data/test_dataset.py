@@ -9,7 +9,7 @@ from tsn.data.dataset import CentreSnippets, MicroBatches, TestSnippets, Trainin
 from tsn.data.index import members, read_index
 from tsn.data.sampling import centre_starts
 from tsn.data.shard_set import ShardSet
-from tsn.data.transforms import cut_crops
+from tsn.data.transforms import Crop, cut_crops
 from tsn.errors import UserError
 
 
@@ -25,13 +25,15 @@ def for_training(tiny, make_job, modality="rgb", seed=1, stream=None, videos=Non
     )
 
 
-def for_test(tiny, modality="rgb", segments=3, crops=10, crop_size=32, side=32):
+def for_test(
+    tiny, modality="rgb", segments=3, crops=10, crop_size=32, side=32, convention="centre"
+):
     stream = "flow" if modality == "flow" else "rgb"
     return TestSnippets(
         ShardSet(tiny.shards[stream]),
         members(read_index(tiny.index), 1, "test"),
         modality,
-        TestConfig(segments, crops, crop_size, "centre"),
+        TestConfig(segments, crops, crop_size, convention),
         side,
     )
 
@@ -54,6 +56,65 @@ def test_an_item_depends_on_seed_epoch_and_id_but_not_on_the_other_videos(tiny_s
     assert torch.equal(data[5, 3][0], alone[5, 0][0])
     assert not torch.equal(data[5, 3][0], data[6, 3][0])
     assert not torch.equal(data[5, 3][0], for_training(tiny_set, make_job, seed=2)[5, 3][0])
+
+
+def test_no_two_items_draw_alike(tiny_set, make_job, monkeypatch):
+    """Another seed, epoch or video is another random stream, also where their sums are equal."""
+    drawn = []
+
+    def draw(rows, length, segments, rng):
+        drawn.append(int(rng.integers(1 << 62)))
+        return np.zeros(segments, int)
+
+    monkeypatch.setattr("tsn.data.dataset.train_starts", draw)
+    for seed in (1, 2):
+        data = for_training(tiny_set, make_job, seed=seed)
+        for epoch in range(3):
+            for number in range(len(data)):
+                data[epoch, number]
+    assert len(set(drawn)) == len(drawn) == 2 * 3 * 8
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(("modality", "rows", "length"), [("rgb", 9, 1), ("flow", 8, 5)])
+def test_an_item_is_what_was_drawn(
+    make_tiny_set, make_job, monkeypatch, modality, rows, length, flip
+):
+    """Its rows, cut at the drawn place and mirrored if drawn so; beside a quarantined video, which
+    has no rows."""
+    asked = []
+
+    def draw_starts(*about):
+        asked.append(about[:-1])
+        return np.array([3, 0])
+
+    def draw_crop(*about):
+        asked.append(about[:-1])
+        return Crop(11, 5, 32, 32, flip)
+
+    monkeypatch.setattr("tsn.data.dataset.train_starts", draw_starts)
+    monkeypatch.setattr("tsn.data.dataset.random_crop", draw_crop)
+    tiny = make_tiny_set(bad=("blue/0",))
+    data = for_training(tiny, make_job, modality, segments=2, flip=flip, scales=(1.0, 0.5))
+    clips, _ = data[0, 0]
+    assert asked == [(rows, length, 2), ((64, 48), 32, (1.0, 0.5), flip)]
+    stored = ShardSet(tiny.shards[modality]).read(data.videos[0].id, range(rows)).astype(int)
+    for clip, start in zip(clips, (3, 0), strict=True):
+        part = stored[start : start + length, 5:37, 11:43]
+        part = part[:, :, ::-1] if flip else part
+        for t in range(length):
+            for n in range(stored.shape[-1]):
+                inverted = flip and modality == "flow" and n == 0  # x, and y stays
+                expected = 255 - part[t, ..., n] if inverted else part[t, ..., n]
+                assert np.array_equal(clip[t * stored.shape[-1] + n], expected)
+
+
+def test_labels_are_those_of_the_index(tiny_set, make_job):
+    data = for_training(tiny_set, make_job)
+    centres = CentreSnippets(ShardSet(tiny_set.shards["rgb"]), data.videos, "rgb", 1, 32)
+    expected = [video.label for video in data.videos]
+    assert [data[0, n][1] for n in range(8)] == [centres[n][1] for n in range(8)] == expected
+    assert sorted(expected) == [0] * 4 + [1] * 4
 
 
 def test_one_crop_serves_all_snippets_of_a_video(make_tiny_set, make_job):
@@ -102,6 +163,16 @@ def test_a_test_item_gives_all_crops_of_all_segments(tiny_set):
     plain = [frames[:, y : y + 32, x : x + 32] for x, y in places]
     expected = np.concatenate([*plain, *(cut[:, :, ::-1] for cut in plain)])
     assert np.array_equal(crops_of(data), expected)
+
+
+@pytest.mark.parametrize(("convention", "starts"), [("centre", [0, 2, 3]), ("release", [0, 1, 2])])
+def test_a_test_item_holds_the_snippets_of_its_convention(tiny_set, convention, starts):
+    """8 rows of flow are 4 starts: t = 4 / 3, or a step of 3 // 2."""
+    data = for_test(tiny_set, "flow", convention=convention)
+    rows = ShardSet(tiny_set.shards["flow"]).read(data.videos[0].id, range(8))
+    for snippet, start in zip(data[0], starts, strict=True):
+        expected = rows[start : start + 5].transpose(0, 3, 1, 2).reshape(10, 48, 64)
+        assert np.array_equal(snippet, expected)
 
 
 def test_flipped_test_crops_of_flow_have_inverted_x(tiny_set):
@@ -172,6 +243,10 @@ def test_processes_share_the_micro_batches_of_a_step(processes):
     items = [iter(share) for share in shares]
     whole = iter(alone)
     for iteration in range(6):
+        # In turns: `BatchStatistics` finds those of the others by it.
+        for rank, share in enumerate(shares):
+            turns = [n for n in range(alone.parts(iteration)) if n % processes == rank]
+            assert list(share.mine(iteration)) == turns
         parts = [next(whole) for _ in range(alone.parts(iteration))]
         found = {}
         for share, mine in zip(shares, items, strict=True):

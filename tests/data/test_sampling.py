@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tsn.data.sampling import (
+    TEST_CONVENTIONS,
     centre_starts,
     release_starts,
     snippet_rows,
@@ -38,6 +39,12 @@ def test_training_draws_uniformly_from_each_segment(rows, length, segments):
 def test_segments_are_drawn_independently():
     found = draws(30, 1, 3)
     assert abs(np.corrcoef(found[:, 0], found[:, 1])[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize(("rows", "length"), [(7, 1), (11, 5), (13, 1)])
+def test_segments_of_a_single_start_leave_no_choice(rows, length):
+    """7 to 13 starts in 7 segments: d = 1."""
+    assert (draws(rows, length, 7, 20) == range(7)).all()
 
 
 def test_between_k_and_k_segments_of_starts_are_random_and_sorted():
@@ -92,6 +99,12 @@ def test_the_release_steps_from_the_first_frame(rows, length, expected):
 
 def test_one_snippet_of_the_release_is_the_first():
     assert release_starts(100, 5, 1).tolist() == [0]
+
+
+def test_conventions_of_the_test_by_name():
+    """Of 100 frames: 1.5, 5.5, … by tsn-pytorch, every fourth from the first by the release."""
+    found = {name: rule(100, 1, 25)[:2].tolist() for name, rule in TEST_CONVENTIONS.items()}
+    assert found == {"centre": [2, 6], "release": [0, 4]}
 
 
 @pytest.mark.parametrize("rule", [centre_starts, release_starts])

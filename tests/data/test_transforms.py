@@ -48,6 +48,14 @@ def test_sizes_less_than_three_pixels_from_the_input_snap_to_it(side, expected):
     assert crop_sizes(FRAME, 224, (scale,)) == [(expected, expected)]
 
 
+def test_sizes_follow_the_shorter_side_and_snap_to_the_side_of_the_input():
+    """int(128 * .86) = 110 and int(128 * .75) = 96, for a network of 112 px."""
+    for frame in ((170, 128), (128, 170)):
+        assert set(crop_sizes(frame, 112, (0.86, 0.75))) == {
+            (112, 112), (112, 96), (96, 112), (96, 96),
+        }  # fmt: skip
+
+
 def test_the_thirteen_offsets_of_a_224_crop():
     """Steps of (340 - 224) // 4 = 29 and (256 - 224) // 4 = 8."""
     assert sorted(crop_offsets(FRAME, (224, 224))) == sorted([
@@ -59,10 +67,10 @@ def test_the_thirteen_offsets_of_a_224_crop():
 
 
 def test_offsets_of_a_crop_that_does_not_divide_evenly():
-    """(340 - 168) // 4 = 43, (256 - 192) // 4 = 16."""
-    offsets = crop_offsets(FRAME, (168, 192))
-    assert {x for x, _ in offsets} == {0, 43, 86, 129, 172}
-    assert {y for _, y in offsets} == {0, 16, 32, 48, 64}
+    """171 / 4 and 63 / 4 are rounded down first: the last offset is 3 px from the edge."""
+    offsets = crop_offsets(FRAME, (169, 193))
+    assert {x for x, _ in offsets} == {0, 42, 84, 126, 168}
+    assert {y for _, y in offsets} == {0, 15, 30, 45, 60}
 
 
 def test_training_crops_take_every_size_every_offset_and_both_sides():
