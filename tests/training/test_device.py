@@ -1,9 +1,11 @@
 """Precision: bfloat16 where it is asked for, and by itself on GPUs only."""
 
+import itertools
+
 import pytest
 import torch
 
-from tsn.training.device import autocast, prepare
+from tsn.training.device import autocast, prepare, seed_step
 
 CPU = torch.device("cpu")
 
@@ -15,6 +17,16 @@ CPU = torch.device("cpu")
 def test_precision_on_a_cpu(precision, dtype):
     with autocast(CPU, precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_dropout_is_seeded_by_seed_iteration_and_micro_batch():
+    def draw(place):
+        seed_step(*place)
+        return torch.rand(1, dtype=torch.double).item()
+
+    places = list(itertools.product(range(3), repeat=3))
+    drawn = [draw(place) for place in places]
+    assert len(set(drawn)) == 27 and [draw(place) for place in places] == drawn
 
 
 def test_without_a_gpu_algorithms_are_deterministic(monkeypatch):

@@ -13,6 +13,8 @@ from tsn.data.index import read_index, write_index
 from tsn.data.listing import Entry, Listing
 from tsn.data.loader import make_loader
 from tsn.errors import UserError
+from tsn.models.backbones import Backbone
+from tsn.models.preprocessing import IMAGENET
 from tsn.training.checkpoint import load_model
 from tsn.training.log import COLUMNS
 from tsn.training.loop import Run
@@ -145,6 +147,39 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
     assert not torch.allclose(start["classifier.weight"], whole["classifier.weight"], rtol=1e-3)
 
 
+def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
+    run, make_job, monkeypatch, tiny_network
+):
+    """v = m v + g + decay w, w = w - lr v (PyTorch; Caffe's is the same while lr stays), with the
+    multipliers of REFERENCE section 7. All 8 videos are a batch, which might have had 16."""
+    multipliers = {
+        "net.0.weight": (5, 1), "net.0.bias": (10, 0),
+        "classifier.weight": (1, 1), "classifier.bias": (2, 0),
+    }  # fmt: skip
+    weights, speeds = {}, dict.fromkeys(multipliers, 0.0)
+    step = Run._step
+
+    def watched(self, model, *rest):
+        parameters = dict(model.named_parameters())
+        assert parameters.keys() == multipliers.keys()
+        weights.update(weights or {n: p.detach().clone() for n, p in parameters.items()})
+        items = [self._snippets[self._iteration, n] for n in range(8)]
+        clips, labels = torch.stack([clip for clip, _ in items]), [label for _, label in items]
+        loss = torch.nn.functional.cross_entropy(model(clips), torch.tensor(labels))
+        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        step(self, model, *rest)
+        for (name, (rate, decay)), gradient in zip(multipliers.items(), gradients, strict=True):
+            speeds[name] = 0.8 * speeds[name] + gradient + 0.3 * decay * weights[name]
+            weights[name] = weights[name] - 0.01 * rate * speeds[name]
+
+    monkeypatch.setattr(Run, "_step", watched)
+    recipe = {"length": 3, "steps": (), "dropout": 0.0, "clip_gradient": None}
+    sgd = {"momentum": 0.8, "weight_decay": 0.3, "lr": 0.01}
+    end = run(make_job("flow", batch_size=16, micro_batch=3, **recipe, **sgd)).state
+    for name, expected in weights.items():
+        assert torch.allclose(end[name], expected, rtol=1e-4, atol=1e-6), name
+
+
 @pytest.mark.parametrize(
     ("unit", "length", "steps", "expected"),
     [
@@ -192,6 +227,36 @@ def test_gradients_are_clipped_by_their_total_norm(run, make_job, monkeypatch, t
 
     assert gradient_norm(clipped) == pytest.approx(limit, rel=0.05)
     assert gradient_norm(free) > 10 * limit
+
+
+def test_running_statistics_are_those_of_every_micro_batch(run, make_job, monkeypatch):
+    """They are what a plain BatchNorm2d has that has seen the same."""
+    seen = []
+
+    def build(name, weights, sha256=None):
+        layers = torch.nn.Conv2d(3, 8, 5, stride=4), torch.nn.BatchNorm2d(8, momentum=0.3)
+        layers[1].register_forward_pre_hook(
+            lambda layer, x: seen.append(x[0].detach()) if layer.training else None
+        )
+        pooled = torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten()
+        return Backbone(name, torch.nn.Sequential(*layers, *pooled), 32, 3, IMAGENET)
+
+    monkeypatch.setattr("tsn.models.network.build_backbone", build)
+    state = run(make_job(length=2, steps=(), batch_size=6, micro_batch=4)).state
+    assert [len(x) for x in seen] == 2 * [2 * 4, 2 * 2, 2 * 2]  # two snippets a video
+    plain = torch.nn.BatchNorm2d(8, momentum=0.3)
+    for x in seen:
+        plain(x)
+    for name, expected in plain.named_buffers():
+        assert torch.allclose(state[f"net.1.{name}"], expected, rtol=1e-4, atol=1e-6), name
+
+
+def test_dropout_knows_its_place(run, make_job, monkeypatch, tiny_network):
+    """Seed, iteration, and micro-batch within it: nothing that a resumed run would not know."""
+    places = []
+    monkeypatch.setattr("tsn.training.loop.seed_step", lambda *place: places.append(place))
+    run(make_job(seed=7, batch_size=6, micro_batch=3, length=2, steps=()))
+    assert places == [(7, 0, 0), (7, 0, 1), (7, 1, 0), (7, 2, 0), (7, 2, 1), (7, 3, 0)]
 
 
 def test_a_loss_that_is_not_finite_is_told_and_leaves_no_model(run, make_job, tmp_path):
