@@ -8,6 +8,7 @@ import pytest
 from tsn.config import FusionConfig
 from tsn.data.index import Video
 from tsn.errors import UserError
+from tsn.evaluation.answers import answers
 from tsn.evaluation.fusion import combine, fuse, fuse_split
 from tsn.evaluation.scores import Scores
 
@@ -81,6 +82,11 @@ def test_scores_that_were_not_made_alike_are_refused(changes, word):
         fuse([RGB, replace(FLOW, **changes)], PAPER, VIDEOS)
 
 
+def test_every_modality_is_compared_with_the_first():
+    with pytest.raises(UserError, match=r"the rgb scores have split 1, the warped_flow scores 2"):
+        fuse([RGB, FLOW, replace(FLOW, modality="warped_flow", split=2)], PAPER, VIDEOS)
+
+
 def test_a_score_of_a_video_that_the_split_does_not_test_is_refused():
     stranger = scores("flow", {"a": [0, 1], "b": [0, 1], "c": [0, 1], "t": [1, 0]})
     with pytest.raises(UserError, match="flow scores hold 't'"):
@@ -119,6 +125,8 @@ def test_a_quarantined_test_video_counts_as_wrong():
     assert found["fused"]["top5"] == pytest.approx(2 / 3)
     assert found["not_scored"] == ["c"]
     assert found["modalities"]["rgb"]["top1"] == pytest.approx(2 / 3)
+    assert found["modalities"]["flow"]["videos"] == 3
+    assert found["modalities"]["flow"]["top1"] == pytest.approx(1 / 3)
 
 
 def test_further_combinations_are_reported_by_name():
@@ -131,9 +139,9 @@ def test_scores_of_another_split_are_refused():
         fused(split=2)
 
 
-def test_scores_of_other_classes_than_the_index_has_are_refused():
-    three = ("red", "blue", "green")
-    one, other = (replace(s, classes=three) for s in (RGB, FLOW))
+@pytest.mark.parametrize("classes", [("red", "blue", "green"), ("blue", "red")])
+def test_scores_of_other_classes_than_the_index_has_are_refused(classes):
+    one, other = (replace(s, classes=classes) for s in (RGB, FLOW))
     with pytest.raises(UserError, match="other classes than the index"):
         fuse_split([one, other], FusionConfig(PAPER), [TRAIN, *VIDEOS], 1, "mine")
 
@@ -150,6 +158,20 @@ def test_softmax_level_keeps_a_modality_with_large_scores_from_deciding_alone():
     weights = {"rgb": 1.0, "flow": 1.5}
     assert combine(loud, weights).argmax() == 0
     assert combine(loud, weights, "softmax").argmax() == 1
+
+
+def test_the_level_holds_for_accuracies_and_answers():
+    """RGB is loud and wrong on a; as shares, 1.5 of flow are more than 1 of RGB."""
+    loud = scores("rgb", {"a": [0, 100], "b": [0, 1], "c": [0, 1]})
+    flow = scores("flow", {"a": [10, 0], "b": [0, 1], "c": [0, 1]})
+    index = [TRAIN, *VIDEOS]
+    for level, right in (("score", 2), ("softmax", 3)):
+        config = FusionConfig(PAPER, {"again": PAPER}, level)
+        found = fuse_split([loud, flow], config, index, 1, "mine")
+        for entry in (found["fused"], found["compare"]["again"]):
+            assert entry["top1"] == pytest.approx(right / 3) and entry["level"] == level
+        given = answers([loud, flow], PAPER, index, level)
+        assert (given.given["fused"] == given.truth).sum() == right
 
 
 def test_the_fusion_says_whose_models_it_fuses():

@@ -45,20 +45,23 @@ def save(tmp_path, make_job):
     return write
 
 
-@pytest.mark.parametrize(("consensus", "batch"), [("average", 7), ("max", 50)])
+@pytest.mark.parametrize(
+    ("modality", "consensus", "batch"),
+    [("rgb", "average", 7), ("rgb", "max", 50), ("flow", "average", 50)],
+)
 def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
-    tiny_set, save, consensus, batch, monkeypatch
+    tiny_set, save, modality, consensus, batch, monkeypatch
 ):
     """Also where a video's 30 crops do not fit into one pass, or several videos do, and whatever
     trained the snippets."""
-    model = save(consensus=consensus)
+    model = save(modality, consensus=consensus)
     monkeypatch.setitem(protocol.BATCH, "cpu", batch)
-    found = score(model, tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+    found = score(model, tiny_set.index, tiny_set.shards[modality], 1, PROTOCOL, 1)
     network, _ = load_model(model)
     videos = members(read_index(tiny_set.index), 1, "test")
-    data = TestSnippets(ShardSet(tiny_set.shards["rgb"]), videos, "rgb", PROTOCOL, 32)
+    data = TestSnippets(ShardSet(tiny_set.shards[modality]), videos, modality, PROTOCOL, 32)
     with torch.inference_mode():
-        crops = [cut_crops(data[n], data.crops, flow=False) for n in range(len(data))]
+        crops = [cut_crops(data[n], data.crops, flow=modality == "flow") for n in range(len(data))]
         expected = torch.stack([network.snippet_scores(batch).mean(0) for batch in crops])
     assert found.values.std() > 0.1
     assert np.allclose(found.values, expected, rtol=1e-3, atol=1e-3)

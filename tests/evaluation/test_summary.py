@@ -66,6 +66,13 @@ def test_the_mean_counts_every_split_alike():
     assert mean["compare"]["rgb alone"]["mean_class"] == 0.375
 
 
+def test_weights_that_were_searched_are_averaged_over_the_splits():
+    splits = [split(1, 0.5), split(2, 0.5)]
+    for entry, flow in zip(splits, (0.25, 0.75), strict=True):
+        entry["fused"]["weights"] = {"rgb": 1 - flow, "flow": flow}
+    assert mean_of(splits)["fused"]["weights"] == {"rgb": 0.5, "flow": 0.5}
+
+
 def test_the_summary_says_how_its_numbers_came_about(sources):
     found = summarise(sources)
     assert json.loads(json.dumps(found)) == found
