@@ -28,13 +28,26 @@ def test_every_modality_gives_one_score_per_class(modality, channels):
     assert model(videos(channels)).shape == (2, 4)
 
 
-def test_the_score_of_a_video_is_the_consensus_of_its_snippets():
-    model = build(weights="imagenet").eval()
+@pytest.mark.parametrize("consensus", ["average", "max"])
+def test_the_score_of_a_video_is_the_consensus_of_its_snippets(consensus):
+    model = build(weights="imagenet", consensus=consensus).eval()
     torch.nn.init.normal_(model.classifier.weight)
     x = videos(3)
     each = torch.stack([model.snippet_scores(x[:, k]) for k in range(3)])
-    assert torch.allclose(model(x), each.mean(0), atol=1e-4)
+    expected = each.mean(0) if consensus == "average" else each.amax(0)
+    assert torch.allclose(model(x), expected, atol=1e-4)
     assert (each[0] - each[1]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("modality", "mean"), [("rgb", 127), ("flow", 128), ("rgb_diff", 0)])
+def test_the_backbone_sees_what_its_weights_were_trained_on(modality, mean):
+    """TensorFlow's EfficientNet-Lite: a standard deviation of 128 in every channel."""
+    model = build(modality).eval()
+    seen = []
+    model.net.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone()))
+    x = videos(model.channels)[:, 0]
+    model.snippet_scores(x)
+    assert torch.allclose(seen[0], (x.float() - mean) / 128)
 
 
 def test_a_float_image_scores_like_its_bytes():
@@ -52,6 +65,8 @@ def test_the_classifier_starts_small_and_unbiased():
     classifier = build().classifier
     assert classifier.weight.std().item() == pytest.approx(0.001, rel=0.05)
     assert classifier.weight.mean().item() == pytest.approx(0, abs=1e-4)
+    # .27 % of a normal distribution lie beyond three standard deviations.
+    assert 0.001 < (classifier.weight.abs() > 0.003).float().mean().item() < 0.006
     assert not classifier.bias.any()
 
 
@@ -88,6 +103,7 @@ def test_without_cross_modality_the_whole_network_starts_from_scratch(modality):
     scratch = build(modality, "imagenet", cross_modality=False).net
     assert not scratch._conv_head.weight.equal(pretrained._conv_head.weight)
     assert (scratch._bn1.running_var == 1).all()
+    assert not scratch._conv_stem.weight[:, 0].equal(scratch._conv_stem.weight[:, 1])
 
 
 def test_without_cross_modality_rgb_is_still_pretrained():
