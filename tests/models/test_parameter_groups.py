@@ -22,6 +22,7 @@ def small_net():
         Scaled(),
         nn.Linear(2, 4),
         nn.MultiheadAttention(4, 1),
+        nn.GroupNorm(1, 4),
     )
 
 
@@ -47,6 +48,7 @@ def test_biases_learn_twice_as_fast_and_do_not_decay(modality):
         "5.weight": (1, 1), "5.bias": (2, 0),
         "6.in_proj_weight": (1, 1), "6.in_proj_bias": (2, 0),
         "6.out_proj.weight": (1, 1), "6.out_proj.bias": (2, 0),
+        "7.weight": (1, 0), "7.bias": (1, 0),
     }  # fmt: skip
 
 

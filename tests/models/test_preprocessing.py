@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tsn.errors import UserError
 from tsn.models.preprocessing import (
     CAFFE,
+    CAFFE_VGG,
     IMAGENET,
     TENSORFLOW_LITE,
     UNIT,
@@ -25,6 +28,18 @@ def test_caffe_weights_get_bgr_minus_their_mean():
     values = normalised("rgb", CAFFE, pixel(138, 127, 114))
     assert values.tolist() == [10.0, 10.0, 10.0]
     assert normalised("rgb", CAFFE, pixel(255, 0, 0)).tolist() == [-104.0, -117.0, 127.0]
+
+
+def test_vgg_of_caffe_gets_bgr_minus_the_mean_pixel_of_imagenet():
+    # Chatfield et al. 2014: 103.939, 116.779, 123.68 in BGR order.
+    values = normalised("rgb", CAFFE_VGG, pixel(255, 0, 0)).tolist()
+    assert values == pytest.approx([-103.939, -116.779, 131.32])
+
+
+def test_weights_of_flow_and_differences_may_say_otherwise():
+    base = replace(IMAGENET, flow_mean=127.5, flow_std=0.5, difference_std=(1.0, 2.0, 4.0))
+    assert normalised("flow", base, pixel(255, 0)).tolist() == pytest.approx([1, -1])
+    assert normalised("rgb_diff", base, pixel(255, 255, 255)).tolist() == [1, 0.5, 0.25]
 
 
 def test_torchvision_weights_get_rgb_with_imagenet_mean_and_std():

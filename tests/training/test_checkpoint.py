@@ -168,8 +168,10 @@ def test_partial_bn_freezes_pretrained_statistics_only(
     model = {"weights": weights, "cross_modality": cross_modality}
     job = make_job(modality, model=model, partial_bn=partial_bn)
     network = new_network(2, modality, job.model, job.recipe)
-    layers = sum(isinstance(module, BatchNorm) for module in network.modules())
-    assert frozen_layers(network) == (layers - 1 if frozen else 0)
+    layers = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    assert frozen_layers(network) == (len(layers) - 1 if frozen else 0)
+    from_file = model["weights"] != "none" and (modality == "rgb" or cross_modality)
+    assert all(bool((layer.running_mean == 0.5).all()) == from_file for layer in layers)
 
 
 def test_equal_states_are_equal_files(tmp_path):

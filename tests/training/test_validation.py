@@ -48,6 +48,8 @@ def test_without_groups_every_class_gives_some_of_its_videos():
     for label in range(4):
         assert sum(v.label == label for v in held) == round(0.25 * 54)
     assert len(trained) == 4 * 54 - len(held)
+    # So it is where a pattern finds nothing: each video is a group of its own.
+    assert hold_out(ucf101(), 0.25, "_nowhere_", 1) == (trained, held)
 
 
 def rows(losses, validation) -> list[dict]:
