@@ -10,7 +10,7 @@ from tsn.data.index import Video
 from tsn.errors import UserError
 from tsn.training.checkpoint import load_model
 from tsn.training.log import draw_curves
-from tsn.training.validation import Best, hold_out, overfitting
+from tsn.training.validation import Best, hold_out, overfitting, validate
 
 
 def ucf101(classes=4, groups=18, clips=3) -> list[Video]:
@@ -122,6 +122,23 @@ def test_validation_changes_nothing_but_which_videos_are_trained_on(run, make_jo
         lambda *_: {"validation_loss": 1.0, "validation_accuracy": 0.5},
     )
     assert equal(run(job, "not").state, validated)
+
+
+def test_validation_counts_every_video_of_all_processes_alike():
+    """Batches of 2 and 1 here; another process has one video, of loss 5 and answered wrongly."""
+
+    class Two:
+        def add(self, values):
+            return values + torch.tensor([5.0, 0.0, 1.0])
+
+    scores = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+    labels = torch.tensor([0, 0, 1])
+    loader = [(scores[:2], labels[:2]), (scores[2:], labels[2:])]
+    found = validate(torch.nn.Identity(), loader, torch.device("cpu"), "fp32", Two())
+    # -log softmax of the true class: log(1 + e^-2), log(1 + e), log(1 + e^-3)
+    total = sum(np.log1p(np.exp(margin)) for margin in (-2, 1, -3))
+    assert found["validation_loss"] == pytest.approx((total + 5) / 4)
+    assert found["validation_accuracy"] == pytest.approx(2 / 4)
 
 
 @pytest.mark.usefixtures("on_cpu")
