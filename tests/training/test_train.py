@@ -156,7 +156,7 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
         "net.0.weight": (5, 1), "net.0.bias": (10, 0),
         "classifier.weight": (1, 1), "classifier.bias": (2, 0),
     }  # fmt: skip
-    weights, speeds = {}, dict.fromkeys(multipliers, 0.0)
+    weights, speeds, losses = {}, dict.fromkeys(multipliers, 0.0), []
     step = Run._step
 
     def watched(self, model, *rest):
@@ -166,6 +166,7 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
         items = [self._snippets[self._iteration, n] for n in range(8)]
         clips, labels = torch.stack([clip for clip, _ in items]), [label for _, label in items]
         loss = torch.nn.functional.cross_entropy(model(clips), torch.tensor(labels))
+        losses.append(loss.item())
         gradients = torch.autograd.grad(loss, list(parameters.values()))
         step(self, model, *rest)
         for (name, (rate, decay)), gradient in zip(multipliers.items(), gradients, strict=True):
@@ -175,9 +176,10 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
     monkeypatch.setattr(Run, "_step", watched)
     recipe = {"length": 3, "steps": (), "dropout": 0.0, "clip_gradient": None}
     sgd = {"momentum": 0.8, "weight_decay": 0.3, "lr": 0.01}
-    end = run(make_job("flow", batch_size=16, micro_batch=3, **recipe, **sgd)).state
+    end = run(make_job("flow", batch_size=16, micro_batch=3, **recipe, **sgd))
     for name, expected in weights.items():
-        assert torch.allclose(end[name], expected, rtol=1e-4, atol=1e-6), name
+        assert torch.allclose(end.state[name], expected, rtol=1e-4, atol=1e-6), name
+    assert [float(row["loss"]) for row in end.log] == pytest.approx(losses, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.training.conftest import equal
-from tsn.data.grouped import OFFICIAL_GROUPS
+from tsn.data.grouped import OFFICIAL_GROUPS, smaller_part
 from tsn.data.index import Video
 from tsn.errors import UserError
 from tsn.training.checkpoint import load_model
@@ -50,6 +50,14 @@ def test_without_groups_every_class_gives_some_of_its_videos():
     assert len(trained) == 4 * 54 - len(held)
     # So it is where a pattern finds nothing: each video is a group of its own.
     assert hold_out(ucf101(), 0.25, "_nowhere_", 1) == (trained, held)
+
+
+def test_a_group_that_is_mostly_too_much_is_left_out():
+    """Two of eight videos are wanted; a group of four is not, whatever the order of groups."""
+    videos = [(f"v{n}", "red", "four" if n < 4 else f"v{n}") for n in range(8)]
+    for seed in range(20):
+        chosen = smaller_part(videos, 0.25, str(seed))
+        assert len(chosen) == 2 and not chosen & {"v0", "v1", "v2", "v3"}
 
 
 def rows(losses, validation) -> list[dict]:
