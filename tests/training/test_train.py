@@ -72,6 +72,31 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_log(run, make_job, monkey
     assert left == ["curves.png", "model.pt", "tensorboard", "training.csv"]
 
 
+def test_a_stopped_run_remembers_its_best_epoch(run, make_job, monkeypatch):
+    """The first of three, before the stop. Every validation sees both videos that are held out."""
+    accuracies, seen = iter([0.9, 0.5, 0.4] * 2), []
+
+    def known(network, loader, *_):
+        seen.append(sum(len(labels) for _, labels in loader))
+        return {"validation_loss": 1.0, "validation_accuracy": next(accuracies)}
+
+    monkeypatch.setattr("tsn.training.loop.validate", known)
+    job = make_job(validation=0.25, keep="best")
+    undisturbed = run(job, "undisturbed").state
+    step = Run._step
+
+    def dying(self, *arguments):
+        if self._iteration == 5:
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "_step", dying)
+        run(job, save_seconds=0)
+    assert equal(run(job).state, undisturbed)
+    assert seen == [2] * 6
+
+
 def with_workers(snippets, device, threads, **batching):
     """What a GPU has, but for the pinned memory."""
     loader = make_loader(snippets, torch.device("cuda"), 2, **batching)
