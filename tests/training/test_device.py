@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tsn.training.device import autocast, prepare, seed_step
+from tsn.training.epoch import summed_loss
 
 CPU = torch.device("cpu")
 
@@ -17,6 +18,12 @@ CPU = torch.device("cpu")
 def test_precision_on_a_cpu(precision, dtype):
     with autocast(CPU, precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_the_loss_is_float32_whatever_the_scores_are():
+    scores = torch.tensor([[0.0, 0.01]], dtype=torch.bfloat16)
+    loss = summed_loss(scores, torch.tensor([0]))
+    assert loss.dtype == torch.float32 and loss.item() == pytest.approx(0.69816, abs=1e-4)
 
 
 def test_dropout_is_seeded_by_seed_iteration_and_micro_batch():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,15 +10,17 @@ import torch
 
 from tests.training.conftest import equal, timeless
 from tsn.data.dataset import TrainingSnippets
-from tsn.data.index import read_index, write_index
+from tsn.data.index import members, read_index, write_index
 from tsn.data.listing import Entry, Listing
 from tsn.data.loader import make_loader
+from tsn.data.shard_set import ShardSet
 from tsn.errors import UserError
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
-from tsn.training.checkpoint import load_model
+from tsn.training.checkpoint import load_model, new_network
 from tsn.training.log import COLUMNS
 from tsn.training.loop import Run
+from tsn.training.validation import hold_out
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 
@@ -74,11 +77,11 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_log(run, make_job, monkey
 
 def test_a_stopped_run_remembers_its_best_epoch(run, make_job, monkeypatch):
     """The first of three, before the stop. Every validation sees both videos that are held out."""
-    accuracies, seen = iter([0.9, 0.5, 0.4] * 2), []
+    results, seen = iter([(0.9, 1.0), (0.5, 0.5), (0.4, 0.8)] * 2), []
 
     def known(network, loader, *_):
         seen.append(sum(len(labels) for _, labels in loader))
-        return {"validation_loss": 1.0, "validation_accuracy": next(accuracies)}
+        return dict(zip(("validation_accuracy", "validation_loss"), next(results), strict=True))
 
     monkeypatch.setattr("tsn.training.loop.validate", known)
     job = make_job(validation=0.25, keep="best")
@@ -93,7 +96,9 @@ def test_a_stopped_run_remembers_its_best_epoch(run, make_job, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Run, "_step", dying)
         run(job, save_seconds=0)
-    assert equal(run(job).state, undisturbed)
+    resumed = run(job)
+    assert equal(resumed.state, undisturbed)
+    assert [row["epochs_since_best"] for row in resumed.log] == ["0", "0", "1"]  # of the loss
     assert seen == [2] * 6
 
 
@@ -303,6 +308,33 @@ def test_quarantined_videos_are_not_trained_on(run, make_job, make_tiny_set, mon
     monkeypatch.setattr(Run, "__init__", spy)
     run(make_job(length=1, steps=()), tiny=make_tiny_set(bad=("red/1", "blue/2")))
     assert sorted(ids["seen"]) == ["blue/0", "blue/1", "blue/3", "red/0", "red/2", "red/3"]
+
+
+def test_a_training_is_of_its_own_seed_and_leaves_out_what_it_validates_on(
+    run, make_job, monkeypatch, tiny_network, tiny_set
+):
+    """Groups are the numbers of the videos: red/2 goes with blue/2."""
+    job = replace(make_job(validation=0.25, seed=7, segments=3), groups=r"\d$")
+    found = []
+
+    def spy(self, job, *parts):
+        found.extend(parts)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "__init__", spy)
+        run(job)
+    network, trained, validated, *_ = found
+    videos = members(read_index(tiny_set.index), 1, "train")
+    parts = hold_out(videos, 0.25, r"\d$", 7)
+    assert (trained.videos, validated.videos) == parts
+    assert sorted([len(part) for part in parts]) == [2, 6]
+    assert validated[0][0].shape[0] == 3
+    store = ShardSet(tiny_set.shards["rgb"])
+    alike = TrainingSnippets(store, parts[0], "rgb", job.recipe, 32, 7)
+    assert torch.equal(trained[1, 2][0], alike[1, 2][0])
+    torch.manual_seed(7)
+    assert equal(network.state_dict(), new_network(2, "rgb", job.model, job.recipe).state_dict())
 
 
 def test_a_train_list_that_is_quarantined_as_a_whole_is_an_error(run, make_job, make_tiny_set):
