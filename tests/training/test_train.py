@@ -98,6 +98,7 @@ def test_a_stopped_run_remembers_its_best_epoch(run, make_job, monkeypatch):
         run(job, save_seconds=0)
     resumed = run(job)
     assert equal(resumed.state, undisturbed)
+    assert not equal(load_model(resumed.folder / "last.pt")[0].state_dict(), undisturbed)
     assert [row["epochs_since_best"] for row in resumed.log] == ["0", "0", "1"]  # of the loss
     assert seen == [2] * 6
 
@@ -161,6 +162,25 @@ def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, make_jo
         run(make_job(), save_seconds=0)
     changed = make_job(lr=0.02)
     assert equal(run(changed).state, run(changed, "elsewhere").state)
+
+
+@pytest.mark.parametrize("other", [{"fingerprint": {"by": "machine"}}, {"bad": ("red/1",)}])
+def test_other_shards_or_videos_do_not_resume_either(
+    run, make_job, make_tiny_set, monkeypatch, tiny_network, other
+):
+    step, steps = Run._step, []
+
+    def dying(self, *arguments):
+        steps.append(self._iteration)
+        if self._iteration == 3:
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    monkeypatch.setattr(Run, "_step", dying)
+    for where in ({}, {"tiny": make_tiny_set(**other)}):
+        with pytest.raises(KeyboardInterrupt):
+            run(make_job("flow"), save_seconds=0, **where)
+    assert steps == 2 * [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 4])
@@ -344,9 +364,10 @@ def test_a_train_list_that_is_quarantined_as_a_whole_is_an_error(run, make_job, 
 
 
 def test_the_model_file_says_what_it_is(run, make_job, tmp_path, tiny_set):
-    run(make_job("flow", seed=7, segments=3))
+    run(make_job("flow", seed=7, segments=3, model={"consensus": "max"}))
     network, info = load_model(tmp_path / "run" / "model.pt")
     assert (info.modality, info.split, info.seed, info.segments) == ("flow", 1, 7, 3)
+    assert info.consensus == "max"
     assert info.classes == ("red", "blue") and info.shards == {"by": "hand"}
     assert not network.training and network.channels == 10
 
