@@ -96,8 +96,8 @@ def test_an_item_is_what_was_drawn(
     monkeypatch.setattr("tsn.data.dataset.random_crop", draw_crop)
     tiny = make_tiny_set(bad=("blue/0",))
     data = for_training(tiny, make_job, modality, segments=2, flip=flip, scales=(1.0, 0.5))
-    clips, _ = data[0, 0]
-    assert asked == [(rows, length, 2), ((64, 48), 32, (1.0, 0.5), flip)]
+    clips, *_ = [data[0, number][0] for number in range(len(data))]
+    assert asked == 7 * [(rows, length, 2), ((64, 48), 32, (1.0, 0.5), flip)]
     stored = ShardSet(tiny.shards[modality]).read(data.videos[0].id, range(rows)).astype(int)
     for clip, start in zip(clips, (3, 0), strict=True):
         part = stored[start : start + length, 5:37, 11:43]
