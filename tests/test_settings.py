@@ -223,6 +223,7 @@ def test_resolving_leaves_the_configuration_alone(config):
         (["rgb", "flow"], {"rgb": 1, "flow": 1.5}),
         (["rgb", "flow", "warped_flow"], {"rgb": 1, "flow": 1, "warped_flow": 0.5}),
         (["rgb"], {"rgb": 1}),
+        (["rgb", "rgb_diff"], {"rgb": 1, "rgb_diff": 1}),  # ours: the paper gives none
     ],
 )
 def test_weights_of_the_paper(config, modalities, weights):
