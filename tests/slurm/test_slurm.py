@@ -25,10 +25,12 @@ CONFIG = {
                 "model": {"backbone": "resnet18", "weights": "none", "input_size": 32},
                 "training": {
                     "segments": 2,
-                    "length": 1,
-                    "steps": [],
                     "batch_size": 9,
                     "micro_batch": 5,
+                    "per_modality": {
+                        modality: {"length": 1, "steps": []}
+                        for modality in ("rgb", "flow", "warped_flow")
+                    },
                 },
                 "test": {"segments": 3, "crops": 5, "crop_size": 32},
             },
