@@ -6,7 +6,7 @@ from torch import nn
 
 from tsn.models.adapt import adapt_first_conv, first_conv
 from tsn.models.backbones import build_backbone
-from tsn.models.torchvision_models import names
+from tsn.models.names import torchvision_names
 
 FAMILIES = (
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s",
@@ -39,7 +39,7 @@ def test_regnet_takes_flow_and_gives_features():
 def test_no_family_is_left_out():
     tested = (*FAMILIES, "regnet_y_400mf")
     stems = {name.rstrip("0123456789").partition("_")[0].rstrip("0123456789") for name in tested}
-    for name in names():
+    for name in torchvision_names():
         assert name.partition("_")[0].rstrip("0123456789") in stems, name
 
 
