@@ -3,8 +3,9 @@
     python benchmarks/cores.py VIDEOS [--cores 2] [--rounds 3] [--classes 2] [--size 170x128]
 
 Runs with one core and with several alternate; the result is the ratio of the medians. Every run
-starts without results. Where the machine has other work, look at CPU seconds, too: they say
-whether cores are lost to waiting (fewer a second than cores) or to overhead (more in all).
+starts without results. Shards record the version of the checkout: leave it alone meanwhile. Where
+the machine has other work, look at CPU seconds, too: they say whether cores are lost to waiting
+(fewer a second than cores) or to overhead (more in all).
 """
 
 import argparse

@@ -54,7 +54,7 @@ def check_model(model: dict) -> None:
         raise UserError(f"model.weights: there is no file {weights!r}; correct the path")
 
 
-def check_dataset(name: str, block: dict) -> DatasetConfig:
+def checked_dataset(name: str, block: dict) -> DatasetConfig:
     """A data set of the configuration, with `~` in its folders replaced.
 
     Raises:

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from tsn.config import DatasetConfig
-from tsn.config_checks import check_blocks, check_complete, check_dataset
+from tsn.config_checks import check_blocks, check_complete, checked_dataset
 from tsn.config_layers import merge, of_modality, with_preset, without_overruled
 from tsn.config_schema import check_schema
 from tsn.data.grouped import OFFICIAL_GROUPS
@@ -120,7 +120,7 @@ def resolve(config: dict, dataset: str, experiment: str) -> Settings:
     ):
         blocks = merge(without_overruled(blocks, override), override)
     where = f"datasets.{dataset}, experiment {experiment}"
-    settings = Settings(check_dataset(dataset, config["datasets"][dataset]), experiment, blocks)
+    settings = Settings(checked_dataset(dataset, config["datasets"][dataset]), experiment, blocks)
     check_complete(settings, where)
     check_blocks(settings, where)
     fusion = blocks["fusion"]

@@ -11,6 +11,7 @@ from torch import nn
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
 from tsn.training.checkpoint import load_model
+from tsn.training.loop import Run
 from tsn.training.task import Task, TrainingFiles
 from tsn.training.train import train
 
@@ -54,6 +55,25 @@ def run(make_task):
         task = make_task(job, folder, **where)
         train(task, save_seconds)
         return result_of(task)
+
+    return go
+
+
+@pytest.fixture
+def run_until(run, monkeypatch):
+    """A function that trains a job, saving every state, and is stopped before an iteration."""
+
+    def go(job, iteration: int) -> None:
+        step = Run._step
+
+        def dying(self, *arguments):
+            if self._iteration == iteration:
+                raise KeyboardInterrupt
+            step(self, *arguments)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Run, "_step", dying)
+            run(job, save_seconds=0)
 
     return go
 

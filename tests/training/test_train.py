@@ -75,7 +75,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_log(run, make_job, monkey
     assert left == ["curves.png", "model.pt", "tensorboard", "training.csv"]
 
 
-def test_a_stopped_run_remembers_its_best_epoch(run, make_job, monkeypatch):
+def test_a_stopped_run_remembers_its_best_epoch(run, run_until, make_job, monkeypatch):
     """The first of three, before the stop. Every validation sees both videos that are held out."""
     results, seen = iter([(0.9, 1.0), (0.5, 0.5), (0.4, 0.8)] * 2), []
 
@@ -86,16 +86,7 @@ def test_a_stopped_run_remembers_its_best_epoch(run, make_job, monkeypatch):
     monkeypatch.setattr("tsn.training.loop.validate", known)
     job = make_job(validation=0.25, keep="best")
     undisturbed = run(job, "undisturbed").state
-    step = Run._step
-
-    def dying(self, *arguments):
-        if self._iteration == 5:
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "_step", dying)
-        run(job, save_seconds=0)
+    run_until(job, 5)
     resumed = run(job)
     assert equal(resumed.state, undisturbed)
     assert not equal(load_model(resumed.folder / "last.pt")[0].state_dict(), undisturbed)
@@ -131,35 +122,17 @@ def test_a_reading_process_that_dies_costs_a_sentence_and_the_steps_since_the_la
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense"])
 def test_a_damaged_state_is_told_and_the_run_starts_anew(
-    run, make_job, monkeypatch, tmp_path, caplog, damage
+    run, run_until, make_job, tmp_path, caplog, damage
 ):
-    step = Run._step
-
-    def dying(self, *arguments):
-        if self._iteration == 3:
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "_step", dying)
-        run(make_job(), save_seconds=0)
+    run_until(make_job(), 3)
     (state,) = (tmp_path / "run").glob(".training-*.pt")
     state.write_bytes(damage)
     assert equal(run(make_job()).state, run(make_job(), "undisturbed").state)
     assert f"{state}: cannot be loaded" in caplog.text and "starting anew" in caplog.text
 
 
-def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, make_job, monkeypatch):
-    step = Run._step
-
-    def dying(self, *arguments):
-        if self._iteration == 3:
-            raise KeyboardInterrupt
-        step(self, *arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "_step", dying)
-        run(make_job(), save_seconds=0)
+def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, run_until, make_job):
+    run_until(make_job(), 3)
     changed = make_job(lr=0.02)
     assert equal(run(changed).state, run(changed, "elsewhere").state)
 

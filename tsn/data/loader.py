@@ -52,16 +52,21 @@ class _Loader(DataLoader):
         batches = super().__iter__()
         if signal.getsignal(signal.SIGCHLD) is not before:
             signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
-        try:
-            yield from batches if self.num_workers else _one_ahead(batches)
-        except UserError as error:
-            raise UserError(str(error).rsplit("UserError: ")[-1].strip()) from None
-        except (ConnectionError, EOFError) as error:  # what it left behind cannot be fetched
+        yield from _told(batches) if self.num_workers else _one_ahead(batches)
+
+
+def _told(batches: Iterator) -> Iterator:
+    """The same batches; what went wrong in a worker process is told as `_Loader` says."""
+    try:
+        yield from batches
+    except UserError as error:
+        raise UserError(str(error).rsplit("UserError: ")[-1].strip()) from None
+    except (ConnectionError, EOFError) as error:  # what it left behind cannot be fetched
+        raise UserError(WORKER_DIED) from error
+    except RuntimeError as error:
+        if "exited unexpectedly" in str(error):
             raise UserError(WORKER_DIED) from error
-        except RuntimeError as error:
-            if "exited unexpectedly" in str(error):
-                raise UserError(WORKER_DIED) from error
-            raise
+        raise
 
 
 def _one_ahead(batches: Iterator) -> Iterator:

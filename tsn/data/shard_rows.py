@@ -47,6 +47,9 @@ class ShardRows:
             if self._flow is None:
                 self._jpeg, self._offsets = file["jpeg"], file["offsets"]
                 self._size = tuple(int(side) for side in file.attrs["size"])
+                self._empty = np.empty((0, *self._size[::-1], 3), np.uint8)
+            else:
+                self._empty = np.empty((0, *self._flow.shape[1:]), np.uint8)
         except DAMAGE as error:
             raise damaged(path, error) from None
 
@@ -59,6 +62,8 @@ class ShardRows:
         Raises:
             UserError: if the shard is damaged on disk.
         """
+        if not len(rows):
+            return self._empty
         first, count = rows[0], len(rows)
         try:
             if count == 1:

@@ -125,7 +125,8 @@ class ShardSet:
         return self._open[at]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_open": OrderedDict(), "_turn": None, "_pid": None}
+        """Without what belongs to this process; the first read makes it, as in a forked worker."""
+        return {**self.__dict__, "_open": None, "_turn": None, "_pid": None}
 
 
 def _check_alike(shard: Shard, first: Shard) -> None:

@@ -247,10 +247,6 @@ class Shard:
             raise IndexError(
                 f"{video.id}: rows {min(rows)}…{max(rows)} of a video with {video.rows}"
             )
-        if not rows:
-            width, height = self.size
-            shape = (0, height, width, 3) if self.stream == "rgb" else (0, 2, height, width)
-            return np.empty(shape, np.uint8)
         return self._rows.read([video.first_row + row for row in rows])
 
     def close(self) -> None:

@@ -184,14 +184,15 @@ def stack_snippets(snippets: Sequence[np.ndarray] | np.ndarray, modality: str) -
     images = np.asarray(snippets)
     if modality in FLOW_MODALITIES:
         return np.ascontiguousarray(images)
-    planes = np.stack([_planes(frames) for frames in images])
+    planes = _planes(images.reshape(-1, *images.shape[2:]))
+    planes = planes.reshape(*images.shape[:2], *planes.shape[1:])
     if modality == "rgb_diff":
         planes = np.diff(planes.astype(np.int16), axis=1)
     return planes.reshape(len(planes), -1, *planes.shape[3:])
 
 
 def _planes(frames: np.ndarray) -> np.ndarray:
-    """Frames (L, H, W, 3) with channels first; OpenCV is ten times as fast at it as NumPy."""
+    """Frames (n, H, W, 3) with channels first; OpenCV is ten times as fast at it as NumPy."""
     import cv2
 
     planes = np.empty((len(frames), 3, *frames.shape[1:3]), np.uint8)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def check_name(name: str) -> None:
         raise UserError(f"unknown backbone {name!r}: did you mean {', '.join(close)}?")
 
 
+@cache
 def torchvision_names() -> list[str]:
     """The classification models that torchvision registers, read from its source."""
     models = Path(find_spec("torchvision").origin).parent / "models"
