@@ -13,13 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tsn.config import FlowConfig
-from tsn.data import isolation
-from tsn.data.build import Source
-from tsn.data.shards import Shard
-from tsn.flow import shard as stage
-from tsn.flow.params import TVL1Params
+from tsn.config.schema import FlowConfig
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow import build as stage
 from tsn.flow.tvl1 import BACKENDS, TVL1
+from tsn.shards.build import Source
+from tsn.shards.format import Shard
+from tsn.video import isolation
 
 SIZE, BOUND = (340, 256), 20.0
 

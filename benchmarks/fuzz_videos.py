@@ -3,7 +3,7 @@
 Run it with: python -m benchmarks.fuzz_videos [--clips 2000] [--seed 1] [--flow]
 
 Every clip becomes a shard of its own by the functions that the pipeline's rules call. The clips
-come from `tests.data.mutations`: the same seed gives the same ones. Exits with 1 if one was lost.
+come from `tests.video.mutations`: the same seed gives the same ones. Exits with 1 if one was lost.
 """
 
 import argparse
@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.data.mutations import make_corpus, mutate
-from tsn.config import FlowConfig, FramesConfig
-from tsn.data.build import Source, build_rgb_shard
-from tsn.data.shards import Shard
-from tsn.flow.params import TVL1Params
-from tsn.flow.shard import build_flow_shard
+from tests.video.mutations import make_corpus, mutate
+from tsn.config.schema import FlowConfig, FramesConfig
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.build import build_flow_shard
+from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.format import Shard
 
 SIZE = (64, 48)
 

@@ -14,8 +14,8 @@ from statistics import median
 
 import numpy as np
 
-from tsn.data import isolation, video
 from tsn.flow.tvl1 import TVL1
+from tsn.video import decode, isolation
 
 SIZE = (340, 256)
 PAIRS = 8
@@ -33,7 +33,7 @@ def main() -> None:
     print(f"{len(options.videos)} videos, {len(frames)} frames of {SIZE[0]}x{SIZE[1]}")
     print(f"flow: {1e3 * flow:.1f} ms a pair")
     for colour in ("grey", "rgb"):
-        seconds = {module: [] for module in (video, isolation)}
+        seconds = {module: [] for module in (decode, isolation)}
         for _ in range(options.repeats):
             for module, found in seconds.items():
                 begin = processor_seconds()

@@ -26,21 +26,21 @@ import cv2
 import numpy as np
 import torch
 
-from tsn.config import ModelConfig, TrainingConfig
+from tsn.config.schema import ModelConfig, TrainingConfig
+from tsn.config.tvl1_params import TVL1Params
 from tsn.data.dataset import MicroBatches, TrainingSnippets
-from tsn.data.index import Video
-from tsn.data.jpeg import encode_jpeg
 from tsn.data.loader import make_loader
 from tsn.data.sampling import snippet_rows, train_starts
-from tsn.data.shard_set import ShardSet
-from tsn.data.shards import write_shard
 from tsn.data.transforms import cut, random_crop
-from tsn.data.video import read_frames
-from tsn.flow.params import TVL1Params
+from tsn.datasets.index import Video
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
+from tsn.shards.format import write_shard
+from tsn.shards.jpeg import encode_jpeg
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import new_network
 from tsn.training.device import prepare
+from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
 SCALES = {"rgb": (1, 0.875, 0.75, 0.66), "flow": (1, 0.875, 0.75)}

@@ -28,17 +28,17 @@ from benchmarks.mmaction2 import (
     published,
     register_all_modules,
 )
-from tsn.config import FlowConfig, FramesConfig, TestConfig
+from tsn.config.schema import FlowConfig, FramesConfig, TestConfig
+from tsn.config.tvl1_params import TVL1Params
 from tsn.convert import main as convert
-from tsn.data.build import Source, build_rgb_shard
 from tsn.data.dataset import TestSnippets
-from tsn.data.index import Video
 from tsn.data.sampling import centre_starts, snippet_rows
-from tsn.data.shard_set import ShardSet
 from tsn.data.transforms import cut_crops
-from tsn.flow.params import TVL1Params
-from tsn.flow.shard import build_flow_shard
-from tsn.modality import SNIPPET_ROWS
+from tsn.datasets.index import Video
+from tsn.flow.build import build_flow_shard
+from tsn.models.modality import SNIPPET_ROWS
+from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import load_model
 
 SIZE = (340, 256)

@@ -28,8 +28,8 @@ import torch
 from benchmarks.loader import SIZE, recipe, store
 from benchmarks.mmaction2 import TRANSFORMS, published, register_all_modules
 from tsn.data.dataset import TrainingSnippets
-from tsn.data.index import Video
-from tsn.data.shard_set import ShardSet
+from tsn.datasets.index import Video
+from tsn.shards.store import ShardSet
 
 SIDE = 224
 

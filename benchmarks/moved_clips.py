@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tsn.data.video import read_frames
 from tsn.flow.quantise import dequantise, quantise
 from tsn.flow.tvl1 import TVL1
+from tsn.video.decode import read_frames
 
 WIDTH, HEIGHT = 340, 256
 MARGIN = 72

@@ -21,14 +21,14 @@ from statistics import median
 import numpy as np
 import torch
 
-from tsn.config import ModelConfig, TestConfig, TrainingConfig
+from tsn.config.schema import ModelConfig, TestConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
-from tsn.data.index import Video
-from tsn.data.jpeg import encode_jpeg
 from tsn.data.loader import make_loader
-from tsn.data.shard_set import ShardSet
-from tsn.data.shards import write_shard
+from tsn.datasets.index import Video
 from tsn.evaluation.protocol import score_videos
+from tsn.shards.format import write_shard
+from tsn.shards.jpeg import encode_jpeg
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import new_network
 from tsn.training.device import autocast, prepare
 from tsn.training.loop import Run

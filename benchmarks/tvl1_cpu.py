@@ -15,10 +15,10 @@ from statistics import median
 import cv2
 import numpy as np
 
-from tsn.data.video import read_frames
-from tsn.flow.params import TVL1Params
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
+from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
 MEDIAN_FILTERS = (1, 5)

@@ -17,14 +17,14 @@ from statistics import median
 import numpy as np
 import torch
 
-from tsn.data.video import read_frames
-from tsn.flow.cuda.engine import CudaEngine
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.cpu.pyramid import level_sizes
+from tsn.flow.cuda.cuda_engine import CudaEngine
 from tsn.flow.cuda.source import STEPS, TILE
-from tsn.flow.native.pyramid import level_sizes
 from tsn.flow.opencv_cuda import why_unavailable
-from tsn.flow.params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
+from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

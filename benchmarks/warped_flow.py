@@ -17,13 +17,13 @@ from statistics import median
 import cv2
 import numpy as np
 
-from tsn.data.video import read_frames
 from tsn.flow.camera import warp_to_previous
 from tsn.flow.features import detect_features, match_features, move_corners
 from tsn.flow.homography import find_homography
 from tsn.flow.quantise import dequantise, quantise
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
+from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
 QUIET = 0.6

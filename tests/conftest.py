@@ -2,12 +2,14 @@
 
 import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+WriteVideo = Callable[..., Path]
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -49,10 +51,10 @@ def make_tiny_set(tmp_path_factory) -> Callable[..., TinySet]:
     Red videos are reddish and move down, blue ones bluish and move up: also in a mirror. Videos in
     `bad` are quarantined; `fingerprint` is that of the flow shards.
     """
-    from tsn.data.index import read_index, write_index
-    from tsn.data.jpeg import encode_jpeg
-    from tsn.data.listing import Entry, Listing
-    from tsn.data.shards import write_shard
+    from tsn.datasets.index import read_index, write_index
+    from tsn.datasets.scan import Entry, Listing
+    from tsn.shards.format import write_shard
+    from tsn.shards.jpeg import encode_jpeg
 
     def make(train=4, test=2, frames=9, bad=(), fingerprint=None, splits=(1,)) -> TinySet:
         folder = tmp_path_factory.mktemp("tiny")
@@ -103,7 +105,7 @@ def make_job() -> Callable[..., object]:
 
     ShuffleNet 0.5x is torchvision's smallest network, and has batch normalisation.
     """
-    from tsn.config import ModelConfig, TrainingConfig
+    from tsn.config.schema import ModelConfig, TrainingConfig
     from tsn.training.task import TrainingJob
 
     def make(modality="rgb", split=1, seed=1, model=None, **recipe) -> TrainingJob:
@@ -146,3 +148,49 @@ def make_job() -> Callable[..., object]:
         )
 
     return make
+
+
+@pytest.fixture
+def write_video(tmp_path: Path) -> WriteVideo:
+    """A function that encodes pictures into a file under `tmp_path` and returns its path.
+
+    Arguments: the name, whose ending chooses the container; uint8 (height, width, 3) RGB
+    pictures; codec ("ffv1" and "png" are lossless); pixel format; container options; time stamps
+    in 1/25 s; metadata of the picture stream.
+    """
+
+    import av
+
+    def write(
+        name: str,
+        pictures: Iterable[np.ndarray],
+        codec: str = "ffv1",
+        pix_fmt: str | None = None,
+        options: dict[str, str] | None = None,
+        pts: Iterable[int] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> Path:
+        pictures = list(pictures)
+        path = tmp_path / name
+        with av.open(str(path), "w", options=options) as out:
+            stream = out.add_stream(codec, rate=25)
+            stream.height, stream.width = pictures[0].shape[:2]
+            stream.pix_fmt = pix_fmt or {"ffv1": "bgr0", "png": "rgb24"}.get(codec, "yuv420p")
+            stream.metadata.update(tags or {})
+            for stamp, picture in zip(pts or range(len(pictures)), pictures, strict=True):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts = stamp
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """Twelve smooth, unlike pictures: uint8 (12, 48, 64, 3) RGB."""
+    y, x = np.mgrid[:48, :64]
+    return np.array(
+        [np.stack([4 * x, 5 * y, np.full_like(x, 20 * t)], axis=-1) for t in range(12)], np.uint8
+    )

@@ -6,8 +6,8 @@ import torchvision
 
 from tests.foreign_files import mmaction2_names, tsn_pytorch
 from tsn.convert import main, read_classes
-from tsn.errors import UserError
 from tsn.models.preprocessing import IMAGENET
+from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import load_model
 
 

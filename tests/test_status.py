@@ -15,7 +15,7 @@ compute_flow        1
 
 [Tue Nov 24 20:41:03 2026]
 rule compute_flow:
-    input: tsn/data/build.py
+    input: tsn/shards/build.py
     output: results/clips/shards/flow/0001.h5
     log: results/clips/logs/compute_flow/0001.log
     jobid: 3

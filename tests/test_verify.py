@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tsn.config import DatasetConfig
-from tsn.data.index import index_dataset
+from tsn.config.schema import DatasetConfig
+from tsn.datasets.index import index_dataset
 from tsn.verify import main
 
 

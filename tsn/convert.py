@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tsn.command import Parser, show_log, told
-from tsn.errors import UserError
-from tsn.modality import MODALITIES
+from tsn.models.modality import MODALITIES
+from tsn.runtime.command_line import Parser, show_log, told
+from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.convert"
 
@@ -51,10 +51,10 @@ def convert(arguments: argparse.Namespace) -> None:
         UserError: the file holds no trained TSN of another library, its backbone is unknown or
             another one, or the classes or the modality are not its own.
     """
-    from tsn.job import code_version
     from tsn.models.adapt import first_conv_name
     from tsn.models.foreign import FOREIGN, guess_backbone, read_weights
     from tsn.models.network import TSN
+    from tsn.runtime.job import code_version
     from tsn.training.checkpoint import ModelInfo, save_model
 
     file, modality = arguments.file, arguments.modality

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tsn.errors import UserError
-from tsn.files import read_tsv
-from tsn.progress import duration
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import read_tsv
+from tsn.runtime.progress import duration
 
 TARGET = re.compile(r"results/(?:fusion_)?(?P<dataset>[^/]+?)(?:\.json|\.md|/.*)")
 

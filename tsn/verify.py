@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tsn.command import Parser
-from tsn.data.hdf5 import check_whole
-from tsn.data.index import check_unchanged
-from tsn.errors import UserError
+from tsn.datasets.index import check_unchanged
+from tsn.runtime.command_line import Parser
+from tsn.runtime.errors import UserError
+from tsn.shards.hdf5 import check_whole
 
 Check = Callable[[Path], object]
 

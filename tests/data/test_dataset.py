@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tsn.config import TestConfig
+from tsn.config.schema import TestConfig
 from tsn.data.dataset import CentreSnippets, MicroBatches, TestSnippets, TrainingSnippets
-from tsn.data.index import members, read_index
 from tsn.data.sampling import centre_starts
-from tsn.data.shard_set import ShardSet
 from tsn.data.transforms import Crop, cut_crops
-from tsn.errors import UserError
+from tsn.datasets.index import members, read_index
+from tsn.runtime.errors import UserError
+from tsn.shards.store import ShardSet
 
 
 def for_training(tiny, make_job, modality="rgb", seed=1, stream=None, videos=None, **recipe):

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from tsn.data.loader import make_loader
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 
 def batches(device: str, threads: int, dataset=TensorDataset) -> list[list[int]]:

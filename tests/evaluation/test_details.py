@@ -24,7 +24,7 @@ from tsn.evaluation.details import (
     write_per_class,
     write_videos,
 )
-from tsn.files import read_tsv
+from tsn.runtime.files import read_tsv
 
 CLASSES = ("red", "blue", "green")
 RED, BLUE, GREEN, X = 0, 1, 2, NO_ANSWER

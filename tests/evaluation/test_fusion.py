@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tsn.config import FusionConfig
-from tsn.data.index import Video
-from tsn.errors import UserError
+from tsn.config.schema import FusionConfig
+from tsn.datasets.index import Video
 from tsn.evaluation.answers import answers
 from tsn.evaluation.fusion import combine, fuse, fuse_split
 from tsn.evaluation.scores import Scores
+from tsn.runtime.errors import UserError
 
 CLASSES = ("red", "blue")
 TRAIN = Video("t", "t.avi", "red", 0, 0, True, {1: "train", 2: "test"})

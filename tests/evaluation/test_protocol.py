@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from tsn.config import TestConfig
+from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.data.index import members, read_index
-from tsn.data.shard_set import ShardSet
 from tsn.data.transforms import cut_crops
-from tsn.errors import UserError
+from tsn.datasets.index import members, read_index
 from tsn.evaluation import protocol
 from tsn.evaluation.protocol import regroup, score, write_evaluation
 from tsn.evaluation.scores import read_scores
-from tsn.files import sha256_of
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
 
 pytestmark = pytest.mark.usefixtures("on_cpu")

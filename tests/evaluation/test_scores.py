@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from tsn.errors import UserError
 from tsn.evaluation.scores import Scores, read_scores, write_scores
+from tsn.runtime.errors import UserError
 
 NAMES = ("c/1", 'c/ "🎬"\t', os.fsdecode(b"c/\xff"))
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tsn.data.index import Video
-from tsn.errors import UserError
+from tsn.datasets.index import Video
 from tsn.evaluation.scores import Scores
 from tsn.evaluation.search import search_weights
+from tsn.runtime.errors import UserError
 
 CLASSES = ("red", "blue")
 TRAINING = [

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from tsn.data.quarantine import Quarantined, write_quarantine
 from tsn.evaluation.scores import Scores, write_scores
 from tsn.evaluation.summary import Sources, mean_of, summarise, wall_times
+from tsn.shards.quarantine import Quarantined, write_quarantine
 
 
 def split(number: int, top1: float) -> dict:

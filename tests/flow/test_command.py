@@ -12,20 +12,20 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.config import FlowConfig
-from tsn.data.build import Source
-from tsn.data.demo import plan, render
-from tsn.data.shards import Shard
-from tsn.data.video import VideoError, read_frames
+from tsn.config.schema import FlowConfig
+from tsn.config.tvl1_params import TVL1Params
+from tsn.datasets.demo import plan, render
 from tsn.flow.__main__ import main
+from tsn.flow.build import build_flow_shard
+from tsn.flow.build_warped import build_warped_shard
 from tsn.flow.draw import colour_code
 from tsn.flow.export import blocks as export_blocks
 from tsn.flow.export.pictures import limited
-from tsn.flow.params import TVL1Params
-from tsn.flow.shard import build_flow_shard
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
-from tsn.flow.warped_shard import build_warped_shard
+from tsn.shards.build import Source
+from tsn.shards.format import Shard
+from tsn.video.decode import VideoError, read_frames
 
 FAST = TVL1Params(scales=2, warps=1, iterations=10)
 QUICKLY = ["--scales", "2", "--warps", "1", "--iterations", "10"]
@@ -259,7 +259,7 @@ def test_arguments_that_cannot_be_read_are_one_sentence_and_status_2(run, argume
 
 
 def test_a_log_tells_rate_and_time_left(run, monkeypatch):
-    monkeypatch.setattr("tsn.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("tsn.runtime.progress.INTERVAL", 0.0)
     monkeypatch.setattr(export_blocks, "CHUNK", 4)
     said = run("in/one.mp4", "-o", "out.npy", "-j", "1")[1]
     assert "flow: 4/11 pairs, " in said

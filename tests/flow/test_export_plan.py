@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tsn.data.build import Source
-from tsn.errors import UserError
 from tsn.flow.export.plan import choose_target, find_videos, plan_jobs
+from tsn.runtime.errors import UserError
+from tsn.shards.build import Source
 
 
 def touch(*paths: Path) -> None:

@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from tsn.errors import UserError
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow import opencv_cuda
-from tsn.flow.params import TVL1Params
 from tsn.flow.tvl1 import TVL1
+from tsn.runtime.errors import UserError
 
 
 class FakeCuda:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.flow.params import TVL1Params
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
 

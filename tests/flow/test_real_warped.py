@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.data.video import read_frames
 from tsn.flow.quantise import dequantise, quantise
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
+from tsn.video.decode import read_frames
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared/data/ucf101-mini/UCF-101"
 WIDTH, HEIGHT = 340, 256

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from tsn.errors import UserError
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow import opencv_cuda
 from tsn.flow.cuda import available
-from tsn.flow.params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1, resolve_backend
+from tsn.runtime.errors import UserError
 
 ENGINES = ("native_cpu", "opencv")
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models.adapt import adapt_first_conv, first_conv
 from tsn.models.efficientnet_lite import SameConv2d
+from tsn.runtime.errors import UserError
 
 
 def small_net():

@@ -5,13 +5,13 @@ import torch
 import torchvision
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models import own_models
 from tsn.models.architecture import remove_classifier
 from tsn.models.backbones import build_backbone, find_architecture
 from tsn.models.bn_inception import BNInception
 from tsn.models.names import OWN, torchvision_names
 from tsn.models.preprocessing import CAFFE, CAFFE_VGG, IMAGENET, TENSORFLOW_LITE, UNIT
+from tsn.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tsn.errors import UserError
 from tsn.models.consensus import build_consensus
+from tsn.runtime.errors import UserError
 
 SCORES = torch.tensor([[[1.0, 8.0], [2.0, 6.0], [6.0, 1.0]]])  # (1 video, 3 snippets, 2 classes)
 

@@ -8,9 +8,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from tsn.errors import UserError
 from tsn.models.download import download, expected_digits, is_address
 from tsn.models.foreign import read_weights
+from tsn.runtime.errors import UserError
 
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -12,11 +12,11 @@ import torch
 import torchvision
 
 from tests.foreign_files import CONFIG, mmaction2, random_state, tsn_pytorch
-from tsn.errors import UserError
 from tsn.models.bn_inception import BNInception
 from tsn.models.foreign import guess_backbone, read_weights
 from tsn.models.network import TSN
 from tsn.models.preprocessing import CAFFE, CAFFE_VGG, IMAGENET, for_modality
+from tsn.runtime.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import warnings
 import pytest
 import torch
 
-from tsn.errors import UserError
 from tsn.models.network import TSN
 from tsn.models.partial_bn import batch_norms_after_first
+from tsn.runtime.errors import UserError
 
 
 def build(modality="rgb", weights="none", **options):

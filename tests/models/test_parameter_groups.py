@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models.network import TSN
 from tsn.models.parameter_groups import parameter_groups
+from tsn.runtime.errors import UserError
 
 
 class Scaled(nn.Module):

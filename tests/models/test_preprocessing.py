@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tsn.errors import UserError
 from tsn.models.preprocessing import (
     CAFFE,
     CAFFE_VGG,
@@ -13,6 +12,7 @@ from tsn.models.preprocessing import (
     for_modality,
     preprocessing_from,
 )
+from tsn.runtime.errors import UserError
 
 
 def pixel(*values):

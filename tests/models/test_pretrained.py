@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models.pretrained import load_backbone, read_state_dict
+from tsn.runtime.errors import UserError
 
 
 def small_net():

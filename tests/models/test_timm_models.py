@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models.backbones import build_backbone, find_architecture
 from tsn.models.network import TSN
+from tsn.runtime.errors import UserError
 
 
 class Small(nn.Module):

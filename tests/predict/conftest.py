@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from tsn.config import FlowConfig, FramesConfig, FusionConfig, TestConfig
-from tsn.data import demo
-from tsn.data.build import Source, build_rgb_shard
-from tsn.data.index import read_index, write_index
-from tsn.data.listing import Entry, Listing
-from tsn.data.shard_set import ShardSet
+from tsn.config.schema import FlowConfig, FramesConfig, FusionConfig, TestConfig
+from tsn.config.tvl1_params import TVL1Params
+from tsn.datasets import demo
+from tsn.datasets.index import read_index, write_index
+from tsn.datasets.scan import Entry, Listing
 from tsn.evaluation.fusion import fuse_split
 from tsn.evaluation.protocol import score
 from tsn.evaluation.scores import Scores
-from tsn.files import write_json
-from tsn.flow.params import TVL1Params
-from tsn.flow.shard import build_flow_shard
-from tsn.flow.warped_shard import build_warped_shard
+from tsn.flow.build import build_flow_shard
+from tsn.flow.build_warped import build_warped_shard
+from tsn.runtime.files import write_json
+from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, new_network, save_model
 
 SIZE = (64, 48)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.predict.conftest import WEIGHTS
-from tsn.data.video import VideoError
-from tsn.errors import UserError
 from tsn.evaluation.fusion import combine
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.run import find_run, read_run
+from tsn.runtime.errors import UserError
+from tsn.video.decode import VideoError
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsn.config import FusionConfig
-from tsn.data.index import class_names, members, read_index, write_index
-from tsn.data.listing import Entry, Listing
-from tsn.data.quarantine import Quarantined, write_quarantine
+from tsn.config.schema import FusionConfig
+from tsn.datasets.index import class_names, members, read_index, write_index
+from tsn.datasets.scan import Entry, Listing
 from tsn.evaluation.fusion import fuse_split
 from tsn.evaluation.scores import Scores, read_scores, write_scores
 from tsn.evaluation.summary import mean_of
+from tsn.shards.quarantine import Quarantined, write_quarantine
 
 STRENGTH = {"rgb": 1.1, "flow": 1.4, "warped_flow": 1.3, "rgb_diff": 0.9}
 """How far the true class's score stands out of noise of deviation 1, if there is no overriding."""
@@ -162,3 +162,35 @@ def summary_of(index, scores, splits, layout, compare, lost, folder) -> dict:
         "packages": {"python": "3.12.1", "torch": "2.11.0"},
         "wall_time": times,
     }
+
+
+@pytest.fixture
+def write_experiment(tmp_path, tiny_set) -> Callable[..., None]:
+    """A function that writes the scores of one experiment and modality below tmp_path.
+
+    `right`: for each of the four test videos in turn, whether it is classified rightly.
+    """
+
+    def scores(experiment: str, modality: str, right: list[bool], margin=1.0, **more) -> None:
+        videos = members(read_index(tiny_set.index), 1, "test")
+        labels = np.array([video.label for video in videos])
+        values = np.zeros((len(videos), 2), np.float32)
+        for row, (label, good) in enumerate(zip(labels, right, strict=True)):
+            values[row, label if good else 1 - label] = margin
+        known = {
+            "dataset": "tiny",
+            "experiment": experiment,
+            "split": 1,
+            "modality": modality,
+            "ids": tuple(video.id for video in videos),
+            "labels": labels,
+            "values": values,
+            "classes": ("red", "blue"),
+            "model": "m",
+            "shards": {},
+            "protocol": {},
+        }
+        folder = Path(tmp_path, "tiny", experiment, "split1", modality)
+        write_scores(folder / "scores.h5", Scores(**{**known, **more}))
+
+    return scores

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.data.index import Video, read_index
-from tsn.data.jpeg import encode_jpeg
-from tsn.data.shard_set import ShardSet
-from tsn.data.shards import write_shard
-from tsn.errors import UserError
+from tsn.datasets.index import Video, read_index
 from tsn.report.clips import choose, draw_clips, draw_strip, read_clips
+from tsn.runtime.errors import UserError
+from tsn.shards.format import write_shard
+from tsn.shards.jpeg import encode_jpeg
+from tsn.shards.store import ShardSet
 
 SIZE = (340, 256)
 

@@ -7,8 +7,8 @@ import pickle
 import pytest
 import torch
 
-from tsn.errors import UserError
 from tsn.models.partial_bn import BatchNorm
+from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import (
     ModelInfo,
     load_model,

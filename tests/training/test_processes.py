@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from tests.training.conftest import result_of, timeless
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 from tsn.training.batch_statistics import BatchStatistics
 from tsn.training.launch import launch
 from tsn.training.processes import Processes

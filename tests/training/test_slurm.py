@@ -2,7 +2,7 @@
 
 import pytest
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 from tsn.training.slurm import srun_torchrun
 
 

@@ -10,13 +10,13 @@ import torch
 
 from tests.training.conftest import equal, timeless
 from tsn.data.dataset import TrainingSnippets
-from tsn.data.index import members, read_index, write_index
-from tsn.data.listing import Entry, Listing
 from tsn.data.loader import make_loader
-from tsn.data.shard_set import ShardSet
-from tsn.errors import UserError
+from tsn.datasets.index import members, read_index, write_index
+from tsn.datasets.scan import Entry, Listing
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
+from tsn.runtime.errors import UserError
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import load_model, new_network
 from tsn.training.log import COLUMNS
 from tsn.training.loop import Run

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.training.conftest import equal
-from tsn.data.grouped import OFFICIAL_GROUPS, smaller_part
-from tsn.data.index import Video
-from tsn.errors import UserError
+from tsn.datasets.group_split import OFFICIAL_GROUPS, smaller_part
+from tsn.datasets.index import Video
+from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import load_model
 from tsn.training.log import draw_curves
 from tsn.training.validation import Best, hold_out, overfitting, validate

@@ -128,7 +128,7 @@ def _is_job(process: psutil.Process) -> bool:
         words = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    return "/.snakemake/scripts/" in words or "tsn.data.decoder_process" in words
+    return "/.snakemake/scripts/" in words or "tsn.video.decoder_process" in words
 
 
 def _signal(process: psutil.Process, how: signal.Signals) -> None:

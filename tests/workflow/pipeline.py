@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from tsn.data import demo
+from tsn.datasets import demo
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD_PER_CLASS = 4

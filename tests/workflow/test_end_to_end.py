@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.workflow.pipeline import BROKEN, CLASSES, GOOD_PER_CLASS
-from tsn.data.shards import Shard
+from tsn.shards.format import Shard
 
 
 def summary(pipeline) -> dict:

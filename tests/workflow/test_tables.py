@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.workflow.pipeline import Pipeline
-from tsn.settings import resolve
+from tsn.config.settings import resolve
 
 NEEDED = {
     "training": ("from_scratch", "pretrain_spatial", "cross_modality", "two_stream"),

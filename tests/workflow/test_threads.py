@@ -15,7 +15,7 @@ rule count:
 SCRIPT = """
 import json
 from snakemake.iocontainers import Snakemake
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 

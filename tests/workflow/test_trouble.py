@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.workflow.pipeline import BROKEN, CLASSES, REPOSITORY
-from tsn.data.shards import Shard
+from tsn.shards.format import Shard
 from tsn.verify import main as verify
 
 SHARD = "results/tiny/shards/rgb/0001.h5"

@@ -1,1 +1,1 @@
-"""Videos, their index, the shards and what a network is fed with."""
+"""What a network is fed with: snippet sampling, transforms, data sets, loader."""

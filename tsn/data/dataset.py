@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from tsn.config import TestConfig, TrainingConfig
-from tsn.data.index import Video
+from tsn.config.schema import TestConfig, TrainingConfig
 from tsn.data.sampling import TEST_CONVENTIONS, centre_starts, snippet_rows, train_starts
-from tsn.data.shard_set import ShardSet
 from tsn.data.transforms import (
     Crop,
     centre_crop,
@@ -21,8 +19,10 @@ from tsn.data.transforms import (
     stack_snippets,
     test_crops,
 )
-from tsn.errors import UserError
-from tsn.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
+from tsn.datasets.index import Video
+from tsn.models.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
+from tsn.runtime.errors import UserError
+from tsn.shards.store import ShardSet
 
 
 class _Snippets(Dataset):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 WORKER_DIED = (
     "a process that reads ahead died, most often for want of memory, or of shared memory in a "

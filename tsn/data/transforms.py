@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tsn.modality import FLOW_MODALITIES
+from tsn.models.modality import FLOW_MODALITIES
 
 SNAP = 3
 """A crop side closer than this to the input side becomes the input side (tsn-pytorch)."""

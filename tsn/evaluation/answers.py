@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsn.data.index import Video, class_names, members
+from tsn.datasets.index import Video, class_names, members
 from tsn.evaluation.fusion import align, fuse
 from tsn.evaluation.scores import Scores
-from tsn.modality import FUSED
+from tsn.models.modality import FUSED
 
 NO_ANSWER = -1
 """Stands for the class where a video has no scores: it is quarantined in one of the streams."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tsn.evaluation.answers import NO_ANSWER, Answers, confusion, most_confused
-from tsn.files import write_json, write_tsv
-from tsn.modality import FUSED
+from tsn.models.modality import FUSED
+from tsn.runtime.files import write_json, write_tsv
 
 MOST_CONFUSED = 20
 """Pairs of classes that fusion.json lists; confusion.json has all."""

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tsn.config import FusionConfig
-from tsn.data.index import Video, class_names, members
-from tsn.errors import UserError
+from tsn.config.schema import FusionConfig
+from tsn.datasets.index import Video, class_names, members
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores
+from tsn.runtime.errors import UserError
 
 SHARED = ("dataset", "split", "classes", "protocol")
 """What scores must agree on. The experiment is not: those that train the same model share it."""

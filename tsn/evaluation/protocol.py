@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tsn.config import TestConfig
+from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.data.index import Video, class_names, members, read_index
 from tsn.data.loader import make_loader
-from tsn.data.shard_set import ShardSet, differing_key
 from tsn.data.transforms import cut_crops
-from tsn.errors import UserError
+from tsn.datasets.index import Video, class_names, members, read_index
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, write_scores
-from tsn.exhaustion import told_when_exhausted
-from tsn.files import sha256_of, write_json
 from tsn.models.network import TSN
-from tsn.progress import track
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of, write_json
+from tsn.runtime.out_of_memory import told_when_exhausted
+from tsn.runtime.progress import track
+from tsn.shards.store import ShardSet, differing_key
 from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import autocast, prepare
 

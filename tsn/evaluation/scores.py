@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tsn.data.hdf5 import DAMAGE, WITH_CHECKSUMS, read_all
-from tsn.errors import UserError
-from tsn.files import atomic_path
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import atomic_path
+from tsn.shards.hdf5 import DAMAGE, WITH_CHECKSUMS, read_all
 
 FORMAT_VERSION = 1
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsn.data.index import Video, members
-from tsn.errors import UserError
+from tsn.config.settings import paper_weights
+from tsn.datasets.index import Video, members
 from tsn.evaluation.fusion import align, check_index, check_match, combine
 from tsn.evaluation.scores import Scores
-from tsn.settings import paper_weights
+from tsn.runtime.errors import UserError
 
 STEPS = 10
 """Weights are tenths that add up to one: as fine as a few hundred held-out videos can tell."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsn.data.quarantine import read_quarantine
 from tsn.evaluation.scores import read_scores
-from tsn.job import code_version, package_versions
-from tsn.modality import FLOW_MODALITIES, MODALITIES
+from tsn.models.modality import FLOW_MODALITIES, MODALITIES
+from tsn.runtime.job import code_version, package_versions
+from tsn.shards.quarantine import read_quarantine
 
 ACCURACIES = ("top1", "top5", "mean_class")
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from tsn.command import Parser, cores, end_kindly, show_log, told
-from tsn.errors import UserError
-from tsn.flow.params import TVL1Params
+from tsn.config.tvl1_params import TVL1Params
+from tsn.runtime.command_line import Parser, cores, end_kindly, show_log, told
+from tsn.runtime.errors import UserError
 
 SHARD_SIZE = (340, 256)
 """Width and height in px of a shard's rows where none is given, as in the pipeline."""

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.engine import Workers
-from tsn.flow.params import TVL1Params
 
 _SMALLEST_SIDE = 3
 """OpenCV's gradients read beyond frames with a smaller side (its asserts are debug-only)."""

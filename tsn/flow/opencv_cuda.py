@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from tsn.errors import UserError
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.engine import Workers
 from tsn.flow.opencv import as_opencv_frame
-from tsn.flow.params import TVL1Params
+from tsn.runtime.errors import UserError
 
 _STREAMS = 4
 """Pairs in flight at least: one alone leaves a large GPU idle."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tsn.errors import UserError
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.checks import check_flow, check_frames, is_tensor, like
 from tsn.flow.engine import Engine
-from tsn.flow.params import TVL1Params
 from tsn.flow.quantise import BOUND, clipped_share, quantise
+from tsn.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -62,11 +62,11 @@ def _why_unavailable(backend: str) -> str | None:
 
 def _create_engine(backend: str, params: TVL1Params, threads: int) -> Engine:
     if backend == "native_cpu":
-        from tsn.flow.native.engine import NativeEngine
+        from tsn.flow.cpu.cpu_engine import NativeEngine
 
         return NativeEngine(params, threads)
     if backend == "native_cuda":
-        from tsn.flow.cuda.engine import CudaEngine
+        from tsn.flow.cuda.cuda_engine import CudaEngine
 
         return CudaEngine(params)
     if backend == "opencv":

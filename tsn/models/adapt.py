@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 
 def first_conv(net: nn.Module) -> nn.Conv2d:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models.preprocessing import Preprocessing
+from tsn.runtime.errors import UserError
 
 
 class Headless(NamedTuple):

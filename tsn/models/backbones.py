@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from tsn.errors import UserError
 from tsn.models import own_models, timm_models, torchvision_models
 from tsn.models.adapt import adapt_first_conv, first_conv_name
 from tsn.models.architecture import Architecture
@@ -12,6 +11,7 @@ from tsn.models.foreign import read_weights
 from tsn.models.names import check_name
 from tsn.models.preprocessing import Preprocessing
 from tsn.models.pretrained import load_backbone
+from tsn.runtime.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)

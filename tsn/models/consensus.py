@@ -11,7 +11,7 @@ import re
 import torch
 from torch import nn
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 
 class AverageConsensus(nn.Module):

@@ -7,8 +7,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from tsn.errors import UserError
-from tsn.files import sha256_of
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a download fails."""

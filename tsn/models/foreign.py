@@ -20,10 +20,10 @@ from pathlib import Path
 
 import torch
 
-from tsn.errors import UserError
 from tsn.models.download import download, is_address
 from tsn.models.preprocessing import CAFFE, IMAGENET, Preprocessing, preprocessing_from
 from tsn.models.pretrained import read_checkpoint, state_dict_of
+from tsn.runtime.errors import UserError
 
 State = Mapping[str, torch.Tensor]
 

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 OWN = ("bn_inception", "clarifai", "efficientnet_lite0")
 """Networks of this package."""

@@ -5,13 +5,13 @@ import warnings
 import torch
 from torch import nn
 
-from tsn.errors import UserError
-from tsn.modality import channels_of
 from tsn.models.adapt import adapt_first_conv
 from tsn.models.backbones import build_backbone
 from tsn.models.consensus import build_consensus
+from tsn.models.modality import channels_of
 from tsn.models.partial_bn import freeze_batch_norm, has_untrained_statistics
 from tsn.models.preprocessing import for_modality
+from tsn.runtime.errors import UserError
 
 CLASSIFIER_STD = 0.001
 """Standard deviation of the new classifier's initial weights (tsn-pytorch)."""

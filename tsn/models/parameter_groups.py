@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from tsn.modality import FLOW_MODALITIES, check_modality
 from tsn.models.adapt import first_conv
+from tsn.models.modality import FLOW_MODALITIES, check_modality
 from tsn.models.partial_bn import BatchNorm
 
 _NORMALISATIONS = (BatchNorm, nn.LayerNorm, nn.GroupNorm)

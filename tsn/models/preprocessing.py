@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from tsn.modality import FLOW_MODALITIES, check_modality
+from tsn.models.modality import FLOW_MODALITIES, check_modality
 
 ZERO_MOTION = 128.0
 """The quantised value of no motion: round(255 * 20 / 40) (dense_flow, bound 20)."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tsn.errors import UserError
-from tsn.files import sha256_of
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of
 
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 """torchvision's published DenseNet files say norm.1 where the modules are called norm1."""

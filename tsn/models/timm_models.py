@@ -5,9 +5,9 @@ from functools import partial
 
 import torch
 
-from tsn.errors import UserError
 from tsn.models.architecture import Architecture, Headless
 from tsn.models.preprocessing import IMAGENET, Preprocessing
+from tsn.runtime.errors import UserError
 
 PREFIX = "timm:"
 

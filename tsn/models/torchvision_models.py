@@ -6,9 +6,9 @@ from functools import partial
 import torch
 import torchvision
 
-from tsn.errors import UserError
 from tsn.models.architecture import Architecture, Headless, remove_classifier
 from tsn.models.preprocessing import IMAGENET, UNIT, Preprocessing
+from tsn.runtime.errors import UserError
 
 _TENSORFLOW_INCEPTIONS = ("googlenet", "inception_v3")
 """Models whose weights come from TensorFlow; see preprocessing.UNIT."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tsn.command import Parser, cores, end_kindly, show_log, told
-from tsn.errors import UserError
-from tsn.modality import MODALITIES
+from tsn.models.modality import MODALITIES
+from tsn.runtime.command_line import Parser, cores, end_kindly, show_log, told
+from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.predict"
 
@@ -53,11 +53,11 @@ def _run(arguments: argparse.Namespace) -> int:
     outputs = _outputs(arguments, [source.id for source in sources])
 
     # Importing what computes takes seconds, which mistakes do not have to wait for.
-    from tsn.data.video import VideoError
-    from tsn.files import write_json
     from tsn.predict.answer import as_dict, as_text
     from tsn.predict.ensemble import Ensemble
-    from tsn.progress import track
+    from tsn.runtime.files import write_json
+    from tsn.runtime.progress import track
+    from tsn.video.decode import VideoError
 
     show_log(logging.WARNING)
     asked = {name: getattr(arguments, name) for name in ("segments", "crops")}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsn.evaluation.fusion import softmax
-from tsn.modality import NAMES
+from tsn.models.modality import NAMES
 from tsn.predict.ensemble import Prediction
 
 

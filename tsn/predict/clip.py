@@ -10,15 +10,15 @@ from dataclasses import fields
 
 import numpy as np
 
-from tsn.data.jpeg import decode_jpeg, encode_jpeg
-from tsn.data.shard_set import differing_key
-from tsn.data.video import read_frames, to_grey
-from tsn.errors import UserError
-from tsn.flow.params import TVL1Params
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.quantise import dequantise, quantise
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
-from tsn.modality import FLOW_MODALITIES, STREAM_OF
+from tsn.models.modality import FLOW_MODALITIES, STREAM_OF
+from tsn.runtime.errors import UserError
+from tsn.shards.jpeg import decode_jpeg, encode_jpeg
+from tsn.shards.store import differing_key
+from tsn.video.decode import read_frames, to_grey
 
 
 class RowMaker:

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tsn.config import TestConfig
+from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.data.index import Video
-from tsn.errors import UserError
+from tsn.datasets.index import Video
 from tsn.evaluation.fusion import combine, softmax
 from tsn.evaluation.protocol import score_videos
-from tsn.files import sha256_of
-from tsn.modality import NAMES
+from tsn.models.modality import NAMES
 from tsn.models.network import TSN
 from tsn.predict.clip import Clip, RowMaker
 from tsn.predict.run import FinishedRun
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of
 from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
 

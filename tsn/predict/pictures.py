@@ -5,13 +5,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tsn.data.video import outline, read_frames
 from tsn.flow.export.formats import mp4_file
 from tsn.flow.export.pictures import ruled
-from tsn.modality import NAMES
+from tsn.models.modality import NAMES
 from tsn.predict.answer import best, top
 from tsn.predict.ensemble import Prediction
 from tsn.report.style import FUSED, colour, picture, printable
+from tsn.video.decode import outline, read_frames
 
 FRAMES = 4
 """Frames of a strip: as many as `python -m tsn.flow` shows."""

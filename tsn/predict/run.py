@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsn.config import TestConfig, build
-from tsn.errors import UserError
+from tsn.config.schema import TestConfig, build
+from tsn.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class FinishedRun:
     Attributes:
         folder: results/{dataset}/{experiment}/split{N}.
         dataset, experiment: their names.
-        models: by modality, the model file; it may lie with another experiment (`tsn.experiments`).
+        models: by modality, the model file; it may lie with another experiment
+            (`tsn.config.experiments`).
         sha256: by modality, the checksum of the model whose scores were fused.
         shards: by modality, the fingerprint of the shards that it was tested on.
         weights: of the fusion, by modality; those above zero.

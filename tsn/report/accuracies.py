@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tsn.evaluation.published import published
+from tsn.report.published_means import published
 from tsn.report.style import FUSED, NEUTRAL, colour, name, picture, printable
 
 

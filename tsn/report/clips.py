@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.data.index import Video, members
-from tsn.data.jpeg import encode_jpeg
-from tsn.data.shard_set import ShardSet
-from tsn.errors import UserError
-from tsn.files import atomic_path, write_json
+from tsn.datasets.index import Video, members
 from tsn.flow.draw import colour_code
 from tsn.flow.export.pictures import colour_scale, limited, ruled
 from tsn.flow.quantise import dequantise
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import atomic_path, write_json
+from tsn.shards.jpeg import encode_jpeg
+from tsn.shards.store import ShardSet
 
 CLIPS = 6
 """Clips to show."""

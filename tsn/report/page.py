@@ -10,11 +10,11 @@ import jinja2
 from markupsafe import Markup
 
 from tsn.evaluation.answers import NO_ANSWER, Answers, confusion, most_confused, rescued
-from tsn.evaluation.published import published
-from tsn.progress import duration
 from tsn.report.accuracies import chance, rows_of
 from tsn.report.clips import Clip
+from tsn.report.published_means import published
 from tsn.report.style import FUSED, colour, name
+from tsn.runtime.progress import duration
 
 TEMPLATES = Path(__file__).parent / "templates"
 

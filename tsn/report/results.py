@@ -4,10 +4,9 @@ import json
 from itertools import groupby
 from pathlib import Path
 
-from tsn.data.index import read_index
+from tsn.datasets.index import read_index
 from tsn.evaluation.answers import Answers, answers, confusion
 from tsn.evaluation.scores import read_scores
-from tsn.files import write_text
 from tsn.report.accuracies import draw_accuracies
 from tsn.report.classes import draw_classes
 from tsn.report.clips import read_clips
@@ -15,6 +14,7 @@ from tsn.report.confusion import draw_confusion
 from tsn.report.curves import draw_curves, read_training
 from tsn.report.page import Content, render
 from tsn.report.times import draw_times
+from tsn.runtime.files import write_text
 
 PICTURES = ("accuracies", "classes", "confusion", "curves", "times")
 

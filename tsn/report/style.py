@@ -17,8 +17,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tsn.files import atomic_path
-from tsn.modality import FUSED, NAMES
+from tsn.models.modality import FUSED, NAMES
+from tsn.runtime.files import atomic_path
 
 COLOURS = {
     "rgb": "#0072B2",

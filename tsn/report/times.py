@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tsn.modality import MODALITIES
-from tsn.progress import duration
+from tsn.models.modality import MODALITIES
 from tsn.report.style import FUSED, colour, name, picture
+from tsn.runtime.progress import duration
 
 STAGES = {
     "render_demo": ("render the demo", ""),

@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from tsn.errors import UserError
-from tsn.files import write_text
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import write_text
 from tsn.training.loop import SAVE_SECONDS
 from tsn.training.task import read_task
 from tsn.training.train import train

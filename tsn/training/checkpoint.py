@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from tsn.config import ModelConfig
-from tsn.errors import UserError
-from tsn.files import atomic_path
+from tsn.config.schema import ModelConfig
 from tsn.models.network import TSN
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import atomic_path
 
 FORMAT_VERSION = 1
 

@@ -5,7 +5,7 @@ import time
 import torch
 from torch.nn.functional import cross_entropy
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 
 def summed_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

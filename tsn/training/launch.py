@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 from tsn.training.task import Task, write_task
 
 PR_SET_PDEATHSIG = 1

@@ -4,7 +4,7 @@ import importlib.util
 from itertools import pairwise
 from pathlib import Path
 
-from tsn.files import atomic_path
+from tsn.runtime.files import atomic_path
 
 COLUMNS = (
     "epoch",

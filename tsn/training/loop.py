@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Subset
 
 from tsn.data.dataset import CentreSnippets, MicroBatches, TrainingSnippets
 from tsn.data.loader import make_loader
-from tsn.errors import UserError
 from tsn.models.network import TSN
 from tsn.models.parameter_groups import parameter_groups
-from tsn.progress import Meter
+from tsn.runtime.errors import UserError
+from tsn.runtime.progress import Meter
 from tsn.training.batch_statistics import BatchStatistics
 from tsn.training.checkpoint import read_state, write_state
 from tsn.training.device import autocast, seed_step

@@ -1,6 +1,6 @@
 """How long a training is, and its learning rate: divided by 10 at fixed steps."""
 
-from tsn.config import TrainingConfig
+from tsn.config.schema import TrainingConfig
 
 
 def total_iterations(recipe: TrainingConfig, per_epoch: int) -> int:

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 
-from tsn.errors import UserError
+from tsn.runtime.errors import UserError
 
 
 def srun_torchrun(nodes: int, per_node: int, gpus: int, threads: int) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tsn.config import ModelConfig, TrainingConfig, build
-from tsn.errors import UserError
-from tsn.files import write_json
+from tsn.config.schema import ModelConfig, TrainingConfig, build
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import write_json
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from tsn.data.dataset import CentreSnippets, TrainingSnippets
-from tsn.data.index import Video, class_names, members, read_index
-from tsn.data.shard_set import ShardSet
-from tsn.errors import UserError
-from tsn.exhaustion import told_when_exhausted
-from tsn.job import code_version
+from tsn.datasets.index import Video, class_names, members, read_index
+from tsn.runtime.errors import UserError
+from tsn.runtime.job import code_version
+from tsn.runtime.out_of_memory import told_when_exhausted
+from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, new_network, save_model
 from tsn.training.device import prepare
 from tsn.training.log import draw_curves

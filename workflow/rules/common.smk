@@ -7,18 +7,19 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tsn.config_checks import check_model
-from tsn.data.index import digest, sources_by_shard, without_missing
-from tsn.data.listing import list_videos
-from tsn.data.shard_lists import ShardLists
-from tsn.errors import UserError
-from tsn.experiments import Experiments
-from tsn.gpu import usable_gpus
-from tsn.job import share_package
-from tsn.modality import STREAM_OF
-from tsn.orphan import announce_run
-from tsn.settings import check
-from tsn.tables.plan import plan_table, table_scores
+from tsn.config.checks import check_model
+from tsn.datasets.index import digest, sources_by_shard, without_missing
+from tsn.datasets.scan import list_videos
+from tsn.shards.lists import ShardLists
+from tsn.runtime.code_digest import code_digest
+from tsn.runtime.errors import UserError
+from tsn.config.experiments import Experiments
+from tsn.runtime.gpus import usable_gpus
+from tsn.runtime.job import share_package
+from tsn.models.modality import STREAM_OF
+from tsn.runtime.parent_watch import announce_run
+from tsn.config.settings import check
+from tsn.report.table_plan import plan_table, table_scores
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"
@@ -219,22 +220,7 @@ def flow_memory(wildcards, attempt):
     return memory(3000 + 600 * others)(wildcards, attempt)
 
 
-def code(*modules):
-    """Source files that determine a rule's numbers: an edit in one of them reruns the rule."""
-    return [os.path.relpath(Path(workflow.basedir) / "tsn" / name) for name in modules]
-
-
-def network_code():
-    """The source of everything that a network's scores depend on."""
-    package = Path(workflow.basedir) / "tsn"
-    data = ("dataset", "jpeg", "loader", "sampling", "shard_rows", "shard_set", "shards")
-    names = [f"data/{name}.py" for name in (*data, "transforms")]
-    names += ["modality.py", "training/checkpoint.py"]
-    models = sorted(f"models/{path.name}" for path in (package / "models").glob("*.py"))
-    return code(*names, *models)
-
-
-def training_code():
-    """The source of what a training's result depends on, beside the network and the data."""
-    names = ("batch_statistics", "device", "epoch", "loop", "schedule", "train", "validation")
-    return code("data/grouped.py", *(f"training/{name}.py" for name in names))
+@cache
+def code_of(rule):
+    """A parameter of a rule: changes with the source code that its numbers depend on."""
+    return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{rule}.py")

@@ -9,7 +9,6 @@ rule score_videos:
         index=f"{DATASET}/index.tsv",
         shards=modality_shards,
         quarantine=modality_quarantine,
-        code=network_code() + code("evaluation/protocol.py", "evaluation/metrics.py"),
     output:
         scores=f"{RUN}/{{modality}}/scores.h5",
         metrics=f"{RUN}/{{modality}}/metrics.json",
@@ -25,6 +24,7 @@ rule score_videos:
         mem_mb=memory(16000),
         runtime=480,
     params:
+        code=lambda wc: code_of("score_videos"),
         test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
     script:
         "../scripts/score_videos.py"
@@ -36,7 +36,6 @@ rule score_held_out:
         index=f"{DATASET}/index.tsv",
         shards=modality_shards,
         quarantine=modality_quarantine,
-        code=network_code() + code("evaluation/protocol.py", "training/validation.py"),
     output:
         scores=f"{RUN}/{{modality}}/held_out.h5",
     log:
@@ -51,6 +50,7 @@ rule score_held_out:
         mem_mb=memory(16000),
         runtime=480,
     params:
+        code=lambda wc: code_of("score_held_out"),
         test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
         share=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality)["validation"],
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],

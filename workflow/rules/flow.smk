@@ -2,29 +2,10 @@
 # out: results/{dataset}/shards/flow/{shard}.h5           TV-L1 flow, quantised to 0–255
 #      results/{dataset}/shards/warped_flow/{shard}.h5    the same with the camera motion removed
 
-ENGINES = ["checks", "engine", "opencv", "opencv_cuda", "params", "quantise", "shard", "tvl1"]
-NATIVE = ["engine", "median", "pyramid", "solver", "warp"]
-CUDA = [
-    "arguments.py",
-    "compile.py",
-    "engine.py",
-    *(f"kernels/{name}.cu" for name in ("common", "iterate", "median", "pyramid", "store", "warp")),
-    "lane.py",
-    "source.py",
-    "workspace.py",
-]
-WARPED = ["camera", "features", "homography", "warped", "warped_shard"]
-FLOW_CODE = DECODER_CODE + code(
-    *(f"flow/{name}.py" for name in ENGINES),
-    *(f"flow/native/{name}.py" for name in NATIVE),
-    *(f"flow/cuda/{name}" for name in CUDA),
-)
-
 
 rule compute_flow:
     input:
         rendered_manifest,
-        code=FLOW_CODE,
     output:
         shard=f"{DATASET}/shards/flow/{{shard}}.h5",
     log:
@@ -39,6 +20,7 @@ rule compute_flow:
         mem_mb=flow_memory,
         runtime=720,
     params:
+        code=lambda wc: code_of("compute_flow"),
         flow=lambda wc: block(wc.dataset, "flow"),
         size=lambda wc: block(wc.dataset, "frames")["size"],
         max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
@@ -51,7 +33,6 @@ rule compute_warped_flow:
     input:
         rendered_manifest,
         flow=f"{DATASET}/shards/flow/{{shard}}.h5",
-        code=FLOW_CODE + code(*(f"flow/{name}.py" for name in WARPED)),
     output:
         shard=f"{DATASET}/shards/warped_flow/{{shard}}.h5",
     log:
@@ -66,6 +47,7 @@ rule compute_warped_flow:
         mem_mb=flow_memory,
         runtime=720,
     params:
+        code=lambda wc: code_of("compute_warped_flow"),
         flow=lambda wc: block(wc.dataset, "flow"),
         videos=videos_of,
     script:

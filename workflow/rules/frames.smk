@@ -2,24 +2,9 @@
 # out: results/{dataset}/shards/rgb/{shard}.h5    decoded, resized frames as JPEG
 
 
-DECODER = [
-    "build",
-    "channel",
-    "containers",
-    "decoder_process",
-    "hdf5",
-    "isolation",
-    "jpeg",
-    "orientation",
-    "shards",
-]
-DECODER_CODE = code(*(f"data/{name}.py" for name in [*DECODER, "video", "video_error"]))
-
-
 rule decode_frames:
     input:
         rendered_manifest,
-        code=DECODER_CODE,
     output:
         shard=f"{DATASET}/shards/rgb/{{shard}}.h5",
     log:
@@ -33,6 +18,7 @@ rule decode_frames:
         mem_mb=memory(2000),
         runtime=120,
     params:
+        code=lambda wc: code_of("decode_frames"),
         frames=lambda wc: block(wc.dataset, "frames"),
         max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
         videos=videos_of,

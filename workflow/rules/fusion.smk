@@ -17,7 +17,6 @@ rule search_weights:
             settings(wc.dataset, wc.experiment).modalities,
             "held_out",
         ),
-        code=code("evaluation/fusion.py", "evaluation/search.py"),
     output:
         weights=f"{RUN}/weights.json",
     log:
@@ -31,6 +30,7 @@ rule search_weights:
         mem_mb=memory(2000),
         runtime=10,
     params:
+        code=lambda wc: code_of("search_weights"),
         level=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"]["level"],
     script:
         "../scripts/search_weights.py"
@@ -41,14 +41,6 @@ rule fuse_scores:
         weights=searched_weights,
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: scores_of(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
-        code=code(
-            *(
-                f"evaluation/{name}.py"
-                for name in ("answers", "details", "fusion", "metrics", "scores")
-            ),
-            "report/confusion.py",
-            "report/style.py",
-        ),
     output:
         fusion=f"{RUN}/fusion.json",
         per_class=f"{RUN}/per_class.tsv",
@@ -67,6 +59,7 @@ rule fuse_scores:
         mem_mb=memory(2000),
         runtime=10,
     params:
+        code=lambda wc: code_of("fuse_scores"),
         fusion=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"],
     script:
         "../scripts/fuse_scores.py"
@@ -84,7 +77,6 @@ rule summarise_fusion:
         ),
         index_report=f"{DATASET}/index.txt",
         quarantine=f"{DATASET}/quarantine.tsv",
-        code=code("evaluation/summary.py", "evaluation/table.py"),
     output:
         json=f"{DATASET}/{{experiment}}/fusion.json",
         table=f"{DATASET}/{{experiment}}/fusion.md",
@@ -100,6 +92,7 @@ rule summarise_fusion:
         mem_mb=memory(2000),
         runtime=10,
     params:
+        code=lambda wc: code_of("summarise_fusion"),
         layout=lambda wc: settings(wc.dataset).dataset.layout,
         blocks=lambda wc: settings(wc.dataset, wc.experiment).blocks,
         owners=lambda wc: {

@@ -4,8 +4,6 @@
 
 
 rule render_demo:
-    input:
-        code=code("data/demo.py", "data/demo_scene.py"),
     output:
         manifest=f"{DATASET}/videos/manifest.tsv",
     log:
@@ -19,6 +17,7 @@ rule render_demo:
         mem_mb=memory(2000),
         runtime=30,
     params:
+        code=lambda wc: code_of("render_demo"),
         dataset=lambda wc: settings(wc.dataset).plain_dataset,
     script:
         "../scripts/render_demo.py"
@@ -27,7 +26,6 @@ rule render_demo:
 rule index_videos:
     input:
         rendered_manifest,
-        code=code("data/index.py", "data/layouts.py", "data/listing.py"),
     output:
         index=f"{DATASET}/index.tsv",
         report=f"{DATASET}/index.txt",
@@ -42,6 +40,7 @@ rule index_videos:
         mem_mb=memory(2000),
         runtime=30,
     params:
+        code=lambda wc: code_of("index_videos"),
         dataset=lambda wc: settings(wc.dataset).plain_dataset,
         missing=lambda wc: block(wc.dataset, "data")["missing"],
         videos=lambda wc: digest(listing(wc.dataset)),

@@ -33,14 +33,6 @@ def shown(category, caption, title):
     }
 
 
-def report_code():
-    """The source of the pictures, the page, and of what they count."""
-    package = Path(workflow.basedir) / "tsn"
-    files = [*package.glob("report/*.py"), *package.glob("report/templates/*")]
-    names = sorted(str(path.relative_to(package)) for path in files)
-    return code("evaluation/answers.py", *names)
-
-
 def all_scores(wildcards):
     """Input function: the scores of all modalities on all splits, split by split."""
     splits = settings(wildcards.dataset).dataset.splits

@@ -23,7 +23,6 @@ rule draw_results:
         index=f"{DATASET}/index.tsv",
         scores=all_scores,
         logs=all_logs,
-        code=report_code(),
     output:
         accuracies=report(
             f"{REPORT}/accuracies.svg", **shown(RESULTS_PART, "accuracies", "top-1 accuracies")
@@ -45,6 +44,8 @@ rule draw_results:
     resources:
         mem_mb=memory(2000),
         runtime=20,
+    params:
+        code=lambda wc: code_of("draw_results"),
     script:
         "../scripts/draw_results.py"
 
@@ -55,7 +56,6 @@ rule draw_clips:
         shards=lambda wc: [
             shard for stream in settings(wc.dataset).streams for shard in shards_of(stream)(wc)
         ],
-        code=code("report/clips.py", "flow/draw.py", "flow/export/pictures.py"),
     output:
         folder=report(
             directory(f"{DATASET}/clips"),
@@ -76,6 +76,7 @@ rule draw_clips:
         mem_mb=memory(2000),
         runtime=20,
     params:
+        code=lambda wc: code_of("draw_clips"),
         split=lambda wc: settings(wc.dataset).dataset.splits[0],
         streams=lambda wc: settings(wc.dataset).streams,
     script:
@@ -93,7 +94,6 @@ rule write_report:
         confusion=f"{REPORT}/confusion.svg",
         curves=f"{REPORT}/curves.svg",
         times=f"{REPORT}/times.svg",
-        code=report_code(),
     output:
         page=report(f"{REPORT}/report.html", **shown(RESULTS_PART, "page", "all of it on one page")),
     log:
@@ -107,5 +107,7 @@ rule write_report:
     resources:
         mem_mb=memory(2000),
         runtime=20,
+    params:
+        code=lambda wc: code_of("write_report"),
     script:
         "../scripts/write_report.py"

@@ -1,19 +1,13 @@
 # in:  the scores of all experiments that a table compares
 # out: results/tables/{table}_{dataset}.md, .json    ours beside the published figures
 #
-# Experiments that train the same network share it: see tsn/experiments.py.
+# Experiments that train the same network share it: see tsn/config/experiments.py.
 
 
 rule fill_table:
     input:
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: table_scores(table_plan(wc), RESULTS),
-        code=code(
-            "evaluation/fusion.py",
-            "evaluation/metrics.py",
-            "tables/fill.py",
-            "tables/markdown.py",
-        ),
     output:
         json=f"{RESULTS}/tables/{{table}}_{{dataset}}.json",
         table=f"{RESULTS}/tables/{{table}}_{{dataset}}.md",
@@ -29,6 +23,7 @@ rule fill_table:
         mem_mb=memory(2000),
         runtime=10,
     params:
+        code=lambda wc: code_of("fill_table"),
         plan=table_plan,
     script:
         "../scripts/fill_table.py"

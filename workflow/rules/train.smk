@@ -7,7 +7,6 @@ rule train_model:
         index=f"{DATASET}/index.tsv",
         shards=modality_shards,
         quarantine=modality_quarantine,
-        code=network_code() + training_code(),
     output:
         model=f"{RUN}/{{modality}}/model.pt",
         log=f"{RUN}/{{modality}}/training.csv",
@@ -24,6 +23,7 @@ rule train_model:
         mem_mb=memory(16000),
         runtime=1440,
     params:
+        code=lambda wc: code_of("train_model"),
         model=lambda wc: owned(wc, experiments.trained_by).model(wc.modality),
         recipe=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality),
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],

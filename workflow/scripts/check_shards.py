@@ -2,15 +2,15 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"check {snakemake.wildcards.dataset} {snakemake.wildcards.stream}"):
-    from tsn.data.hdf5 import check_whole
-    from tsn.data.index import check_unchanged, read_index
-    from tsn.data.quarantine import check_stream
-    from tsn.data.shard_set import ShardSet
+    from tsn.datasets.index import check_unchanged, read_index
+    from tsn.shards.hdf5 import check_whole
+    from tsn.shards.quarantine import check_stream
+    from tsn.shards.store import ShardSet
 
     check_unchanged(snakemake.input.index)
     check_whole(snakemake.input.shards)

@@ -2,16 +2,16 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 gpus = snakemake.resources.get("gpu", 0)
 
 with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}", gpus):
-    from tsn.config import FlowConfig
-    from tsn.data.build import Source
-    from tsn.data.shard_lists import read_list
-    from tsn.flow.shard import build_flow_shard
+    from tsn.config.schema import FlowConfig
+    from tsn.flow.build import build_flow_shard
+    from tsn.shards.build import Source
+    from tsn.shards.lists import read_list
 
     build_flow_shard(
         snakemake.output.shard,

@@ -2,14 +2,14 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
-    from tsn.config import FramesConfig, build
-    from tsn.data.build import Source, build_rgb_shard
-    from tsn.data.shard_lists import read_list
+    from tsn.config.schema import FramesConfig, build
+    from tsn.shards.build import Source, build_rgb_shard
+    from tsn.shards.lists import read_list
 
     build_rgb_shard(
         snakemake.output.shard,

@@ -2,12 +2,12 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"clips {snakemake.wildcards.dataset}"):
-    from tsn.data.index import read_index
+    from tsn.datasets.index import read_index
     from tsn.report.clips import draw_clips
 
     files, streams = snakemake.input, snakemake.params.streams

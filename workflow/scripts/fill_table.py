@@ -2,15 +2,15 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
 
 with job(snakemake.log[0], f"table {at.table} {at.dataset}"):
-    from tsn.files import write_json, write_text
-    from tsn.tables.fill import fill_table
-    from tsn.tables.markdown import markdown
+    from tsn.report.table_fill import fill_table
+    from tsn.report.table_markdown import markdown
+    from tsn.runtime.files import write_json, write_text
 
     table = fill_table(snakemake.params.plan, snakemake.input.index, "results")
     write_json(snakemake.output.json, table)

@@ -5,20 +5,20 @@ from pathlib import Path
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at, files = snakemake.wildcards, snakemake.output
 
 with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
-    from tsn.config import FusionConfig, build
-    from tsn.data.index import read_index
+    from tsn.config.schema import FusionConfig, build
+    from tsn.datasets.index import read_index
     from tsn.evaluation import details
     from tsn.evaluation.answers import answers, confusion
     from tsn.evaluation.fusion import fuse_split
     from tsn.evaluation.scores import read_scores
-    from tsn.files import write_json
     from tsn.report.confusion import draw_confusion
+    from tsn.runtime.files import write_json
 
     scores = [read_scores(path) for path in snakemake.input.scores]
     block = dict(snakemake.params.fusion)

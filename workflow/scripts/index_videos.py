@@ -4,12 +4,12 @@ from pathlib import Path
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"index {snakemake.wildcards.dataset}"):
-    from tsn.data.index import index_dataset
+    from tsn.datasets.index import index_dataset
 
     index_dataset(
         snakemake.params.dataset,

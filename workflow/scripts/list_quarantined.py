@@ -2,11 +2,11 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"quarantine {snakemake.wildcards.dataset}"):
-    from tsn.data.quarantine import merge_streams
+    from tsn.shards.quarantine import merge_streams
 
     merge_streams(snakemake.output.quarantine, list(snakemake.input.streams))

@@ -2,14 +2,14 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 
 with job(snakemake.log[0], "render_demo"):
     from pathlib import Path
 
-    from tsn.data.demo import render_dataset
+    from tsn.datasets.demo import render_dataset
 
     render_dataset(
         Path(snakemake.output.manifest), snakemake.params.dataset, threads=snakemake.threads

@@ -2,7 +2,7 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at, given = snakemake.wildcards, snakemake.params
@@ -11,8 +11,8 @@ gpus = snakemake.resources.get("gpu", 0)
 with job(
     snakemake.log[0], f"held out {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
-    from tsn.config import TestConfig, build
-    from tsn.data.index import members, read_index
+    from tsn.config.schema import TestConfig, build
+    from tsn.datasets.index import members, read_index
     from tsn.evaluation.protocol import score
     from tsn.evaluation.scores import write_scores
     from tsn.training.validation import hold_out

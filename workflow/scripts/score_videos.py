@@ -2,7 +2,7 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
@@ -11,7 +11,7 @@ gpus = snakemake.resources.get("gpu", 0)
 with job(
     snakemake.log[0], f"test {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
-    from tsn.config import TestConfig, build
+    from tsn.config.schema import TestConfig, build
     from tsn.evaluation.protocol import score, write_evaluation
 
     files = snakemake.input

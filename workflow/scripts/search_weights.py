@@ -2,16 +2,16 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
 
 with job(snakemake.log[0], f"weights {at.dataset} {at.experiment} split {at.split}"):
-    from tsn.data.index import read_index
+    from tsn.datasets.index import read_index
     from tsn.evaluation.scores import read_scores
     from tsn.evaluation.search import search_weights
-    from tsn.files import write_json
+    from tsn.runtime.files import write_json
 
     scores = [read_scores(path) for path in snakemake.input.scores]
     index = read_index(snakemake.input.index)

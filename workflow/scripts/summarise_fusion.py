@@ -2,15 +2,15 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
 
 with job(snakemake.log[0], f"summarise {at.dataset} {at.experiment}"):
     from tsn.evaluation.summary import Sources, summarise
-    from tsn.evaluation.table import markdown
-    from tsn.files import write_json, write_text
+    from tsn.report.fusion_table import markdown
+    from tsn.runtime.files import write_json, write_text
 
     sources = Sources(
         at.dataset,

@@ -2,7 +2,7 @@
 
 from snakemake.iocontainers import Snakemake
 
-from tsn.job import job
+from tsn.runtime.job import job
 
 snakemake: Snakemake
 at = snakemake.wildcards
@@ -12,7 +12,7 @@ gpus = snakemake.resources.get("gpu", 0) // nodes  # of each node
 with job(
     snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
-    from tsn.config import ModelConfig, TrainingConfig, build
+    from tsn.config.schema import ModelConfig, TrainingConfig, build
     from tsn.training.launch import launch
     from tsn.training.slurm import srun_torchrun
     from tsn.training.task import Task, TrainingFiles, TrainingJob

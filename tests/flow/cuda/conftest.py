@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.flow.cuda.emulator import EmulatedLauncher, compile_for_cpu
-from tsn.flow.cuda.engine import CudaEngine
-from tsn.flow.params import TVL1Params
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.cuda.cuda_engine import CudaEngine
 
 Emulate = Callable[..., CudaEngine]
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tsn.errors import UserError
 from tsn.flow.cuda import source
 from tsn.flow.cuda.arguments import KERNELS
+from tsn.runtime.errors import UserError
 
 compiles = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="torch brings no CUDA compiler here"

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from tsn.flow.cuda.engine import CudaEngine
-from tsn.flow.native.engine import NativeEngine
-from tsn.flow.params import TVL1Params
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.cpu.cpu_engine import NativeEngine
+from tsn.flow.cuda.cuda_engine import CudaEngine
 from tsn.flow.quantise import clipped_share, quantise
 
 FEW = TVL1Params(warps=2, iterations=60)

@@ -6,9 +6,9 @@ from functools import cache
 import torch
 from cuda.bindings import driver, nvrtc
 
-from tsn.errors import UserError
 from tsn.flow.cuda.arguments import KERNELS
 from tsn.flow.cuda.source import headers, kernels
+from tsn.runtime.errors import UserError
 
 OPTIONS = ("--std=c++17", "--ftz=true", "--prec-div=false", "--prec-sqrt=false")
 """Quick division and square root: they are off by an ulp or two, the flow by less than 1e-5 px."""

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 import torch
 
+from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cuda.workspace import Launcher, Workspace
-from tsn.flow.params import TVL1Params
 
 Frames = np.ndarray | torch.Tensor
 

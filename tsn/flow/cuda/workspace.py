@@ -7,11 +7,11 @@ from typing import Protocol
 
 import torch
 
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cuda import arguments
 from tsn.flow.cuda.arguments import Axis, Plane
 from tsn.flow.cuda.source import MARGIN, STEPS, TILE, WARPS
-from tsn.flow.native.pyramid import Resize, level_sizes
-from tsn.flow.params import TVL1Params
 
 _BLOCK = (32, 8)
 """Threads of the kernels that have one for each pixel."""

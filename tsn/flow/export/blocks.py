@@ -8,13 +8,13 @@ from itertools import chain
 
 import numpy as np
 
-from tsn.data.isolation import read_frames
-from tsn.data.video import to_grey
+from tsn.flow.build import CHUNK, overlapping_chunks
 from tsn.flow.quantise import BOUND
-from tsn.flow.shard import CHUNK, overlapping_chunks
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
-from tsn.progress import Advance
+from tsn.runtime.progress import Advance
+from tsn.video.decode import to_grey
+from tsn.video.isolation import read_frames
 
 MOST_PIXELS = 1 << 24
 """Pixels of the pairs computed at a time: their flow and warped flow take 0.3 GB."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.files import atomic_path
+from tsn.runtime.files import atomic_path
 
 FLO_TAG = 202021.25
 """First number of a .flo file, "PIEH" as bytes (Middlebury's README of the format)."""

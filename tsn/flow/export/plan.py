@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tsn.data.build import Source
-from tsn.data.listing import VIDEO_SUFFIXES
-from tsn.errors import UserError
+from tsn.datasets.scan import VIDEO_SUFFIXES
+from tsn.runtime.errors import UserError
+from tsn.shards.build import Source
 
 ENDINGS = {"h5": ".h5", "flo": "", "npy": ".npy", "mp4": ".mp4", "png": ".png"}
 """What the outputs of each format end in; those of "flo" are folders."""

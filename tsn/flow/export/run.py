@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.data.build import Source
-from tsn.data.isolation import outline
-from tsn.data.video_error import VideoError
 from tsn.flow.draw import colour_code, strip
 from tsn.flow.export.blocks import Options, blocks, sample
 from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png
 from tsn.flow.export.pictures import colour_scale, limited, ruled
 from tsn.flow.export.plan import Job
 from tsn.flow.export.shards import export_shards
-from tsn.progress import Advance, progress
+from tsn.runtime.progress import Advance, progress
+from tsn.shards.build import Source
+from tsn.video.errors import VideoError
+from tsn.video.isolation import outline
 
 FieldWriter = Callable[[Path], AbstractContextManager[Write]]
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsn.data.build import Source, add_parts
-from tsn.data.shards import Shard, write_shard
-from tsn.data.video import VideoError, decoder_versions
+from tsn.flow.build import quantised_part
+from tsn.flow.build_warped import warped_rows
 from tsn.flow.export.blocks import Options, blocks
 from tsn.flow.export.plan import Job
-from tsn.flow.shard import quantised_part
 from tsn.flow.warped import WarpedFlow
-from tsn.flow.warped_shard import warped_rows
-from tsn.job import code_version
-from tsn.progress import Advance, progress
+from tsn.runtime.job import code_version
+from tsn.runtime.progress import Advance, progress
+from tsn.shards.build import Source, add_parts
+from tsn.shards.format import Shard, write_shard
+from tsn.video.decode import VideoError, decoder_versions
 
 RowsOf = Callable[[Source, Advance], Iterator[np.ndarray]]
 

@@ -1,6 +1,6 @@
 // Pyramids of frames and of flow.
 
-constexpr int MARGIN = 4;         // zeros around a packed frame, as in tsn/flow/native/warp.py
+constexpr int MARGIN = 4;         // zeros around a packed frame, as in tsn/flow/cpu/warp.py
 
 struct Load {
     const void *frames;  // (count, height, width), bytes or float32

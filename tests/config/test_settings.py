@@ -1,0 +1,347 @@
+"""The configuration: one sentence per mistake, and what overrides what."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+
+from tsn.config.checks import check_model
+from tsn.config.schema import DatasetConfig, TrainingConfig, build
+from tsn.config.settings import check, paper_weights, resolve
+from tsn.datasets.group_split import group_of
+from tsn.runtime.errors import UserError
+
+
+def put(config: dict, key: str, value) -> dict:
+    """The configuration with one key, given by its dotted path, changed."""
+    *blocks, last = key.split(".")
+    for name in blocks:
+        config = config[name]
+    config[last] = value
+
+
+def complaint(config: dict, **changes) -> str:
+    for key, value in changes.items():
+        put(config, key, value)
+    with pytest.raises(UserError) as caught:
+        check(config)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_the_configuration_as_shipped_has_no_mistake(config):
+    check(config)
+
+
+MISTAKES = {
+    "unknown key": ("training.learning_rate", 0.1, ["training.learning_rate", "unknown"]),
+    "misspelt key": ("training.dropuot", 0.1, ["training.dropuot", "'dropout'"]),
+    "misspelt block": ("fusoin", {}, ["fusoin", "'fusion'"]),
+    "misspelt experiment key": (
+        "experiments.tsn",
+        {"training": {"segmets": 1}},
+        ["experiments.tsn.training.segmets", "'segments'"],
+    ),
+    "text for a number": ("training.lr", "fast", ["training.lr", "'fast'", "number"]),
+    "1e-3 is text in YAML": ("training.lr", "1e-3", ["training.lr", "1.0e-3"]),
+    "fraction for a count": ("training.segments", 2.5, ["training.segments", "whole number"]),
+    "text for a switch": ("training.flip", "yes", ["training.flip", "true or false"]),
+    "number for a list": ("training.steps", 30, ["training.steps", "a list"]),
+    "nothing for a block": ("experiments.tsn", None, ["experiments.tsn", "a map"]),
+    "below its range": ("training.batch_size", 0, ["training.batch_size", "0", "1"]),
+    "above its range": ("training.dropout", 1, ["training.dropout", "1"]),
+    "not finite": ("training.lr", float("inf"), ["training.lr", "inf", "finite"]),
+    "not a number": ("fusion.compare", {"a": {"rgb": float("nan")}}, ["fusion.compare.a.rgb"]),
+    "no such choice": ("model.consensus", "mean", ["model.consensus", "'mean'", "average"]),
+    "no number": ("model.consensus", "topk", ["model.consensus", "'topk'", "top2"]),
+    "no checksum": ("model.sha256", "md5", ["model.sha256", "'md5'", "hexadecimal"]),
+    "no such modality": ("modalities", ["rgb", "depth"], ["modalities.1", "'depth'", "'flow'"]),
+    "no such layout": ("datasets.demo.layout", "ucf", ["datasets.demo.layout", "'ucf101'"]),
+    "bad name": ("datasets.a/b", {"layout": "demo"}, ["datasets", "a/b"]),
+    "unknown experiment": ("experiment", "tsm", ["experiment", "'tsm'", "two_stream"]),
+    "crop larger than the frame": ("test.crop_size", 300, ["test.crop_size", "300", "340x256"]),
+    "step at the end": ("training.steps", [80], ["training.steps", "80", "training.length"]),
+    "step of one modality": (
+        "training.per_modality",
+        {"flow": {"steps": [999]}},
+        ["training.steps", "flow", "999"],
+    ),
+    "weight of an untrained modality": (
+        "fusion.weights",
+        {"rgb": 1, "rgb_diff": 1},
+        ["fusion.weights.rgb_diff", "not trained"],
+    ),
+    "comparison with an untrained modality": (
+        "fusion.compare",
+        {"both": {"rgb_diff": 1}},
+        ["fusion.compare.both.rgb_diff", "not trained"],
+    ),
+    "no weight above zero": ("fusion.weights", {"rgb": 0}, ["fusion.weights", "above zero"]),
+    "negative weight": ("fusion.weights", {"rgb": -1}, ["fusion.weights"]),
+    "weights by no known name": ("fusion.weights", "papers", ["fusion.weights", "'paper'"]),
+    "key of another layout": ("datasets.demo.videos", "x", ["datasets.demo.videos", "'demo'"]),
+    "split that the layout has not": ("datasets.demo.splits", [2], ["datasets.demo.splits", "2"]),
+    "official split": ("datasets.ucf101.splits", [4], ["datasets.ucf101.splits", "4"]),
+    "broken pattern": (
+        "datasets.own",
+        {"layout": "folder", "videos": "v", "group_pattern": "(g"},
+        ["datasets.own.group_pattern", "regular expression"],
+    ),
+    "flow parameter out of range": ("flow.iterations", 31, ["flow", "iterations", "31"]),
+    "dataset override": (
+        "datasets.demo.override",
+        {"trainig": {}},
+        ["datasets.demo.override.trainig", "'training'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_that_names_the_key(config, mistake):
+    key, value, words = MISTAKES[mistake]
+    sentence = complaint(config, **{key: value})
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize("key", ["videos", "lists"])
+def test_an_official_layout_needs_its_folders(config, key):
+    del config["datasets"]["hmdb51"][key]
+    assert f"datasets.hmdb51.{key}" in complaint(config)
+
+
+@pytest.mark.parametrize("key", ["training.momentum", "test.crops", "flow.bound", "data.missing"])
+def test_a_missing_key_is_named(config, key):
+    block, name = key.split(".")
+    del config[block][name]
+    assert complaint(config).startswith(f"{key}: this key is missing")
+
+
+def test_a_missing_block_is_named(config):
+    del config["training"]
+    assert "training: this key is missing" in complaint(config)
+
+
+def test_a_mistake_in_an_experiment_that_is_not_the_published_one_is_found(config):
+    config["experiments"]["two_stream"]["test"] = {"crop_size": 257}
+    assert "two_stream" in complaint(config)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("datasets", "ucf"), ("experiments", "tsm")])
+def test_an_unknown_name_is_answered_with_the_known_ones(config, kind, name):
+    names = {"datasets": "demo", "experiments": "tsn", kind: name}
+    with pytest.raises(UserError, match=f"{name}.*demo|{name}.*two_stream"):
+        resolve(config, names["datasets"], names["experiments"])
+
+
+def test_an_experiment_wins_over_the_data_set_and_that_over_the_base(config):
+    config["training"] |= {"lr": 0.1, "momentum": 0.1, "weight_decay": 0.1}
+    config["datasets"]["demo"]["override"] = {"training": {"lr": 0.2, "momentum": 0.2}}
+    config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
+    recipe = resolve(config, "demo", "tsn").training("rgb")
+    assert (recipe["lr"], recipe["momentum"], recipe["weight_decay"]) == (0.3, 0.2, 0.1)
+
+
+def test_per_modality_wins_over_the_same_layer(config):
+    config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2}}}
+    settings = resolve(config, "ucf101", "tsn")
+    assert settings.training("flow")["lr"] == 0.2
+    assert settings.training("rgb")["lr"] == 0.1
+    assert "per_modality" not in settings.training("flow")
+
+
+def test_each_modality_may_start_from_weights_of_its_own(config):
+    config["model"]["per_modality"] = {"flow": {"weights": "flow.pth", "backbone": "resnet50"}}
+    settings = resolve(config, "ucf101", "tsn")
+    assert settings.model("flow")["weights"] == "flow.pth"
+    assert settings.model("rgb")["weights"] == "imagenet"
+    assert "per_modality" not in settings.model("flow")
+    config["experiments"]["tsn"] = {"model": {"weights": "none"}}
+    assert resolve(config, "ucf101", "tsn").model("flow")["weights"] == "none"
+    assert resolve(config, "ucf101", "tsn").model("flow")["backbone"] == "resnet50"
+
+
+WEIGHTS = {"backbone": "resnet50", "weights": "imagenet", "sha256": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": "none.pth"}, r"model\.weights: there is no file 'none\.pth'"),
+        ({"weights": "https://host/net.pth"}, r"net\.pth: .*needs its checksum.*model\.sha256"),
+        ({"sha256": "12345678"}, r"model\.sha256"),
+        ({"backbone": "bn_inception"}, "bn_inception comes with no weights"),
+        ({"backbone": "resnt50"}, r"model\.backbone: unknown backbone 'resnt50'.*resnet50"),
+        ({"backbone": "clarifai"}, "clarifai comes with no weights"),
+        ({"per_modality": {"flow": {"weights": "none.pth"}}}, "there is no file"),
+    ],
+)
+def test_networks_that_cannot_be_had_are_told_before_anything_runs(changes, message):
+    with pytest.raises(UserError, match=message):
+        check_model({**WEIGHTS, **changes})
+
+
+def test_weights_that_may_be_had_pass():
+    check_model(WEIGHTS)
+    check_model({**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"})
+    check_model({**WEIGHTS, "weights": "https://host/net-12345678.pth"})
+    check_model({**WEIGHTS, "weights": __file__, "sha256": "12345678"})
+
+
+def test_timm_is_asked_for_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("tsn.models.names.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"model\.backbone: .* pip install timm"):
+        check_model({**WEIGHTS, "backbone": "timm:resnet50"})
+
+
+def test_an_override_wins_over_per_modality_of_what_it_is_laid_over(config):
+    config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2, "dropout": 0.7}}}
+    config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
+    recipe = resolve(config, "ucf101", "tsn").training("flow")
+    assert (recipe["lr"], recipe["dropout"]) == (0.3, 0.7)
+    config["experiments"]["tsn"]["training"]["per_modality"] = {"flow": {"lr": 0.4}}
+    assert resolve(config, "ucf101", "tsn").training("flow")["lr"] == 0.4
+
+
+def test_weights_of_an_override_replace_the_weights_below(config):
+    config["fusion"]["weights"] = {"rgb": 1, "flow": 2}
+    config["experiments"]["tsn"] = {"fusion": {"weights": {"flow": 3}}}
+    assert resolve(config, "ucf101", "tsn").blocks["fusion"]["weights"] == {"flow": 3}
+
+
+def test_resolving_leaves_the_configuration_alone(config):
+    before = copy.deepcopy(config)
+    resolve(config, "demo", "two_stream").blocks["training"]["steps"].append(99)
+    assert config == before
+
+
+@pytest.mark.parametrize(
+    ("modalities", "weights"),
+    [
+        (["rgb", "flow"], {"rgb": 1, "flow": 1.5}),
+        (["rgb", "flow", "warped_flow"], {"rgb": 1, "flow": 1, "warped_flow": 0.5}),
+        (["rgb"], {"rgb": 1}),
+        (["rgb", "rgb_diff"], {"rgb": 1, "rgb_diff": 1}),  # ours: the paper gives none
+    ],
+)
+def test_weights_of_the_paper(config, modalities, weights):
+    """Wang et al. 2016, section 4.2."""
+    assert paper_weights(modalities) == weights
+    config["modalities"] = modalities
+    assert resolve(config, "ucf101", "tsn").blocks["fusion"]["weights"] == weights
+
+
+@pytest.mark.parametrize(
+    ("modalities", "streams"),
+    [
+        (["rgb", "rgb_diff"], ["rgb"]),
+        (["flow", "rgb"], ["flow", "rgb"]),
+        (["warped_flow"], ["warped_flow"]),
+    ],
+)
+def test_rgb_difference_reads_rgb_shards(config, modalities, streams):
+    config["modalities"] = modalities
+    assert resolve(config, "ucf101", "tsn").streams == streams
+
+
+def test_home_is_understood_in_both_folders(config, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config["datasets"]["hmdb51"] |= {"videos": "~/v", "lists": "~/l"}
+    dataset = resolve(config, "hmdb51", "tsn").dataset
+    assert (dataset.videos, dataset.lists) == ("/home/me/v", "/home/me/l")
+
+
+def test_blocks_become_hashable_dataclasses(config):
+    settings = resolve(config, "demo", "tsn")
+    recipe = build(TrainingConfig, settings.training("flow"))
+    assert hash(recipe) == hash(build(TrainingConfig, settings.training("flow")))
+    assert recipe.scales == (1, 0.875, 0.75)
+    assert build(DatasetConfig, settings.plain_dataset) == settings.dataset
+
+
+def test_parsing_the_snakefile_imports_nothing_heavy():
+    code = """
+import sys
+from tsn.config.settings import check, resolve
+from tsn.datasets.index import sources_by_shard
+from tsn.datasets.scan import list_videos
+print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def schedule(config: dict, dataset: str, modality: str, experiment: str = "tsn") -> tuple:
+    recipe = resolve(config, dataset, experiment).training(modality)
+    keys = ("unit", "batch_size", "lr", "steps", "length", "clip_gradient", "dropout")
+    return tuple(recipe[key] for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("preset", "dataset", "modality", "expected"),
+    [
+        # Wang et al. 2016, section 4.2
+        ("paper", "ucf101", "rgb", ("iteration", 256, 0.001, [2000, 4000], 4500, None, 0.8)),
+        ("paper", "ucf101", "flow", ("iteration", 256, 0.005, [12000, 18000], 20000, None, 0.7)),
+        # the solvers of yjxiong/temporal-segment-networks
+        ("caffe", "ucf101", "rgb", ("iteration", 128, 0.001, [1500, 3000], 3500, 40, 0.8)),
+        ("caffe", "ucf101", "flow", ("iteration", 128, 0.005, [10000, 16000], 18000, 20, 0.7)),
+        ("caffe", "hmdb51", "rgb", ("iteration", 128, 0.001, [1000, 2000], 2500, 40, 0.8)),
+        ("caffe", "hmdb51", "warped_flow", ("iteration", 128, 0.005, [4000, 6000], 7000, 20, 0.7)),
+        # the README of yjxiong/tsn-pytorch
+        ("tsn_pytorch", "hmdb51", "rgb", ("epoch", 128, 0.001, [30, 60], 80, 20, 0.8)),
+        ("tsn_pytorch", "ucf101", "flow", ("epoch", 128, 0.001, [190, 300], 340, 20, 0.7)),
+        ("tsn_pytorch", "ucf101", "rgb_diff", ("epoch", 128, 0.001, [80, 160], 180, 40, 0.8)),
+    ],
+)
+def test_a_preset_is_the_published_schedule(config, preset, dataset, modality, expected):
+    config["training"]["preset"] = preset
+    assert schedule(config, dataset, modality) == expected
+
+
+def test_a_key_wins_over_the_preset_of_its_layer_in_every_modality(config):
+    config["training"] |= {"preset": "caffe", "lr": 0.5, "per_modality": {"flow": {"length": 9}}}
+    config["training"]["steps"] = []
+    assert schedule(config, "ucf101", "rgb")[2:5] == (0.5, [], 3500)
+    assert schedule(config, "ucf101", "flow")[2:5] == (0.5, [], 9)
+
+
+def test_a_preset_wins_over_the_layers_below_and_loses_to_those_above(config):
+    config["training"] |= {"lr": 0.5, "per_modality": {"flow": {"dropout": 0.1}}}
+    config["datasets"]["ucf101"]["override"] = {"training": {"preset": "caffe"}}
+    config["experiments"]["tsn"] = {"training": {"clip_gradient": 1}}
+    assert schedule(config, "ucf101", "flow")[1:] == (128, 0.005, [10000, 16000], 18000, 1, 0.7)
+    assert schedule(config, "hmdb51", "flow")[2] == 0.5
+
+
+def test_without_a_preset_its_keys_must_be_given(config):
+    config["training"]["preset"] = None
+    assert "training.batch_size: this key is missing; set it, or training.preset" in complaint(
+        config
+    )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "video", "group"),
+    [
+        ("ucf101", "Archery/v_Archery_g07_c02", "g07"),
+        ("hmdb51", "wave/A_Film!_wave_u_cm_np1_fr_med_12", "A_Film!_wave"),
+    ],
+)
+def test_groups_of_the_official_data_sets(config, dataset, video, group):
+    """Names as in the official lists."""
+    assert group_of(video, resolve(config, dataset, "tsn").groups) == group
+
+
+def test_weights_are_searched_for_on_held_out_videos_only(config):
+    config["fusion"]["weights"] = "search"
+    with pytest.raises(UserError, match=r"fusion\.weights: .*never on test videos.*for rgb; set"):
+        check(config)
+    config["training"]["validation"] = 0.2
+    config["training"]["per_modality"]["flow"]["validation"] = 0
+    with pytest.raises(UserError, match="holds none out for flow"):
+        check(config)
+    del config["training"]["per_modality"]["flow"]["validation"]
+    check(config)

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+from tsn.config.tvl1_params import TVL1Params
+from tsn.runtime.errors import UserError
+
+
+def test_defaults_are_those_of_opencv_cuda():
+    # cv::cuda::OpticalFlowDual_TVL1::create in opencv2/cudaoptflow.hpp.
+    assert TVL1Params().as_dict() == {
+        "tau": 0.25,
+        "lambda_": 0.15,
+        "theta": 0.3,
+        "scales": 5,
+        "scale_step": 0.8,
+        "warps": 5,
+        "epsilon": 0.01,
+        "iterations": 300,
+        "median_filter": 1,
+        "gamma": 0.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tau", 0.0),
+        ("tau", float("nan")),
+        ("lambda_", -1.0),
+        ("theta", "0.3"),
+        ("scales", 0),
+        ("scales", 2.5),
+        ("scale_step", 1.0),
+        ("warps", True),
+        ("epsilon", -0.1),
+        ("iterations", 45),
+        ("median_filter", 3),
+        ("gamma", float("inf")),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_parameters_name(name, value):
+    with pytest.raises(UserError, match=f"parameter {name} "):
+        TVL1Params(**{name: value})
+
+
+@pytest.mark.parametrize(("iterations", "rounds"), [(300, (10, 30)), (30, (1, 30)), (7, (1, 7))])
+def test_iterations_split_into_rounds_of_at_most_30(iterations, rounds):
+    params = TVL1Params(iterations=iterations)
+    assert (params.outer_iterations, params.inner_iterations) == rounds
+
+
+def test_importing_the_parameters_loads_nothing_heavy():
+    heavy = "{'numpy', 'cv2', 'numba', 'torch'}"
+    code = f"import sys, tsn.config.tvl1_params; print({heavy} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout.strip() == "set()", printed.stderr

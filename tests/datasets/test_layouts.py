@@ -1,0 +1,226 @@
+"""Official lists and folders of classes: who is in which split, and which lists are refused."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tsn.config.schema import DatasetConfig
+from tsn.datasets import layouts
+from tsn.datasets.layouts import Listed
+from tsn.runtime.errors import UserError
+
+REAL = Path(__file__).parents[3] / "shared" / "data"
+
+
+def ucf(tmp_path, files: dict[str, str] | None = None, **keys) -> DatasetConfig:
+    """A data set with lists of its own in UCF101's form."""
+    lists = {
+        "classInd.txt": "2 Run\r\n1 Jump\r\n",
+        "trainlist01.txt": "Jump/v_a.avi 1\r\nRun/v b.avi 2\r\n",
+        "testlist01.txt": "Run/v_c.avi\r\n\r\n",
+    }
+    for name, text in {**lists, **(files or {})}.items():
+        (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
+    return DatasetConfig("own", "ucf101", lists=str(tmp_path), **{"check_counts": False, **keys})
+
+
+def hmdb(tmp_path, files: dict[str, str], **keys) -> DatasetConfig:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    return DatasetConfig("own", "hmdb51", lists=str(tmp_path), **{"check_counts": False, **keys})
+
+
+def refusal(dataset: DatasetConfig) -> str:
+    with pytest.raises(UserError) as caught:
+        layouts.official(dataset)
+    return str(caught.value)
+
+
+def test_ucf101_lists_with_dos_line_ends_and_labels_from_class_numbers(tmp_path):
+    classes, videos = layouts.official(ucf(tmp_path))
+    assert classes == ("Jump", "Run")
+    assert videos == [
+        Listed("Jump/v_a", "Jump/v_a.avi", "Jump", {1: "train"}),
+        Listed("Run/v b", "Run/v b.avi", "Run", {1: "train"}),
+        Listed("Run/v_c", "Run/v_c.avi", "Run", {1: "test"}),
+    ]
+
+
+def test_class_ten_comes_after_class_nine(tmp_path):
+    text = "".join(f"{n} c{n}\n" for n in range(11, 0, -1))
+    empty = {"classInd.txt": text, "trainlist01.txt": "c1/a.avi 1\n", "testlist01.txt": ""}
+    assert layouts.official(ucf(tmp_path, empty))[0] == tuple(f"c{n}" for n in range(1, 12))
+
+
+def test_hmdb51_flags_are_train_test_and_unused(tmp_path):
+    """REFERENCE section 3: `<name> 1|2|0` = train, test, unused; names with spaces and signs."""
+    dataset = hmdb(
+        tmp_path,
+        {
+            "a_b_test_split1.txt": "x y !(1)'&@#.avi 1 \nq.avi 2 \nr.avi 0 \n",
+            "a_b_test_split2.txt": "x y !(1)'&@#.avi 2 \nq.avi 0 \nr.avi 0 \n",
+        },
+        splits=(1, 2),
+    )
+    classes, videos = layouts.official(dataset)
+    assert classes == ("a_b",)
+    assert {video.path: video.splits for video in videos} == {
+        "a_b/x y !(1)'&@#.avi": {1: "train", 2: "test"},
+        "a_b/q.avi": {1: "test"},
+        "a_b/r.avi": {},
+    }
+
+
+@pytest.mark.parametrize("name", ["v\x85.avi", "v\u2028.avi", "v\x0c.avi", "\udcff.avi", "🎬.avi"])
+def test_names_with_characters_that_look_like_line_ends(tmp_path, name):
+    dataset = ucf(tmp_path, {"testlist01.txt": f"Run/{name}\n"})
+    assert f"Run/{name}" in [video.path for video in layouts.official(dataset)[1]]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    dataset = ucf(tmp_path, {"testlist01.txt": "\ufeffRun/v_c.avi\n"})
+    assert "Run/v_c" in [video.id for video in layouts.official(dataset)[1]]
+
+
+@pytest.mark.parametrize(
+    "path", ["../v.avi", "Run/../v.avi", "/etc/passwd", "Run/a/v.avi", "v.avi", "Run/..", "Run/\0"]
+)
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, path):
+    sentence = refusal(ucf(tmp_path, {"testlist01.txt": f"{path}\n"}))
+    assert "testlist01.txt" in sentence and "class/video" in sentence
+
+
+def test_a_name_that_leads_elsewhere_is_refused_in_hmdb51(tmp_path):
+    assert "class/video" in refusal(hmdb(tmp_path, {"a_test_split1.txt": "../../v.avi 1\n"}))
+
+
+def test_a_video_on_both_sides_of_a_split_is_refused(tmp_path):
+    sentence = refusal(ucf(tmp_path, {"testlist01.txt": "Jump/v_a.avi\n"}))
+    assert "'Jump/v_a.avi'" in sentence and "split 1" in sentence
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("classInd.txt", "Jump\n", ["classInd.txt", "'Jump'"]),
+        ("testlist01.txt", "Fly/v.avi\n", ["testlist01.txt", "'Fly/v.avi'", "classInd.txt"]),
+    ],
+)
+def test_a_malformed_list_is_named(tmp_path, file, text, words):
+    sentence = refusal(ucf(tmp_path, {file: text}))
+    assert all(word in sentence for word in words)
+
+
+def test_a_flag_that_is_none_is_named(tmp_path):
+    assert "'x.avi 3'" in refusal(hmdb(tmp_path, {"a_test_split1.txt": "x.avi 3\n"}))
+
+
+def test_an_absent_list_is_named(tmp_path):
+    dataset = ucf(tmp_path)
+    (tmp_path / "trainlist01.txt").unlink()
+    assert "trainlist01.txt" in refusal(dataset)
+    assert "datasets.own.lists" in refusal(DatasetConfig("own", "ucf101", lists="nowhere"))
+
+
+@pytest.mark.parametrize("layout", ["ucf101", "hmdb51"])
+def test_wrong_official_counts_are_told_in_one_sentence(tmp_path, layout):
+    """9537 and 3783 videos (UCF101), 3570 and 1530 (HMDB51), split 1: REFERENCE section 3."""
+    if layout == "ucf101":
+        dataset, official = ucf(tmp_path, check_counts=True), ("9537", "3783", "2 train and 1 test")
+    else:
+        files = {"a_test_split1.txt": "x.avi 1\ny.avi 2\n"}
+        dataset = hmdb(tmp_path, files, check_counts=True)
+        official = ("3570", "1530", "1 train and 1 test")
+    sentence = refusal(dataset)
+    assert "\n" not in sentence
+    for word in (*official, "datasets.own.lists", "check_counts: false"):
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("layout", "lists", "counts"),
+    [
+        ("ucf101", "ucf101-mini/ucfTrainTestlist", [(9537, 3783), (9586, 3734), (9624, 3696)]),
+        ("hmdb51", "hmdb51-mini/testTrainMulti_7030_splits", [(3570, 1530)] * 3),
+    ],
+)
+def test_the_real_official_lists(layout, lists, counts):
+    if not (REAL / lists).is_dir():
+        pytest.skip("no official lists on this machine")
+    dataset = DatasetConfig(layout, layout, lists=str(REAL / lists), splits=(1, 2, 3))
+    classes, videos = layouts.official(dataset)
+    assert len(classes) == {"ucf101": 101, "hmdb51": 51}[layout]
+    for split, (train, test) in enumerate(counts, start=1):
+        parts = Counter(video.splits.get(split) for video in videos)
+        assert (parts["train"], parts["test"]) == (train, test)
+
+
+def test_restriction_to_classes_keeps_label_order(tmp_path):
+    classes, videos = layouts.official(ucf(tmp_path, classes=("Run",)))
+    assert classes == ("Run",)
+    assert {video.class_name for video in videos} == {"Run"}
+
+
+def test_a_class_that_is_not_there_is_answered_with_similar_ones(tmp_path):
+    sentence = refusal(ucf(tmp_path, classes=("Jumps",)))
+    assert "datasets.own.classes" in sentence and "'Jumps'" in sentence and "Jump?" in sentence
+
+
+def listed(*paths: str) -> list[Listed]:
+    return [Listed(path.rsplit(".", 1)[0], path, path.split("/")[0], {}) for path in paths]
+
+
+def parts_of(dataset: DatasetConfig, videos: list[Listed], split: int = 1) -> dict[str, str]:
+    return {video.id: video.splits[split] for video in layouts.folder(dataset, videos)[1]}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "videos", "tests"),
+    [(0.3, 10, 3), (0.3, 2, 1), (0.3, 1, 0), (0.05, 10, 1), (0.9, 2, 1), (0.99, 10, 9)],
+)
+def test_the_ratio_holds_in_every_class_and_leaves_both_sides_a_video(ratio, videos, tests):
+    dataset = DatasetConfig("own", "folder", test_ratio=ratio)
+    paths = [f"{name}/{n}.avi" for name in ("a", "b") for n in range(videos)]
+    parts = parts_of(dataset, listed(*paths))
+    for name in ("a", "b"):
+        side = [part for video, part in parts.items() if video.startswith(name)]
+        assert side.count("test") == tests
+
+
+def test_the_split_follows_from_the_seed_and_its_number():
+    paths = listed(*(f"a/{n}.avi" for n in range(40)))
+    first = parts_of(DatasetConfig("own", "folder"), paths)
+    assert parts_of(DatasetConfig("own", "folder"), paths[::-1]) == first
+    assert parts_of(DatasetConfig("own", "folder", split_seed=2), paths) != first
+    assert parts_of(DatasetConfig("own", "folder", splits=(1, 2)), paths, split=2) != first
+
+
+@pytest.mark.parametrize("pattern", [r"_(g\d+)_", r"g\d+"])
+def test_groups_never_straddle_train_and_test(pattern):
+    videos = [f"{c}/v_g{g}_c{n}.avi" for c in "ab" for g in range(10, 18) for n in range(1 + g % 4)]
+    dataset = DatasetConfig("own", "folder", group_pattern=pattern)
+    parts = parts_of(dataset, listed(*videos))
+    sides: dict[str, set[str]] = {}
+    for video, part in parts.items():
+        sides.setdefault(video.split("_")[1], set()).add(part)
+    assert all(len(side) == 1 for side in sides.values())
+    share = Counter(parts.values())["test"] / len(parts)
+    assert 0.15 < share < 0.45  # test_ratio is 0.3, as far as whole groups allow
+
+
+@pytest.mark.parametrize("pattern", [r"_(g\d+)_", r"(?:_(g\d+)_)?"])
+def test_a_pattern_that_does_not_match_names_the_video(pattern):
+    with pytest.raises(UserError, match=r"datasets\.own\.group_pattern.*'a/v_1'"):
+        parts_of(DatasetConfig("own", "folder", group_pattern=pattern), listed("a/v_1.avi"))
+
+
+def test_an_empty_folder_is_named():
+    with pytest.raises(UserError, match=r"datasets\.own\.videos.*'here'"):
+        layouts.folder(DatasetConfig("own", "folder", videos="here"), [])
+
+
+def test_ids_are_unique_where_names_differ_only_by_their_ending():
+    videos = listed("a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y.avi")
+    ids = [video.id for video in layouts.folder(DatasetConfig("own", "folder"), videos)[1]]
+    assert ids == ["a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y"]

@@ -1,0 +1,142 @@
+"""The native engine and its parts against OpenCV, whose method it is."""
+
+from itertools import product
+
+import cv2
+import numpy as np
+import pytest
+
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.cpu.median import MEDIAN, NETWORK, median_5x5
+from tsn.flow.cpu.pyramid import Resize, level_sizes
+from tsn.flow.cpu.solver import PAD
+from tsn.flow.cpu.warp import MARGIN, pack, warp
+from tsn.flow.quantise import quantise
+from tsn.flow.tvl1 import TVL1
+
+
+def end_point_difference(a, b):
+    return np.hypot(*np.moveaxis(a - b, 1, 0))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        TVL1Params(),
+        TVL1Params(median_filter=5),
+        TVL1Params(gamma=0.2),
+        TVL1Params(scales=3, scale_step=0.5, warps=2, iterations=30, lambda_=0.05, theta=0.2),
+        TVL1Params(epsilon=0.0, iterations=30),
+    ],
+)
+def test_flow_agrees_with_opencv_at_equal_parameters(render, tolerance, params):
+    frames = np.stack([render(72, 96, (1.7 * t, 0.8 * t)) for t in range(3)])
+    # A second motion, so that there are edges in the flow.
+    for t in range(3):
+        frames[t, 20:50, 30 - t : 70 - t] = render(72, 96, seed=1)[20:50, 30:70]
+    native, opencv = (TVL1(params, backend)(frames) for backend in ("native_cpu", "opencv"))
+    assert end_point_difference(native, opencv).mean() <= tolerance
+    away = np.abs(quantise(native).astype(int) - quantise(opencv))
+    assert (away <= 1).mean() >= 0.995
+
+
+def test_the_initial_flow_is_used_as_opencv_uses_it(render, tolerance):
+    first, second = render(48, 64)[None], render(48, 64, (3.0, -1.0))[None]
+    initial = np.full((1, 2, 48, 64), 1.5, np.float32)
+    params = TVL1Params(warps=1, iterations=5)
+    native, opencv = (
+        TVL1(params, backend).pairs(first, second, initial) for backend in ("native_cpu", "opencv")
+    )
+    assert end_point_difference(native, opencv).mean() <= tolerance
+
+
+def test_the_median_filter_changes_the_flow(render):
+    frames = np.stack([render(48, 64), render(48, 64, (2.0, 1.0))])
+    plain, filtered = (TVL1(TVL1Params(median_filter=m), "native_cpu")(frames) for m in (1, 5))
+    assert np.abs(plain - filtered).max() > 1e-3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5), (6, 40), (31, 17)])
+def test_median_5x5_is_opencvs_median_blur(size):
+    height, width = size
+    values = np.random.default_rng(3).normal(size=size).astype(np.float32)
+    # Ties and negative zeros are part of real flow.
+    values[::2, ::3] = 0
+    plane = np.zeros((height, width + PAD), np.float32)
+    plane[:, :width] = values
+    out, ranks = np.zeros_like(plane), np.zeros((5, width + PAD), np.float32)
+    median_5x5(plane, height, width, out, ranks)
+    np.testing.assert_array_equal(out[:, :width], cv2.medianBlur(values, 5))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (33, 47), (205, 272)])
+def test_resizing_is_opencvs_linear_resize(size):
+    image = np.random.default_rng(0).uniform(0, 255, size).astype(np.float32)
+    smaller = cv2.resize(image, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_LINEAR)
+    down = np.zeros_like(smaller)
+    Resize.between(size, smaller.shape, 1.25)(image, down)
+    np.testing.assert_allclose(down, smaller, atol=2e-3)
+    up = np.zeros_like(image)
+    Resize.between(smaller.shape, size)(smaller, up, 2.0)
+    np.testing.assert_allclose(up, 2 * cv2.resize(smaller, size[::-1]), atol=4e-3)
+
+
+def test_levels_end_before_a_side_falls_below_16_px():
+    # OpenCV: 340 x 256 at step 0.8 has 5 levels; 20 x 30 has 20 -> 16 -> 13, so two.
+    five = [(256, 340), (205, 272), (164, 218), (131, 174), (105, 139)]
+    assert level_sizes(256, 340, 5, 0.8) == five
+    assert level_sizes(20, 30, 5, 0.8) == [(20, 30), (16, 24)]
+    assert level_sizes(3, 300, 5, 0.8) == [(3, 300)]
+
+
+def test_warping_is_cubic_with_a_of_minus_three_quarters_and_zero_outside():
+    # Reference: interpolateCubic in OpenCV's imgproc, evaluated in float64.
+    rng = np.random.default_rng(0)
+    height, width = 30, 40
+    image = cv2.GaussianBlur(rng.uniform(0, 255, (height, width)), (0, 0), 1.5).astype(np.float32)
+    u1, u2 = rng.normal(0, 6, (2, height, width)).astype(np.float32)
+    u1[0, :4] = (-1e9, 1e9, -500, 500)
+    gradients = np.gradient(image.astype(float))
+    for axis, gradient in enumerate(gradients):
+        # At the edges OpenCV halves the difference to the only neighbour.
+        gradient[tuple(np.s_[[0, -1]] if k == axis else np.s_[:] for k in range(2))] /= 2
+
+    packed = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, 4), np.float32)
+    pack(image, packed)
+    gx, gy, inverse, rho = np.zeros((4, height, width), np.float32)
+    buffers = np.empty((2, width), np.int32), np.empty((8, width), np.float32)
+    line = np.zeros((width, 4), np.float32)
+    warp(np.zeros_like(image), packed, u1, u2, gx, gy, inverse, rho, *buffers, line)
+
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    expected = [_cubic(plane, x + u1, y + u2) for plane in (image, *gradients[::-1])]
+    for found, wanted in zip((rho + gx * u1 + gy * u2, gx, gy), expected, strict=True):
+        np.testing.assert_allclose(found[1:], wanted[1:], atol=2e-3)
+    assert not gx[0, :4].any()
+    np.testing.assert_allclose(inverse, 1 / np.maximum(gx**2 + gy**2, 2**-23), rtol=1e-5)
+
+
+def _cubic(image, x, y, a=-0.75):
+    def taps(t):
+        near = ((a + 2) * t - (a + 3)) * t * t + 1
+        far = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a
+        opposite = ((a + 2) * (1 - t) - (a + 3)) * (1 - t) ** 2 + 1
+        return far, near, opposite, 1 - far - near - opposite
+
+    x, y = x.clip(-20, 70).astype(float), y.clip(-20, 60).astype(float)
+    padded = np.pad(image.astype(float), 40)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    return sum(
+        wy * wx * padded[top + r + 39, left + c + 39]
+        for r, wy in enumerate(taps(y - top))
+        for c, wx in enumerate(taps(x - left))
+    )
+
+
+def test_the_median_network_selects_the_median_of_all_zeros_and_ones():
+    # The zero-one principle: right for these, right for all numbers.
+    ones = np.array(list(product(range(6), repeat=5)))
+    wires = [ones[:, k // 5] >= 5 - k % 5 for k in range(25)]
+    for i, j in NETWORK:
+        wires[i], wires[j] = wires[i] & wires[j], wires[i] | wires[j]
+    np.testing.assert_array_equal(wires[MEDIAN], ones.sum(axis=1) >= 13)

@@ -1,0 +1,31 @@
+"""Memory that does not suffice is told in a sentence."""
+
+import pytest
+import torch
+
+from tsn.runtime.errors import UserError
+from tsn.runtime.out_of_memory import told_when_exhausted
+
+
+def told(error: Exception) -> str:
+    with pytest.raises(UserError) as caught, told_when_exhausted("lower it"):
+        raise error
+    return str(caught.value)
+
+
+def test_memory_of_the_machine():
+    with pytest.raises(UserError, match="full: lower it"), told_when_exhausted("lower it"):
+        torch.empty(10**15)
+    assert told(MemoryError()) == "memory is full: lower it, or give the job more"
+
+
+def test_memory_of_the_gpu():
+    said = told(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore"))
+    assert said == (
+        "the GPU's memory is full: lower it (CUDA out of memory. Tried to allocate 2 GiB.)"
+    )
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shapes"), told_when_exhausted("lower it"):
+        raise RuntimeError("shapes differ")

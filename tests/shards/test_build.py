@@ -1,0 +1,39 @@
+"""A shard is the same however many of its videos are worked on at a time."""
+
+import numpy as np
+import pytest
+
+from tsn.config.schema import FlowConfig
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.build import build_flow_shard
+from tsn.flow.build_warped import build_warped_shard
+from tsn.shards.build import Source
+from tsn.shards.format import Shard
+
+FLOW = FlowConfig("native_cpu", 10.0, TVL1Params(scales=2, warps=1))
+
+
+@pytest.fixture
+def videos(write_video, pictures, tmp_path):
+    (tmp_path / "text.avi").write_text("no video")
+    good = [write_video(f"{n}.mkv", np.roll(pictures, n, axis=2)) for n in range(4)]
+    paths = [good[0], tmp_path / "text.avi", *good[1:]]
+    return [Source(path.stem, str(path), "class") for path in paths]
+
+
+def test_shards_do_not_depend_on_how_many_videos_are_worked_on_at_once(videos, tmp_path):
+    for at_once in (1, 3):
+        flow = tmp_path / f"flow{at_once}.h5"
+        build_flow_shard(flow, videos, (32, 24), FLOW, at_once)
+        build_warped_shard(tmp_path / f"warped{at_once}.h5", flow, videos, FLOW, at_once)
+    for stream in ("flow", "warped"):
+        one, three = (tmp_path / f"{stream}{at_once}.h5" for at_once in (1, 3))
+        assert one.read_bytes() == three.read_bytes()
+        with Shard(one) as shard:
+            assert [v.status for v in shard.videos.values()] == [
+                "ok",
+                "unreadable",
+                "ok",
+                "ok",
+                "ok",
+            ]

@@ -1,0 +1,1 @@
+"""The configuration: its keys, layers and experiments."""

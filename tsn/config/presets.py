@@ -1,0 +1,72 @@
+"""The published schedules, as training blocks that the key `training.preset` stands for.
+
+Nothing here imports numpy or torch: it is read while the Snakefile is parsed.
+
+Sources: Wang et al. 2016, section 4.2 (paper; "batch size is set to 256"); the solver files of
+yjxiong/temporal-segment-networks (caffe); the README of yjxiong/tsn-pytorch (tsn_pytorch). Where a
+source has no schedule for a modality, that of its nearest relative is taken: warped flow is trained
+as flow in all three, RGB difference as RGB in the first two.
+"""
+
+from tsn.models.modality import FLOW_MODALITIES
+
+_DROPOUT = {"rgb": 0.8, "flow": 0.7, "rgb_diff": 0.8}
+"""Before the last layer, in all three."""
+
+
+def _block(unit: str, batch_size: int, **schedules: tuple) -> dict:
+    """A training block from modality = (lr, steps, length, largest gradient norm)."""
+    per_modality = {}
+    for modality in ("rgb", "rgb_diff", *FLOW_MODALITIES):
+        kind = "flow" if modality in FLOW_MODALITIES else modality
+        lr, steps, length, clip = schedules.get(kind, schedules["rgb"])
+        per_modality[modality] = {
+            "lr": lr,
+            "steps": steps,
+            "length": length,
+            "clip_gradient": clip,
+            "dropout": _DROPOUT[kind],
+        }
+    return {"unit": unit, "batch_size": batch_size, "per_modality": per_modality}
+
+
+_CAFFE_UCF101 = _block(
+    "iteration",
+    128,
+    rgb=(0.001, [1500, 3000], 3500, 40),
+    flow=(0.005, [10000, 16000], 18000, 20),
+)
+_CAFFE_HMDB51 = _block(
+    "iteration",
+    128,
+    rgb=(0.001, [1000, 2000], 2500, 40),
+    flow=(0.005, [4000, 6000], 7000, 20),
+)
+_PAPER = _block(
+    "iteration",
+    256,
+    rgb=(0.001, [2000, 4000], 4500, None),
+    flow=(0.005, [12000, 18000], 20000, None),
+)
+_TSN_PYTORCH = _block(
+    "epoch",
+    128,
+    rgb=(0.001, [30, 60], 80, 20),
+    flow=(0.001, [190, 300], 340, 20),
+    rgb_diff=(0.001, [80, 160], 180, 40),  # published with K = 7
+)
+
+PRESETS = ("caffe", "paper", "tsn_pytorch")
+
+
+def preset(name: str, layout: str) -> dict:
+    """The training block of a preset.
+
+    Args:
+        name: one of PRESETS.
+        layout: of the data set. The Caffe release has a schedule of its own for HMDB51; any other
+            layout gets UCF101's.
+    """
+    if name == "caffe":
+        return _CAFFE_HMDB51 if layout == "hmdb51" else _CAFFE_UCF101
+    return {"paper": _PAPER, "tsn_pytorch": _TSN_PYTORCH}[name]

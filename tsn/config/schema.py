@@ -1,0 +1,139 @@
+"""The blocks of the configuration, as dataclasses. config/README.md explains every key.
+
+Nothing here imports numpy, torch or pandas: it is imported while the Snakefile is parsed.
+"""
+
+from dataclasses import dataclass, field, fields
+
+from tsn.config.tvl1_params import TVL1Params
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Where the videos of a data set are and how they are split."""
+
+    name: str
+    layout: str
+    videos: str = ""
+    lists: str = ""
+    splits: tuple[int, ...] = (1,)
+    shards: int = 16
+    classes: tuple[str, ...] | None = None
+    check_counts: bool = True
+    test_ratio: float = 0.3
+    group_pattern: str | None = None
+    split_seed: int = 1
+    train_per_class: int = 12
+    test_per_class: int = 6
+    render_seed: int = 1
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to do about videos that cannot be used, and from how many frames on one cannot."""
+
+    missing: str
+    max_quarantined: int
+    max_frames: int
+
+
+@dataclass(frozen=True)
+class FramesConfig:
+    """Size (width, height) in pixels of every stored frame, and the quality of its JPEG."""
+
+    size: tuple[int, int]
+    jpeg_quality: int
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """The TV-L1 engine, its parameters and the bound in pixels of the quantisation."""
+
+    backend: str
+    bound: float
+    params: TVL1Params
+
+    @classmethod
+    def from_dict(cls, block: dict) -> "FlowConfig":
+        """Split the flat block of config.yaml into engine, bound and parameters."""
+        rest = {key: value for key, value in block.items() if key not in ("backend", "bound")}
+        return cls(block["backend"], float(block["bound"]), TVL1Params(**rest))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: backbone, its weights, consensus, side of its input in pixels."""
+
+    backbone: str
+    weights: str
+    sha256: str | None
+    cross_modality: bool
+    consensus: str
+    input_size: int
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The recipe of one modality (`per_modality` already applied)."""
+
+    segments: int
+    batch_size: int
+    micro_batch: int
+    unit: str
+    length: int
+    steps: tuple[int, ...]
+    lr: float
+    momentum: float
+    weight_decay: float
+    clip_gradient: float | None
+    dropout: float
+    partial_bn: bool
+    scales: tuple[float, ...]
+    flip: bool
+    precision: str
+    compile: bool
+    validation: float
+    keep: str
+
+
+@dataclass(frozen=True)
+class TestConfig:
+    """The test protocol: snippets per video, crops per snippet, crop side in frame pixels."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    segments: int
+    crops: int
+    crop_size: int
+    convention: str
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Weights of the modalities' scores; `compare` holds further combinations to report.
+
+    `level` is what the weights apply to: "score", before softmax, or "softmax".
+    """
+
+    weights: dict[str, float]
+    compare: dict[str, dict[str, float]] = field(default_factory=dict)
+    level: str = "score"
+
+
+BLOCKS = {
+    "data": DataConfig,
+    "frames": FramesConfig,
+    "flow": FlowConfig,
+    "model": ModelConfig,
+    "training": TrainingConfig,
+    "test": TestConfig,
+    "fusion": FusionConfig,
+}
+
+
+def build(kind: type, block: dict):
+    """A dataclass from a config block; lists become tuples so that the result is hashable."""
+    names = {f.name for f in fields(kind)}
+    return kind(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in block.items() if k in names}
+    )

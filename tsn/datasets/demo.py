@@ -1,0 +1,174 @@
+"""The embedded demo data set: nine classes of clips, rendered from a seed.
+
+A ball, patterned in one of three ways, rises, falls or sways. The pattern shows in one picture
+and hardly in the flow, the motion shows in the flow and in no single picture; both show only for
+a moment of the clip, which one snippet often misses; and the camera moves all the while, which
+is in the way of plain flow. Every class looks the same in a mirror.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import atomic_path, write_text
+from tsn.runtime.progress import track
+
+# The Snakefile asks for the plan: NumPy, OpenCV and PyAV are imported by what renders it.
+
+PATTERNS = ("checked", "dotted", "ringed")
+MOTIONS = ("rises", "falls", "sways")
+
+FRAME_RATE = 25
+"""Frames per second; real time is nothing to the pipeline."""
+
+SIZE = (170, 128)
+"""Width and height: half of the 340x256 that real videos are resized to."""
+
+FRAMES = 40
+"""Frames of a clip: as many as most clips of HMDB51 have."""
+
+# MPEG-4 part 2 at nearly its best quality: every FFmpeg has this encoder, and it gives the same
+# bytes every time, which libx264 in PyAV's wheels does not, not even with one thread.
+_ENCODER = "mpeg4"
+_QUALITY = {"qmin": "2", "qmax": "4", "b": "4M"}
+
+
+@dataclass(frozen=True)
+class DemoClip:
+    """One clip of the demo data set.
+
+    Attributes:
+        id: "class/name", the path of the video without ending.
+        class_name: pattern and motion, as in "checked_ball_rises".
+        split: "train" or "test".
+        seed: what everything random in the clip is drawn from, 0...2^63 - 1.
+        pattern: one of `PATTERNS`.
+        motion: one of `MOTIONS`.
+    """
+
+    id: str
+    class_name: str
+    split: Literal["train", "test"]
+    seed: int
+    pattern: str
+    motion: str
+
+
+def plan(seed: int, train_per_class: int, test_per_class: int) -> list[DemoClip]:
+    """The clips of the data set, without rendering any; cheap, and imports nothing heavy.
+
+    A clip's own seed depends on `seed` and its id alone: with more clips per class, the ones
+    that were there stay the same.
+
+    Args:
+        seed: any integer.
+        train_per_class: training clips of each of the 9 classes, at least 1.
+        test_per_class: test clips of each class, at least 1.
+
+    Returns:
+        The clips, class by class, training clips first.
+
+    Raises:
+        UserError: a number of clips is below 1.
+    """
+    counts: dict[Literal["train", "test"], int] = {"train": train_per_class, "test": test_per_class}
+    for split, count in counts.items():
+        if count < 1:
+            raise UserError(
+                f"{split}_per_class is {count}; the demo data set needs at least 1 {split} clip "
+                "per class"
+            )
+    clips = []
+    for pattern in PATTERNS:
+        for motion in MOTIONS:
+            name = f"{pattern}_ball_{motion}"
+            for split, count in counts.items():
+                for number in range(1, count + 1):
+                    clip = f"{name}/{split}_{number:02d}"
+                    clips.append(DemoClip(clip, name, split, _seed(seed, clip), pattern, motion))
+    return clips
+
+
+def _seed(seed: int, clip: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {clip}".encode()).digest()[:8], "big") >> 1
+
+
+def render(
+    clip: DemoClip, path: str | os.PathLike, size: tuple[int, int] = SIZE, frames: int = FRAMES
+) -> None:
+    """Render a clip into an MP4 file, which appears when it is complete.
+
+    The same clip gives the same bytes, given the same library versions and kind of machine.
+
+    Args:
+        clip: what to render.
+        path: the file; folders are made as needed.
+        size: width and height in pixels, even and at least 32.
+        frames: length of the clip, at least 12.
+
+    Raises:
+        UserError: the size or the length is out of range.
+    """
+    import av
+
+    from tsn.datasets.demo_scene import draw
+
+    if min(size) < 32 or size[0] % 2 or size[1] % 2:
+        raise UserError(f"size is {size[0]}x{size[1]}; demo clips need even sizes of at least 32")
+    if frames < 12:
+        raise UserError(f"frames is {frames}; demo clips need at least 12")
+    with atomic_path(Path(path)) as unfinished, av.open(str(unfinished), "w", "mp4") as out:
+        stream = out.add_stream(_ENCODER, rate=FRAME_RATE, options=_QUALITY)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # the bytes depend on it
+        for time, picture in enumerate(draw(clip.pattern, clip.motion, clip.seed, size, frames)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            # Left to itself, PyAV converts in as many threads as there are cores.
+            frame = frame.reformat(format="yuv420p", interpolation="BICUBIC", threads=1)
+            frame.pts = time
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+
+
+def render_all(
+    clips: Sequence[DemoClip],
+    folder: str | os.PathLike,
+    size: tuple[int, int] = SIZE,
+    frames: int = FRAMES,
+    threads: int = 1,
+) -> Iterator[DemoClip]:
+    """Render clips to folder/{id}.mp4, several at a time; yields each when it is there."""
+    with ThreadPoolExecutor(threads) as pool:
+        # Threads do: OpenCV and the encoder, which have most of the work, leave Python's lock.
+        work = {
+            pool.submit(render, clip, Path(folder) / f"{clip.id}.mp4", size, frames): clip
+            for clip in clips
+        }
+        for job in as_completed(work):
+            job.result()
+            yield work[job]
+
+
+def render_dataset(manifest: Path, dataset: dict, threads: int) -> None:
+    """Render the whole data set beside its manifest, which is written last.
+
+    Args:
+        manifest: a TSV with one row per clip: id, class, split, seed.
+        dataset: the fields `render_seed`, `train_per_class` and `test_per_class` of a
+            `DatasetConfig`.
+        threads: clips rendered at a time.
+    """
+    keys = ("render_seed", "train_per_class", "test_per_class")
+    clips = plan(*(dataset[key] for key in keys))
+    rendered = render_all(clips, manifest.parent, threads=threads)
+    for _ in track(rendered, len(clips), "clips", "demo videos"):
+        pass
+    rows = [(clip.id, clip.class_name, clip.split, str(clip.seed)) for clip in clips]
+    lines = ["\t".join(row) for row in [("id", "class", "split", "seed"), *rows]]
+    write_text(manifest, "\n".join(lines) + "\n")

@@ -1,0 +1,206 @@
+"""The layouts of a data set: official lists (UCF101, HMDB51) or a folder per class."""
+
+import difflib
+import os
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from tsn.config.schema import DatasetConfig
+from tsn.datasets.group_split import group_of, smaller_part
+from tsn.runtime.errors import UserError
+
+OFFICIAL_COUNTS = {
+    "ucf101": {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)},
+    "hmdb51": dict.fromkeys((1, 2, 3), (3570, 1530)),
+}
+"""Train and test videos per split: the data sets' own pages, and the official files themselves."""
+
+Members = dict[str, dict[int, str]]
+"""Path below the video folder -> split number -> "train" or "test"."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A video as a list names it.
+
+    `path` is relative to the video folder; `splits` maps a split's number to "train" or "test".
+    """
+
+    id: str
+    path: str
+    class_name: str
+    splits: dict[int, str]
+
+
+def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Listed]]:
+    """Classes and videos of the official lists, restricted to `dataset.classes` if given.
+
+    Raises:
+        UserError: if a list is absent or malformed, has not the official number of videos, names a
+            file outside the video folder, or has a video on both sides of a split.
+    """
+    folder = Path(dataset.lists)
+    if not folder.is_dir():
+        raise UserError(
+            f"datasets.{dataset.name}.lists: there is no folder {str(folder)!r} (looked in "
+            f"{os.fspath(Path.cwd())!r}); put the official split files there, or set the key"
+        )
+    read = {"ucf101": _ucf101, "hmdb51": _hmdb51}[dataset.layout]
+    classes, members = read(folder, dataset.splits)
+    if dataset.check_counts:
+        _check_counts(dataset, members)
+    chosen = _choose(dataset, classes)
+    videos = [
+        Listed(os.path.splitext(path)[0], path, path.split("/")[0], splits)
+        for path, splits in sorted(members.items())
+        if path.split("/")[0] in set(chosen)
+    ]
+    return chosen, _unique_ids(videos)
+
+
+def folder(dataset: DatasetConfig, videos: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
+    """Classes and videos of a folder per class, split by ratio with a seed.
+
+    Videos whose id matches `group_pattern` with the same text (its first group, if it has one)
+    never straddle train and test.
+
+    Raises:
+        UserError: if there is no video, a wanted class is absent, or `group_pattern` matches not.
+    """
+    classes = sorted({video.class_name for video in videos})
+    if not classes:
+        raise UserError(
+            f"datasets.{dataset.name}.videos: no video in {dataset.videos!r}; expected one folder "
+            "per class with video files in it"
+        )
+    chosen = _choose(dataset, tuple(classes))
+    videos = _unique_ids([video for video in videos if video.class_name in set(chosen)])
+    split_of = {n: _split_by_ratio(dataset, n, videos) for n in dataset.splits}
+    return chosen, [
+        replace(v, splits={n: split_of[n][v.id] for n in dataset.splits}) for v in videos
+    ]
+
+
+def _ucf101(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Members]:
+    numbers = lists / "classInd.txt"
+    rows = [re.fullmatch(r"(\d+)\s+(.+)", line) or line for line in _lines(numbers)]
+    for row in rows:
+        if isinstance(row, str):
+            raise UserError(f"{numbers}: {row!r} is not of the form 'number class'; correct it")
+    classes = tuple(row[2] for row in sorted(rows, key=lambda row: int(row[1])))
+    members: Members = defaultdict(dict)
+    for split in splits:
+        for part in ("train", "test"):
+            file = lists / f"{part}list0{split}.txt"
+            for line in _lines(file):
+                # Only the train lists end in a label; the class folder says the same.
+                path = _inside(line.rsplit(" ", 1)[0] if part == "train" else line, file)
+                if path.split("/")[0] not in classes:
+                    raise UserError(f"{file}: the class of {path!r} is not in {numbers}; add it")
+                _assign(members[path], split, part, path, file)
+    return classes, members
+
+
+def _hmdb51(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Members]:
+    files = [file for n in splits for file in sorted(lists.glob(f"*_test_split{n}.txt"))]
+    if not files:
+        raise UserError(
+            f"no '<class>_test_split<N>.txt' in {str(lists)!r}; put the official files there"
+        )
+    members: Members = defaultdict(dict)
+    for file in files:
+        name, split = file.stem.rsplit("_test_split", 1)
+        for line in _lines(file):
+            video, _, flag = line.rpartition(" ")
+            if flag not in ("0", "1", "2"):
+                raise UserError(
+                    f"{file}: {line!r} does not end in 0, 1 or 2; restore the official file"
+                )
+            path = _inside(f"{name}/{video.rstrip()}", file)
+            sides = members[path]  # a video that no split uses is listed, too
+            if flag != "0":
+                _assign(sides, int(split), {"1": "train", "2": "test"}[flag], path, file)
+    return tuple(sorted({path.split("/")[0] for path in members})), members
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    except FileNotFoundError:
+        raise UserError(f"there is no list {str(file)!r}; put the official file there") from None
+    # Not splitlines(): a name may hold the rarer characters that it takes for line ends.
+    lines = (line.strip(" \t\r") for line in text.split("\n"))
+    return [line for line in lines if line]
+
+
+def _inside(path: str, file: Path) -> str:
+    """Refuse names that would lead out of the video folder."""
+    parts = PurePosixPath(path).parts
+    if len(parts) != 2 or ".." in parts or path.startswith("/") or "\0" in path:
+        raise UserError(f"{file}: {path!r} is not of the form class/video; correct the list")
+    return "/".join(parts)
+
+
+def _assign(sides: dict[int, str], split: int, part: str, path: str, file: Path) -> None:
+    if sides.setdefault(split, part) != part:
+        raise UserError(
+            f"{file}: {path!r} is a train and a test video of split {split}; "
+            "take it out of one list"
+        )
+
+
+def _check_counts(dataset: DatasetConfig, members: Members) -> None:
+    key = f"datasets.{dataset.name}"
+    for split in dataset.splits:
+        expected = OFFICIAL_COUNTS[dataset.layout][split]
+        parts = [splits.get(split) for splits in members.values()]
+        counts = (parts.count("train"), parts.count("test"))
+        if counts != expected:
+            raise UserError(
+                f"{key}.lists: split {split} in {dataset.lists!r} has {counts[0]} train and "
+                f"{counts[1]} test videos, officially {expected[0]} and {expected[1]}; restore the "
+                f"official files, or set {key}.check_counts: false for lists of your own"
+            )
+
+
+def _choose(dataset: DatasetConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+    if dataset.classes is None:
+        return classes
+    for name in dataset.classes:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, 3) or classes[:5]
+            raise UserError(
+                f"datasets.{dataset.name}.classes: there is no class {name!r}; "
+                f"did you mean {', '.join(near)}?"
+            )
+    return tuple(name for name in classes if name in dataset.classes)
+
+
+def _unique_ids(videos: list[Listed]) -> list[Listed]:
+    """Keep the ending in the id where two files of a folder differ only by it."""
+    seen = Counter(video.id for video in videos)
+    # An id may also be the full name of another file: a.avi, a.mp4 and a.avi.mp4.
+    paths = {video.path for video in videos}
+    return [
+        replace(video, id=video.path) if seen[video.id] > 1 or video.id in paths else video
+        for video in videos
+    ]
+
+
+def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) -> dict[str, str]:
+    """Video id -> "train" or "test"; at least one of each of every class that has two."""
+    grouped = [(video.id, video.class_name, _group(dataset, video)) for video in videos]
+    test = smaller_part(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
+    return {video.id: "test" if video.id in test else "train" for video in videos}
+
+
+def _group(dataset: DatasetConfig, video: Listed) -> str:
+    group = group_of(video.id, dataset.group_pattern)
+    if group is None:
+        raise UserError(
+            f"datasets.{dataset.name}.group_pattern: it does not match the video {video.id!r}; "
+            "widen it"
+        )
+    return group

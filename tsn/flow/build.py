@@ -1,0 +1,67 @@
+"""Making flow shards: videos to quantised TV-L1 flow."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from tsn.config.schema import FlowConfig
+from tsn.flow.quantise import clipped_share, quantise
+from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
+from tsn.shards.build import Part, Source, build_shard
+from tsn.video.decode import MAX_FRAMES
+from tsn.video.isolation import read_frames
+
+CHUNK = 32
+"""Pairs computed at a time: bounds memory for videos of any length."""
+
+GPU_CHUNK = 256
+"""The same on a GPU, where more at a time are quicker: most clips are one chunk."""
+
+logger = logging.getLogger("tsn")
+
+
+def build_flow_shard(
+    path: Path | str,
+    videos: list[Source],
+    size: tuple[int, int],
+    flow: FlowConfig,
+    threads: int,
+    max_frames: int = MAX_FRAMES,
+) -> None:
+    """Compute and quantise the TV-L1 flow of the videos of one shard.
+
+    A video of more than `max_frames` frames is quarantined. With more than one thread, as many
+    videos are decoded at a time, while flow of others is computed and written.
+    """
+    tvl1 = TVL1(flow.params, flow.backend, threads)
+    logger.info("TV-L1 by %s", tvl1.backend)
+    chunk = GPU_CHUNK if tvl1.backend in GPU_BACKENDS else CHUNK
+
+    def parts_of(video: Source) -> Iterator[Part]:
+        pictures = read_frames(video.path, size, "grey", max_frames=max_frames)
+        for frames in overlapping_chunks(pictures, chunk):
+            yield Part(*tvl1.quantised(frames, flow.bound))
+
+    fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}
+    build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
+
+
+def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:
+    """Stacks of up to `pairs` + 1 frames; the last frame of one is the first of the next.
+
+    >>> [chunk.tolist() for chunk in overlapping_chunks(map(np.array, range(5)), 2)]
+    [[0, 1, 2], [2, 3, 4]]
+    """
+    frames = iter(frames)
+    last = list(islice(frames, 1))
+    while more := list(islice(frames, pairs)):
+        yield np.stack(last + more)
+        last = more[-1:]
+
+
+def quantised_part(flow: np.ndarray, bound: float) -> Part:
+    """Flow (n, 2, H, W) in px as bytes, with the share of it that the bound cuts off."""
+    return Part(quantise(flow, bound), clipped_share(flow, bound))

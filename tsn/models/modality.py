@@ -1,0 +1,64 @@
+"""The four input modalities and the number of channels that a snippet of each one has."""
+
+from tsn.runtime.errors import UserError
+
+MODALITIES = ("rgb", "flow", "warped_flow", "rgb_diff")
+"""Wang et al. 2016, section 3.2: RGB, optical flow, warped flow, stacked RGB differences."""
+
+NAMES = {
+    "rgb": "RGB",
+    "flow": "optical flow",
+    "warped_flow": "warped flow",
+    "rgb_diff": "RGB difference",
+}
+"""The modalities as tables and pictures call them."""
+
+FUSED = "fused"
+"""Stands beside the modalities wherever the fusion of their scores is shown."""
+
+FLOW_MODALITIES = ("flow", "warped_flow")
+
+STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_diff": "rgb"}
+"""The shards that each modality reads: RGB difference is computed from RGB frames."""
+
+SNIPPET_LENGTH = 5
+"""Flow fields, or RGB differences, in a snippet (Simonyan & Zisserman 2014; tsn-pytorch)."""
+
+
+SNIPPET_ROWS = {
+    "rgb": 1,
+    "flow": SNIPPET_LENGTH,
+    "warped_flow": SNIPPET_LENGTH,
+    "rgb_diff": SNIPPET_LENGTH + 1,
+}
+"""Shard rows per snippet: six frames give five differences."""
+
+
+def check_modality(modality: str) -> str:
+    """Return `modality`; raise UserError if it is none of MODALITIES."""
+    if modality not in MODALITIES:
+        raise UserError(f"unknown modality {modality!r}: use one of {', '.join(MODALITIES)}")
+    return modality
+
+
+def channels_of(modality: str, snippet_length: int | None = None) -> int:
+    """Channels of one snippet.
+
+    Args:
+        modality: one of MODALITIES.
+        snippet_length: L, flow fields or differences per snippet; None means 5. An RGB snippet
+            is one frame, whatever L is.
+
+    Returns:
+        rgb: 3; flow and warped_flow: 2 L (x, y, x, y, ...); rgb_diff: 3 L (R, G, B, R, ...).
+
+    Raises:
+        UserError: unknown modality, or L below 1.
+    """
+    check_modality(modality)
+    length = SNIPPET_LENGTH if snippet_length is None else snippet_length
+    if length < 1:
+        raise UserError(f"snippet_length {length} is below 1: give the frames of a snippet")
+    if modality == "rgb":
+        return 3
+    return length * (2 if modality in FLOW_MODALITIES else 3)

@@ -1,0 +1,81 @@
+"""Filling a table: from its plan and score files to accuracies with their spread."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tsn.datasets.index import Video, class_names, members, read_index
+from tsn.evaluation.fusion import check_index, fuse
+from tsn.evaluation.metrics import metrics
+from tsn.evaluation.scores import Scores, read_scores
+from tsn.report.table_plan import files_of
+from tsn.runtime.job import code_version
+
+
+def fill_table(plan: dict, index: Path | str, results: str) -> dict:
+    """Fill the cells of a table.
+
+    Args:
+        plan: what `plan_table` laid down.
+        index: `index.tsv` of the data set.
+        results: the folder the score files lie in.
+
+    Returns:
+        The plan; each cell has "ours" instead of "runs": None, or "top1" and "mean_class" (means
+        over splits and seeds, 0…1), "seeds" (how many), "spread" (sample standard deviation of
+        top1 over the seeds; None for one), and "runs" with the accuracies of each. "tested" says
+        by split how many videos of how many classes were tested.
+
+    Raises:
+        UserError: scores do not match one another, or the index.
+    """
+    reader = _Reader(read_index(index), plan["dataset"], results)
+    rows = [
+        {**row, "cells": [_fill_cell(cell, reader) for cell in row["cells"]]}
+        for row in plan["rows"]
+    ]
+    tested = {
+        str(split): {"videos": len(videos), "classes": len({video.label for video in videos})}
+        for split, videos in reader.tested.items()
+    }
+    return {**plan, "rows": rows, "tested": tested, "code_version": code_version()}
+
+
+class _Reader:
+    """Accuracies of runs; each score file is read once."""
+
+    def __init__(self, index: list[Video], dataset: str, results: str):
+        self._index, self._dataset, self._results = index, dataset, results
+        self._read = cache(self._checked)
+        self.tested: dict[int, list[Video]] = {}
+
+    def accuracy(self, run: dict, weights: dict[str, float]) -> dict:
+        split = run["split"]
+        videos = self.tested.setdefault(split, members(self._index, split, "test"))
+        scores = [self._read(path, split) for path in files_of(run, self._dataset, self._results)]
+        labels = np.array([video.label for video in videos])
+        found = metrics(fuse(scores, weights, videos), labels, tuple(class_names(self._index)))
+        return {name: found[name] for name in ("top1", "mean_class")}
+
+    def _checked(self, path: str, split: int) -> Scores:
+        scores = read_scores(path)
+        check_index(scores, self._index, split)
+        return scores
+
+
+def _fill_cell(cell: dict, reader: _Reader) -> dict:
+    runs = [{**run, **reader.accuracy(run, cell["weights"])} for run in cell["runs"]]
+    ours = None
+    if runs:
+        seeds = sorted({run["seed"] for run in runs})
+        by_seed = [[run["top1"] for run in runs if run["seed"] == seed] for seed in seeds]
+        means = [float(np.mean(top1)) for top1 in by_seed]
+        ours = {
+            "top1": float(np.mean(means)),
+            "mean_class": float(np.mean([run["mean_class"] for run in runs])),
+            "seeds": len(seeds),
+            "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+            "runs": runs,
+        }
+    return {"weights": cell["weights"], "published": cell["published"], "ours": ours}

@@ -1,0 +1,134 @@
+"""What a table needs: which score files, fused with which weights, fill which cell.
+
+Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
+"""
+
+from tsn.config.experiments import Experiments
+from tsn.config.settings import Settings, paper_weights, with_seed
+from tsn.models.modality import MODALITIES, NAMES
+from tsn.report.published import CLASSES, PUBLISHED, Column, Row, Table
+from tsn.runtime.errors import UserError
+
+
+def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) -> dict:
+    """Lay down a table as plain values, fit for `params:`.
+
+    Args:
+        config: the checked configuration.
+        experiments: of this configuration.
+        name: a key of `tables`.
+        dataset: a key of `datasets`.
+
+    Returns:
+        "name", "dataset", "title", "origin", "setting", "note", "classes" (how many the published
+        figures are for, or None), "columns" (titles) and "rows": each with "name", "experiment"
+        (None: not run), its "model" and "test" blocks, and one cell per column: "weights",
+        "published" (percent or None) and "runs": per seed and split, the "experiments" whose
+        folders hold the scores, by modality. A cell that nothing can fill has no runs.
+
+    Raises:
+        UserError: there is no such table, or no row of it has an experiment.
+    """
+    if name not in config["tables"]:
+        known = ", ".join(config["tables"])
+        raise UserError(f"tables: there is no {name!r} in the configuration (there are: {known})")
+    given = config["tables"][name]
+    if not any(given.values()):
+        raise UserError(f"tables.{name}: no row has an experiment; name one in the configuration")
+    first = experiments.settings(dataset, next(filter(None, given.values())))
+    layout, splits = first.dataset.layout, first.dataset.splits
+    table = PUBLISHED.get(name) or _own_table(name, dataset, given, experiments)
+    by_name = {row.name: row for row in table.rows}
+    names = [*by_name, *(name for name in given if name not in by_name)]
+    rows = []
+    for row in (by_name.get(name, Row(name)) for name in names):
+        experiment = given.get(row.name)
+        settings = experiments.settings(dataset, experiment) if experiment else None
+        figures = row.figures.get(layout, (None,) * len(table.columns))
+        cells = []
+        for column, published in zip(table.columns, figures, strict=True):
+            weights = _weights(column, row, settings)
+            runs = [
+                run
+                for seed in config["table_seeds"] or [None]
+                for run in _runs(experiments, settings, weights, seed, _splits(column, splits))
+            ]
+            cells.append({"weights": weights, "published": published, "runs": runs})
+        blocks = settings.blocks if settings else {"model": None, "test": None}
+        rows.append(
+            {
+                "name": row.name,
+                "experiment": experiment,
+                "model": blocks["model"],
+                "test": blocks["test"],
+                "cells": cells,
+            }
+        )
+    return {
+        "name": name,
+        "dataset": dataset,
+        "title": table.title,
+        "origin": table.origin,
+        "setting": table.setting,
+        "note": table.note,
+        "classes": CLASSES.get(layout),
+        "columns": [column.title for column in table.columns],
+        "rows": rows,
+    }
+
+
+def table_scores(plan: dict, results: str) -> list[str]:
+    """The score files that a plan reads, each once."""
+    runs = [run for row in plan["rows"] for cell in row["cells"] for run in cell["runs"]]
+    return sorted({path for run in runs for path in files_of(run, plan["dataset"], results)})
+
+
+def files_of(run: dict, dataset: str, results: str) -> list[str]:
+    """The score files of one run, in the order of its modalities."""
+    return [
+        f"{results}/{dataset}/{experiment}/split{run['split']}/{modality}/scores.h5"
+        for modality, experiment in run["experiments"].items()
+    ]
+
+
+def _own_table(name: str, dataset: str, given: dict, experiments: Experiments) -> Table:
+    """A table of the user's: every modality that an experiment of it trains, and its fusion."""
+    settings = [experiments.settings(dataset, e) for e in given.values() if e]
+    trained = {modality for entry in settings for modality in entry.modalities}
+    singles = [Column(NAMES[m], {m: 1.0}, "all") for m in MODALITIES if m in trained]
+    return Table(name, "", "", (*singles, Column("fused", split="all")), ())
+
+
+def _weights(column: Column, row: Row, settings: Settings | None) -> dict[str, float]:
+    weights = column.weights or row.weights
+    if weights is None:
+        weights = settings.blocks["fusion"]["weights"] if settings else {}
+        # Weights that are searched for are not known before the models are trained.
+        weights = paper_weights(settings.modalities) if weights == "search" else weights
+    return {modality: float(weight) for modality, weight in weights.items() if weight}
+
+
+def _splits(column: Column, splits: tuple[int, ...]) -> list[int]:
+    """The splits of the data set that a column is about: none where it has not that one."""
+    if column.split == "all":
+        return list(splits)
+    wanted = splits[0] if column.split == "first" else column.split
+    return [wanted] if wanted in splits else []
+
+
+def _runs(
+    experiments: Experiments,
+    settings: Settings | None,
+    weights: dict[str, float],
+    seed: int | None,
+    splits: list[int],
+) -> list[dict]:
+    """The runs of a cell with one seed (None: the experiment's own), one per split."""
+    if settings is None or not weights.keys() <= set(settings.modalities):
+        return []
+    dataset, name = settings.dataset.name, settings.experiment
+    if seed is not None:
+        name = with_seed(name, seed)
+    owners = {modality: experiments.scored_by(dataset, name, modality) for modality in weights}
+    number = settings.blocks["seed"] if seed is None else seed
+    return [{"seed": number, "split": split, "experiments": owners} for split in splits]

@@ -1,0 +1,1 @@
+"""HDF5 shards of frames and flow: format, building, reading, quarantine."""

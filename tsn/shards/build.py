@@ -1,0 +1,105 @@
+"""Making a shard: every video of it, the bad ones with a reason."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tsn.config.schema import FramesConfig
+from tsn.runtime.job import code_version
+from tsn.runtime.progress import track
+from tsn.shards.format import ShardWriter, VideoRows, write_shard
+from tsn.shards.jpeg import encode_jpeg
+from tsn.video.decode import MAX_FRAMES, decoder_versions
+from tsn.video.errors import VideoError
+from tsn.video.isolation import read_frames
+from tsn.video.prefetch import each_ahead
+
+logger = logging.getLogger("tsn")
+
+
+class Source(NamedTuple):
+    """A video file of a shard; `stamp` is not used, it only makes jobs that differ differ."""
+
+    id: str
+    path: str
+    class_name: str
+    stamp: str = ""
+
+
+class Part(NamedTuple):
+    """Some rows of a video, as `ShardWriter.add` wants them, and the share of values clipped."""
+
+    rows: np.ndarray | bytes
+    clipped: float = 0.0
+
+
+def build_shard(
+    path: Path | str,
+    stream: str,
+    size: tuple[int, int],
+    videos: list[Source],
+    fingerprint: dict,
+    parts_of: Callable[[Source], Iterator[Part]],
+    earlier: Mapping[str, VideoRows] | None = None,
+    at_once: int = 1,
+) -> None:
+    """Write a shard of `videos`; those for which `parts_of` raises `VideoError` are quarantined.
+
+    Args:
+        path: the HDF5 file.
+        stream: "rgb", "flow" or "warped_flow".
+        size: (width, height) in pixels.
+        videos: in the order of the shard.
+        fingerprint: what determines the rows.
+        parts_of: gives one video, part by part; called in threads if `at_once` is above 1.
+        earlier: the videos as an earlier stage left them; those it quarantined stay so.
+        at_once: videos worked on at the same time. The shard is the same whatever it is.
+    """
+    made_with = {**decoder_versions(), "tsn": code_version()}
+    bad = {name: known for name, known in (earlier or {}).items() if not known.ok}
+    good = (video for video in videos if video.id not in bad)
+    with (
+        write_shard(path, stream, size, fingerprint, made_with) as writer,
+        closing(each_ahead(good, parts_of, at_once)) as made,
+    ):
+        for video in track(videos, len(videos), "videos", f"{stream} {Path(path).stem}"):
+            if known := bad.get(video.id):
+                writer.quarantine(video.id, video.class_name, known.status, known.message)
+                continue
+            try:
+                add_parts(writer, video, next(made))
+            except VideoError as error:
+                logger.warning("quarantined %s: %s", video.id, error)
+                writer.quarantine(video.id, video.class_name, error.status, str(error))
+
+
+def add_parts(writer: ShardWriter, video: Source, parts: Iterable[Part]) -> None:
+    """Append a video to a shard.
+
+    Raises:
+        VideoError: the video is bad; nothing of it stays in the shard.
+    """
+
+    def rows() -> Iterator[np.ndarray | bytes]:
+        for part in parts:
+            writer.count_clipped(part.clipped, len(part.rows))
+            yield part.rows
+
+    writer.add(video.id, video.class_name, rows())
+
+
+def build_rgb_shard(
+    path: Path | str, videos: list[Source], frames: FramesConfig, max_frames: int = MAX_FRAMES
+) -> None:
+    """Decode the videos of one shard to JPEG rows; one of more than `max_frames` is quarantined."""
+
+    def parts_of(video: Source) -> Iterator[Part]:
+        for frame in read_frames(video.path, frames.size, "rgb", max_frames=max_frames):
+            yield Part(encode_jpeg(frame, frames.jpeg_quality))
+
+    fingerprint = {"size": list(frames.size), "jpeg_quality": frames.jpeg_quality}
+    build_shard(path, "rgb", frames.size, videos, fingerprint, parts_of)

@@ -1,0 +1,114 @@
+"""The list of videos of every shard: what the run that found the videos hands to its jobs.
+
+A job is told the name of its list and a digest of it. So a shard is made anew when its own videos
+change, the record of a job stays small however many videos there are, and a job on another node
+reads one short list instead of looking through the whole data set again.
+
+This runs while the Snakefile is parsed, so it imports nothing heavy.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import read_tsv, write_tsv
+
+COLUMNS = ("id", "path", "class", "stamp")
+
+Rows = Sequence[Sequence[str]]
+"""The videos of one shard, each as `COLUMNS`."""
+
+
+class ShardLists:
+    """The lists of all data sets, for the process that plans a run and for its jobs.
+
+    Args:
+        results: the folder `results/`.
+        find: looks for the videos of a data set: its name -> {shard name: its videos}.
+        is_job: whether this process is a job on another node, which trusts the lists it was handed.
+    """
+
+    def __init__(self, results: str, find: Callable[[str], Mapping[str, Rows]], is_job: bool):
+        self._results, self._is_job = Path(results), is_job
+        self._found: dict[str, Mapping[str, Rows]] = {}
+        self._find = find
+        self.names = cache(self._names)
+        self.handed = cache(self._handed)
+
+    def _names(self, dataset: str) -> list[str]:
+        """The shards that have a video."""
+        listed = self._is_job and sorted(file.stem for file in self._folder(dataset).glob("*.tsv"))
+        return listed or list(self._videos(dataset))
+
+    def _handed(self, dataset: str, shard: str) -> list[str]:
+        """The file with the list of a shard, and the digest of the list, for `read_list`.
+
+        Raises:
+            UserError: if there is no video in the shard.
+        """
+        file = self._folder(dataset) / f"{shard}.tsv"
+        if self._is_job and file.exists():
+            return [str(file), digest(_read(file))]
+        if shard not in self._videos(dataset):
+            raise UserError(f"{dataset}: there is no video in shard {shard}")
+        return [str(file), digest(self._videos(dataset)[shard])]
+
+    def write(self) -> None:
+        """Write the lists of every data set that was asked for, and remove those of no shard.
+
+        Files that say the same already are left alone.
+        """
+        for dataset, shards in self._found.items():
+            for shard, rows in shards.items():
+                file = self._folder(dataset) / f"{shard}.tsv"
+                if not file.exists() or digest(_read(file)) != digest(rows):
+                    write_tsv(file, COLUMNS, rows)
+            for file in self._folder(dataset).glob("*.tsv"):
+                if file.stem not in shards:
+                    file.unlink(missing_ok=True)
+
+    def _videos(self, dataset: str) -> Mapping[str, Rows]:
+        if dataset not in self._found:
+            self._found[dataset] = self._find(dataset)
+        return self._found[dataset]
+
+    def _folder(self, dataset: str) -> Path:
+        return self._results / dataset / "shards" / "videos"
+
+
+def digest(rows: Rows) -> str:
+    """Changes with the videos of a shard, and with the files themselves (their stamps)."""
+    text = json.dumps([list(row) for row in rows])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_list(file: Path | str, expected: str) -> list[list[str]]:
+    """The videos of a shard as [id, path, class, stamp].
+
+    Args:
+        file: the list.
+        expected: the digest that the job was started with.
+
+    Raises:
+        UserError: if there is no list, or it is not the one that the job was started with.
+    """
+    try:
+        rows = _read(Path(file))
+    except FileNotFoundError:
+        raise UserError(
+            f"{file}: there is no such list of videos; Snakemake writes it as a run starts: run it "
+            "without --no-hooks, in a folder that all nodes share"
+        ) from None
+    if digest(rows) != expected:
+        raise UserError(
+            f"{file}: names other videos than when this job was planned; another run started in "
+            "the meantime: when it has ended, run the same command again"
+        )
+    return rows
+
+
+def _read(file: Path) -> list[list[str]]:
+    return [[row[name] or "" for name in COLUMNS] for row in read_tsv(file)[1]]

@@ -1,0 +1,1 @@
+"""Decoding of videos in isolated processes, exact or with an error."""

@@ -1,0 +1,284 @@
+"""One decoder for every stream: a video file in, resized frames out.
+
+RGB rows and flow both come from `read_frames`, so that they always have the same frames.
+"""
+
+import errno
+import itertools
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from tsn.video.containers import find_truncation
+from tsn.video.errors import VideoError
+from tsn.video.orientation import orientation, upright
+
+# Containers that hold moving pictures and cannot name other files. FFmpeg would also "play" text,
+# subtitles, single images, and play lists (HLS, concat), which read whatever file they name.
+_CONTAINERS = "apng,asf,avi,dv,flv,gif,ivf,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm"
+
+MAX_SIDE = 16384
+"""Pixels; a larger picture is a damaged header, and would take gigabytes per frame."""
+
+MAX_FRAMES = 100_000
+"""Frames of a video unless the caller says otherwise: an hour at 25 a second. UCF101's longest
+video has 1,776; hour-long videos want to be cut before they are trained on."""
+
+# Pictures a second where a header gives none, or one that no camera has.
+_USUAL_RATE = Fraction(25)
+_FASTEST = 240
+
+# FFmpeg's own tests use accurate_rnd and bitexact to get the same pixels on every processor;
+# chroma is interpolated (the default repeats it): 0.2 ms more for a frame of 320x240.
+_TO_RGB = int(
+    Interpolation.BILINEAR
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+    | Interpolation.FULL_CHR_H_INT
+)
+
+_CV_NO_MEMORY = -4  # cv::Error::StsNoMem
+
+# What PyAV, OpenCV and the operating system raise over a damaged file; a video is data, and must
+# not be able to stop the others. No error of our own making is a subclass of these.
+_DECODING_ERRORS = (av.FFmpegError, cv2.error, OSError, ValueError, RuntimeError, MemoryError)
+
+
+def read_frames(
+    path: str | os.PathLike,
+    size: tuple[int, int] | None = (340, 256),
+    colour: Literal["rgb", "grey"] = "rgb",
+    threads: int = 1,
+    max_frames: int = MAX_FRAMES,
+) -> Iterator[np.ndarray]:
+    """Decode a video's first picture stream, frame by frame.
+
+    Every decoded frame comes once, in display order, whatever its time stamp; the frame count
+    and rate in the header are ignored. Frames are turned upright by the display matrix, or the
+    `rotate` tag, of the file, converted to 8-bit RGB (alpha is dropped) and resized bilinearly;
+    grey is made from the resized RGB frame, the order dense_flow has.
+
+    Args:
+        path: the video file; any name, never interpreted as an address or a pattern.
+        size: width and height of the frames, in pixels; None for the video's own, upright.
+        colour: "rgb", or "grey" for Rec. 601 luma.
+        threads: decoding threads, at least 1; they change the speed, never the frames of an
+            intact video (FFmpeg conceals damage inside one differently from run to run).
+        max_frames: a video with more is refused, before it is decoded where its header admits it.
+
+    Yields:
+        uint8 arrays of shape (height, width, 3), or (height, width) for grey, 0...255, each one
+        the caller's own.
+
+    Raises:
+        VideoError: the file is bad; possibly after some frames, so a caller that wants
+            all or nothing has to wait for the end.
+        ValueError: an argument is out of range (raised at once, not at the first frame).
+    """
+    check_arguments(size, colour, threads, max_frames)
+    return _read(Path(path), size, colour, threads, max_frames)
+
+
+def check_arguments(
+    size: tuple[int, int] | None, colour: str, threads: int, max_frames: int
+) -> None:
+    """Raise a ValueError for an argument of `read_frames` that is out of range."""
+    if colour not in ("rgb", "grey"):
+        raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    if size is not None and min(size) < 1:
+        raise ValueError(f"size must be a width and a height of at least 1, not {size}")
+    if max_frames < 2:
+        raise ValueError(f"max_frames must be at least 2, not {max_frames}")
+
+
+def decoder_versions() -> dict[str, str]:
+    """Versions of what turns a file into frames: keys "av", "libavcodec", ..., "opencv"."""
+    libraries = ("libavcodec", "libavformat", "libavutil", "libswscale")
+    versions = {name: ".".join(map(str, av.library_versions[name])) for name in libraries}
+    return {"av": av.__version__, **versions, "opencv": cv2.__version__}
+
+
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """Rec. 601 luma, uint8 (H, W), of an RGB picture, uint8 (H, W, 3)."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def outline(path: str | os.PathLike) -> tuple[int, Fraction]:
+    """How many coded pictures a video holds and how many it shows a second, without decoding.
+
+    The count is that of the decoded frames unless the video is damaged: enough for a progress bar
+    (counting takes about 2 ms for a clip of 150 frames). The rate is what the header says.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        with _open_file(path) as file, _open_container(path, file) as container:
+            stream = _picture_stream(path, container)
+            count = sum(1 for _ in _coded_pictures(container, stream))
+            rate = stream.average_rate or _USUAL_RATE
+    except _DECODING_ERRORS as error:
+        raise _told(error, path, "cannot be read") from error
+    return count, rate if 1 <= rate <= _FASTEST else _USUAL_RATE
+
+
+def _read(
+    path: Path, size: tuple[int, int] | None, colour: str, threads: int, max_frames: int
+) -> Iterator[np.ndarray]:
+    count = 0
+    too_long = VideoError("too_long", path, f"has more than {max_frames} frames")
+    try:
+        with _open_file(path) as file, _open_container(path, file) as container:
+            if _is_longer(path, container, max_frames):
+                raise too_long
+            for picture in _decode(path, container, threads):
+                if count == max_frames:
+                    raise too_long
+                # At its own size, this copies the picture.
+                target = size or picture.shape[1::-1]
+                frame = cv2.resize(picture, target, interpolation=cv2.INTER_LINEAR)
+                count += 1
+                yield to_grey(frame) if colour == "grey" else frame
+    except _DECODING_ERRORS as error:
+        raise _told(error, path, f"cannot be decoded after {count} frames") from error
+    if count < 2:
+        raise VideoError("too_short", path, f"has {count} frame(s), and 2 are the least")
+
+
+def _is_longer(path: Path, container: InputContainer, limit: int) -> bool:
+    """Whether a video whose header admits more than `limit` pictures really has them.
+
+    A header is not believed: the coded pictures are counted, far cheaper than to decode them.
+    """
+    stream = _picture_stream(path, container)
+    seconds = (container.duration or 0) / av.time_base
+    if max(stream.frames, seconds * (stream.average_rate or 0)) <= limit:
+        return False
+    with _open_file(path) as file, _open_container(path, file) as other:
+        pictures = _coded_pictures(other, _picture_stream(path, other))
+        return next(itertools.islice(pictures, limit, None), None) is not None
+
+
+def _coded_pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """The packets of a stream, without those of frames that were left out."""
+    return (packet for packet in container.demux(stream) if packet.size)
+
+
+@contextmanager
+def _open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file that is neither empty nor cut short."""
+    try:
+        status = path.stat()
+    except PermissionError:
+        raise VideoError("unreadable", path, "may not be read: permission denied") from None
+    except (OSError, ValueError):  # ValueError: a NUL character in the name
+        raise VideoError("missing", path, "does not exist") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise VideoError("missing", path, "is a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):  # opening a named pipe would wait for ever
+        raise VideoError("unreadable", path, "is not a regular file")
+    if status.st_size == 0:
+        raise VideoError("empty", path, "has no bytes in it")
+    with path.open("rb") as file:
+        if truncation := find_truncation(file, status.st_size):
+            raise VideoError("truncated", path, f"is cut short: {truncation}")
+        file.seek(0)
+        yield file
+
+
+class _Nameless:
+    """A file as FFmpeg gets to see it: bytes without a name that it could interpret."""
+
+    name = "video"
+
+    def __init__(self, file: BinaryIO):
+        self.read, self.tell = file.read, file.tell
+        self._file = file
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Seek as C does: a damaged file's impossible offset is an answer, not an exception."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -errno.EINVAL
+
+
+def _open_container(path: Path, file: BinaryIO) -> InputContainer:
+    try:
+        return av.open(
+            _Nameless(file),
+            options={"format_whitelist": _CONTAINERS},
+            metadata_errors="replace",
+        )
+    except _DECODING_ERRORS as error:
+        raise _told(error, path, "is not a video that FFmpeg knows") from error
+
+
+def _decode(path: Path, container: InputContainer, threads: int) -> Iterator[np.ndarray]:
+    """Yield the pictures at full size, upright, as uint8 (height, width, 3) RGB."""
+    stream = _picture_stream(path, container)
+    stream.codec_context.thread_count = threads
+    stream.codec_context.thread_type = "AUTO"
+    to_rgb = VideoReformatter()
+    first_size = turn = last = None
+    count = 0
+    # An empty packet, a frame left out, would be the end for the decoder; None is the end.
+    for packet in itertools.chain(_coded_pictures(container, stream), [None]):
+        for frame in stream.codec_context.decode(packet):
+            if first_size is None:
+                # Once a video: PyAV keeps a frame whose side data was looked at until Python's
+                # next garbage collection, which may be hundreds of frames away.
+                turn = orientation(frame, stream)
+                first_size = frame.width, frame.height
+            if (frame.width, frame.height) != first_size:
+                old, new = "{}x{}".format(*first_size), f"{frame.width}x{frame.height}"
+                problem = f"changes its size from {old} to {new} after {count} frames"
+                raise VideoError("size_changed", path, problem)
+            rgb = to_rgb.reformat(frame, format="rgb24", interpolation=_TO_RGB, threads=1)
+            count += 1
+            yield upright(rgb.to_ndarray(), turn)
+        last = packet or last
+    if last is not None and last.is_corrupt:
+        raise VideoError("truncated", path, "is cut short: its last picture is incomplete")
+
+
+def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first video stream; a cover picture only where there is nothing else."""
+    streams = sorted(
+        container.streams.video,
+        key=lambda stream: bool(stream.disposition & Disposition.attached_pic),
+    )
+    if not streams:
+        raise VideoError("unreadable", path, "has no pictures in it")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise VideoError("unreadable", path, "is coded in a way that FFmpeg does not know")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if max(width, height) > MAX_SIDE:
+        problem = f"claims {width}x{height} pixels, above the limit of {MAX_SIDE} a side"
+        raise VideoError("unreadable", path, problem)
+    return stream
+
+
+def _told(error: Exception, path: Path, problem: str) -> VideoError:
+    """The VideoError that stands for what a library raised over a file."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == _CV_NO_MEMORY:
+        return VideoError("too_big", path, f"{problem}: it needs too much memory")
+    return VideoError("unreadable", path, f"{problem} ({reason})")

@@ -1,0 +1,109 @@
+"""The program that `tsn.video.isolation` starts: decodes the videos it is asked for, under limits.
+
+Arguments: descriptors of the line and of the shared memory; bytes of memory; seconds before the
+first frame of a video.
+"""
+
+import itertools
+import math
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tsn.video.decode import outline, read_frames
+from tsn.video.errors import VideoError
+from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel
+
+
+def main(line: str, memory: str, bytes_: str, seconds: str) -> None:
+    """Answer requests until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    cv2.setNumThreads(1)
+    _limit_memory(int(bytes_))
+    channel = Channel(socket.socket(fileno=int(line)), int(memory))
+    try:
+        while True:
+            _answer(channel, channel.receive()[0], int(seconds))
+    except (EOFError, ConnectionError):
+        pass
+
+
+def _answer(channel: Channel, request: dict, seconds: int) -> None:
+    work, path = request.pop("work"), request.pop("path")
+    _limit_time(time.process_time() + seconds)
+    try:
+        if work == "outline":
+            count, rate = outline(path)
+            channel.send("outline", count, *rate.as_integer_ratio())
+        else:
+            _send_frames(channel, _timed(read_frames(path, **request), seconds))
+    except VideoError as error:
+        channel.send("failed", error.status, error.problem)
+
+
+def _send_frames(channel: Channel, frames: Iterator[np.ndarray]) -> None:
+    """Fill the slots of the ring with batches, in turn; wait where a slot is not yet free."""
+    first = next(frames)
+    channel.send("shape", *first.shape)
+    channel.receive()
+    slots = channel.slots(first.shape)
+    frames = itertools.chain([first], frames)
+    waiting = 0
+    for slot in itertools.cycle(slots):
+        if waiting == len(slots):
+            channel.receive()
+            waiting -= 1
+        batch = list(itertools.islice(frames, len(slot)))
+        if not batch:
+            break
+        slot[: len(batch)] = batch
+        channel.send("batch", len(batch))
+        waiting += 1
+    channel.send("done")
+    for _ in range(waiting):
+        channel.receive()
+
+
+def _timed(frames: Iterator[np.ndarray], seconds: float) -> Iterator[np.ndarray]:
+    """Allow `seconds` for the first frame, and one more for each that follows."""
+    limit = time.process_time() + seconds
+    _limit_time(limit)
+    for frame in frames:
+        limit += 1
+        _limit_time(limit)
+        yield frame
+
+
+def _limit_time(processor_seconds: float) -> None:
+    """Die by SIGXCPU when the process has used that much time, also within FFmpeg."""
+    _set_limit(resource.RLIMIT_CPU, math.ceil(processor_seconds))
+
+
+def _limit_memory(bytes_: int) -> None:
+    """Let allocations fail that are more than `bytes_` above what is mapped now."""
+    if sys.platform != "linux":  # macOS has the limit and does not keep it
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    wanted = pages * resource.getpagesize() + bytes_
+    if _set_limit(resource.RLIMIT_AS, wanted) < wanted:
+        sys.exit(TOO_LITTLE_MEMORY)
+
+
+def _set_limit(which: int, wanted: int) -> int:
+    """Set a limit, or the lower one that the shell or the cluster has set; return which."""
+    _, highest = resource.getrlimit(which)
+    bound = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+    resource.setrlimit(which, (bound, highest))
+    return bound
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,200 @@
+"""Decoding in a process of its own, which a video may crash, stall or fill without hurting others.
+
+FFmpeg is a million lines of C that read files from strangers. Here it runs in a child process
+(`tsn.video.decoder_process`) under limits of memory and time. A child decodes many videos, one
+after the other, and is replaced after a bad one. What is said:
+
+    parent: the request, a map                      child: "shape", height, width[, 3]
+            "ready", the memory has that size              "batch", frames in the next slot
+            "taken", that slot is free again               "done" or "failed", status, problem
+"""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tsn.runtime.errors import UserError
+from tsn.video.decode import MAX_FRAMES, MAX_SIDE, check_arguments
+from tsn.video.errors import VideoError
+from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel, shared_memory
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a video may cost; the defaults are several times what an 8K video costs.
+
+    Attributes:
+        memory: bytes of address space, above what the libraries themselves take.
+        seconds: processor time before the first frame; each frame brings one second more.
+        silence: seconds without a frame whatever the reason, e.g. a file system that hangs.
+    """
+
+    memory: int = 1536 << 20
+    seconds: int = 60
+    silence: float = 600.0
+
+
+LIMITS = Limits()
+
+_PROGRAM = ["-X", "faulthandler", "-m", "tsn.video.decoder_process"]
+
+# Signals that a process brings upon itself.
+_CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT,
+            signal.SIGTRAP, signal.SIGSYS}  # fmt: skip
+
+_idle: list["_Decoder"] = []
+_idle_lock = threading.Lock()  # several threads may each read a video
+os.register_at_fork(after_in_child=_idle.clear)  # a forked process has no use for its parent's
+
+
+def read_frames(
+    path: str | os.PathLike,
+    size: tuple[int, int] | None = (340, 256),
+    colour: Literal["rgb", "grey"] = "rgb",
+    threads: int = 1,
+    max_frames: int = MAX_FRAMES,
+    limits: Limits = LIMITS,
+) -> Iterator[np.ndarray]:
+    """Decode a video as `tsn.video.decode.read_frames` does, in a process of its own.
+
+    Arguments, frames and errors are the same. Besides, a decoder that crashes ends in the status
+    "crashed", one above its time in "timed_out", one above its memory in "too_big".
+
+    Raises:
+        VideoError: the file is bad; possibly after some frames.
+        UserError: something else than the video ended the decoder: a system out of memory.
+        ValueError: an argument is out of range (raised at once, not at the first frame).
+    """
+    check_arguments(size, colour, threads, max_frames)
+    request = {"path": os.fspath(path), "work": "frames", "size": size, "colour": colour}
+    return _frames(Path(path), {**request, "threads": threads, "max_frames": max_frames}, limits)
+
+
+def outline(path: str | os.PathLike, limits: Limits = LIMITS) -> tuple[int, Fraction]:
+    """Coded pictures of a video, and pictures a second: `tsn.video.decode.outline`, isolated.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    with _decoder(Path(path), limits) as channel:
+        channel.send({"path": os.fspath(path), "work": "outline"})
+        _, count, *rate = _hear(channel, Path(path))
+    return count, Fraction(*rate)
+
+
+def _frames(path: Path, request: dict, limits: Limits) -> Iterator[np.ndarray]:
+    with _decoder(path, limits) as channel:
+        channel.send(request)
+        _, *shape = _hear(channel, path)
+        if not 0 < min(shape) <= max(shape) <= MAX_SIDE:
+            raise RuntimeError(f"{path}: the decoder process speaks of frames of shape {shape}")
+        slots = channel.slots(tuple(shape), make_room=True)
+        channel.send("ready")
+        for slot in itertools.cycle(slots):
+            word, *count = _hear(channel, path)
+            if word == "done":
+                return
+            batch = slot[: count[0]].copy()
+            channel.send("taken")
+            yield from batch
+
+
+def _hear(channel: Channel, path: Path) -> list:
+    """The next message, unless it is of a failure.
+
+    Raises:
+        VideoError: the video cannot be decoded.
+    """
+    message = channel.receive()
+    if message[0] == "failed":
+        raise VideoError(message[1], path, message[2])
+    return message
+
+
+@contextmanager
+def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
+    """The line to a decoder process, for one video; what ends it is told as the video's fault."""
+    with _idle_lock:
+        ready = [process for process in _idle if process.limits == limits]
+        if ready:
+            _idle.remove(ready[0])
+    process = ready[0] if ready else _Decoder(limits)
+    reusable = False
+    try:
+        yield process.channel
+        reusable = True
+    except VideoError as error:
+        # What damage does to a decoder's memory must not reach the next video.
+        reusable = error.status in ("missing", "empty")
+        raise
+    except TimeoutError:
+        problem = f"keeps the decoder silent for {limits.silence:.0f} s"
+        raise VideoError("timed_out", path, problem) from None
+    except (EOFError, ConnectionError):
+        raise _cause(process.wait(), path, limits) from None
+    finally:
+        if reusable:
+            _idle.append(process)
+        else:
+            process.end()
+
+
+class _Decoder:
+    """A decoder process and the line to it."""
+
+    def __init__(self, limits: Limits):
+        ours, theirs = socket.socketpair()
+        ours.settimeout(limits.silence)
+        memory = shared_memory()
+        self.limits = limits
+        self.channel = Channel(ours, memory)
+        package = str(Path(__file__).parents[2])
+        path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+        handles = (theirs.fileno(), memory)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, *_PROGRAM, *map(str, (*handles, limits.memory, limits.seconds))],
+                stdin=subprocess.DEVNULL,
+                pass_fds=handles,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+
+    def wait(self) -> int:
+        """The exit status, as of subprocess, of a process that has hung up."""
+        return self._process.wait()
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self.channel.close()
+
+
+def _cause(status: int, path: Path, limits: Limits) -> UserError:
+    """Why a process with this exit status left a video."""
+    if status == -signal.SIGXCPU:
+        return VideoError("timed_out", path, "takes the decoder more time than any video should")
+    if status == TOO_LITTLE_MEMORY:
+        return UserError(
+            f"{path}: a limit on this shell's or job's memory (ulimit -v) leaves the decoder less "
+            f"than the {limits.memory >> 20} MB that a video may need; raise it"
+        )
+    name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    if status < 0 and -status not in _CRASHES:
+        return UserError(
+            f"{path}: its decoder was ended from outside ({name}), as by a system that is out of "
+            "memory; run again, with more memory or fewer jobs at a time"
+        )
+    return VideoError("crashed", path, f"crashes the decoder ({name})")
