@@ -7,8 +7,8 @@ import pytest
 
 from tsn.config.schema import FusionConfig
 from tsn.datasets.index import Video
-from tsn.evaluation.answers import answers
 from tsn.evaluation.fusion import combine, fuse, fuse_split
+from tsn.evaluation.predictions import predict_split
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
 
@@ -146,7 +146,7 @@ def test_scores_of_other_classes_than_the_index_has_are_refused(classes):
         fuse_split([one, other], FusionConfig(PAPER), [TRAIN, *VIDEOS], 1, "mine")
 
 
-def test_softmax_level_sums_shares_of_the_classes():
+def test_softmax_level_sums_probabilities():
     """Shares of (log 3, 0) are 3/4 and 1/4, of (0, log 9) 1/10 and 9/10."""
     one, other = np.array([[np.log(3), 0]]), np.array([[0, np.log(9)]])
     found = combine({"rgb": one, "flow": other}, {"rgb": 1.0, "flow": 2.0}, "softmax")
@@ -160,7 +160,7 @@ def test_softmax_level_keeps_a_modality_with_large_scores_from_deciding_alone():
     assert combine(loud, weights, "softmax").argmax() == 1
 
 
-def test_the_level_holds_for_accuracies_and_answers():
+def test_the_level_holds_for_accuracies_and_predictions():
     """RGB is loud and wrong on a; as shares, 1.5 of flow are more than 1 of RGB."""
     loud = scores("rgb", {"a": [0, 100], "b": [0, 1], "c": [0, 1]})
     flow = scores("flow", {"a": [10, 0], "b": [0, 1], "c": [0, 1]})
@@ -170,8 +170,8 @@ def test_the_level_holds_for_accuracies_and_answers():
         found = fuse_split([loud, flow], config, index, 1, "mine")
         for entry in (found["fused"], found["compare"]["again"]):
             assert entry["top1"] == pytest.approx(right / 3) and entry["level"] == level
-        given = answers([loud, flow], PAPER, index, level)
-        assert (given.given["fused"] == given.truth).sum() == right
+        split = predict_split([loud, flow], PAPER, index, level)
+        assert (split.predicted["fused"] == split.labels).sum() == right
 
 
 def test_the_fusion_says_whose_models_it_fuses():

@@ -47,7 +47,7 @@ def make_up(
     modalities: tuple[str, ...] = ("rgb", "flow"),
     videos: int = 4,
     lost: tuple[str, ...] = (),
-    answers: dict[str, list[int]] | None = None,
+    predicted: dict[str, list[int]] | None = None,
     layout: str = "folder",
     epochs: int = 6,
     compare: dict | None = None,
@@ -62,7 +62,7 @@ def make_up(
         modalities: of the scores.
         videos: test videos per class and split.
         lost: ids of videos without scores: quarantined.
-        answers: labels that a modality answers for the videos of a split, in the order of the
+        predicted: labels that a modality predicts for the videos of a split, in the order of the
             index; without, scores are random.
         layout: of the data set; "ucf101" has published figures.
         epochs: of the training logs.
@@ -89,8 +89,8 @@ def make_up(
             tested = [v for v in members(index, split, "test") if v.id not in lost]
             labels = np.array([video.label for video in tested])
             values = rng.normal(size=(len(tested), len(classes)))
-            chosen = labels if answers is None else np.array(answers[modality])
-            gain = STRENGTH[modality] * 2 if answers is None else 100
+            chosen = labels if predicted is None else np.array(predicted[modality])
+            gain = STRENGTH[modality] * 2 if predicted is None else 100
             values[np.arange(len(tested)), chosen] += gain
             path = folder / f"split{split}/{modality}/scores.h5"
             ids = tuple(video.id for video in tested)

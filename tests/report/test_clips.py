@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tsn.datasets.index import Video, read_index
-from tsn.report.clips import choose, draw_clips, draw_strip, read_clips
+from tsn.report.clips import choose, draw_clips, draw_strip, read_strips
 from tsn.runtime.errors import UserError
 from tsn.shards.format import write_shard
 from tsn.shards.jpeg import encode_jpeg
@@ -83,7 +83,7 @@ def test_the_folder_names_what_it_shows(tiny_set, tmp_path):
     index = read_index(tiny_set.index)
     shards = [tiny_set.shards["rgb"]]
     draw_clips(tmp_path / "clips", index, 1, shards)
-    clips = read_clips(tmp_path / "clips")
+    clips = read_strips(tmp_path / "clips")
     assert [(c.file, c.id, c.class_name) for c in clips] == [
         ("1.red.jpg", "red/4", "red"),
         ("2.red.jpg", "red/5", "red"),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tsn.report.page import accuracy_table, answers_for, best_single
-from tsn.report.results import PICTURES, answers_of, draw_results, write_page
+from tsn.report.page import accuracy_table, best_single, predictions_for
+from tsn.report.results import FIGURES, draw_results, predictions_of, write_page
 from tsn.report.style import printable
 
 NASTY = ("<script>alert(1)</script>", '"quotes" & $5 \udcff')
@@ -33,13 +33,13 @@ class Elements(HTMLParser):
 
 
 def make_page(run, folder: Path) -> str:
-    pictures = {name: str(folder / f"{name}.svg") for name in PICTURES}
+    figures = {name: str(folder / f"{name}.svg") for name in FIGURES}
     files = (str(run.summary), str(run.index), run.scores)
-    draw_results(*files, run.logs, pictures)
+    draw_results(*files, run.logs, figures)
     (folder / "1.a.jpg").write_bytes(b"not looked at")
     clip = {"file": "1.a.jpg", "id": f"{NASTY[1]}/1.1", "class_name": NASTY[1], "scale": 2.5}
     (folder / "clips.json").write_text(json.dumps([{**clip, "streams": ["rgb", "flow"]}]))
-    write_page(str(folder / "page.html"), *files, pictures, str(folder))
+    write_page(str(folder / "page.html"), *files, figures, str(folder))
     return (folder / "page.html").read_text(encoding="utf-8")
 
 
@@ -66,12 +66,12 @@ def test_sections_that_are_linked_to_exist(page):
     elements = Elements(page)
     targets = {a["href"][1:] for tag, a in elements.tags if tag == "a"}
     assert targets == {a["id"] for tag, a in elements.tags if tag == "section" and "id" in a}
-    assert {"accuracies", "classes", "mistakes", "training", "clips", "time"} <= targets
+    assert {"accuracies", "classes", "confusions", "training", "clips", "time"} <= targets
 
 
 def test_every_picture_is_in_the_page(page):
     tags = [tag for tag, _ in Elements(page).tags]
-    assert tags.count("svg") == len(PICTURES)
+    assert tags.count("svg") == len(FIGURES)
     assert tags.count("img") == 1
 
 
@@ -104,15 +104,15 @@ def test_the_best_single_modality_is_named():
     assert best_single({"mean": {"modalities": modalities}}) == ("flow", 0.75)
 
 
-def test_a_clip_has_the_answer_of_every_modality(make_run):
+def test_a_clip_has_the_prediction_of_every_modality(make_run):
     run = make_run(
-        videos=1, classes=("jump", "run"), answers={"rgb": [0, 0], "flow": [0, 1]}, lost=()
+        videos=1, classes=("jump", "run"), predicted={"rgb": [0, 0], "flow": [0, 1]}, lost=()
     )
-    split = answers_of(run.result, str(run.index), run.scores)[0]
-    given = answers_for("run/1.0", split)
-    assert given[:2] == [("rgb", "jump", False), ("flow", "run", True)]
-    assert given[2][0] == "fused"
-    assert answers_for("run/0.0", split) == []
+    split = predictions_of(run.result, str(run.index), run.scores)[0]
+    found = predictions_for("run/1.0", split)
+    assert found[:2] == [("rgb", "jump", False), ("flow", "run", True)]
+    assert found[2][0] == "fused"
+    assert predictions_for("run/0.0", split) == []
 
 
 def test_a_page_of_a_hundred_classes_stays_small_enough_for_a_frame(make_run, tmp_path):

@@ -1,15 +1,15 @@
-"""Pictures: written whole or not at all, the same bytes for the same content, any name drawn."""
+"""Figures: written whole or not at all, the same bytes for the same content, any name drawn."""
 
 import pytest
 
-from tsn.report.style import colour, name, picture, printable
+from tsn.report.style import colour, figure, name, printable
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_equal_pictures_are_equal_files(tmp_path, ending):
     files = [tmp_path / f"{n}.{ending}" for n in (1, 2)]
     for file in files:
-        with picture(file, 2, 1) as axes:
+        with figure(file, 2, 1) as axes:
             axes.plot([1, 2], [3, 4], label="a line")
             axes.legend()
     first, second = (file.read_bytes() for file in files)
@@ -20,14 +20,14 @@ def test_equal_pictures_are_equal_files(tmp_path, ending):
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path):
     file = tmp_path / "curves.png"
     file.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), picture(file, 2, 1):
+    with pytest.raises(ZeroDivisionError), figure(file, 2, 1):
         _ = 1 / 0
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
     assert file.read_bytes() == b"old"
 
 
 def test_a_grid_has_as_many_axes_as_asked_for(tmp_path):
-    with picture(tmp_path / "grid.png", 3, 2, rows=2, columns=3) as grid:
+    with figure(tmp_path / "grid.png", 3, 2, rows=2, columns=3) as grid:
         assert grid.shape == (2, 3)
 
 
@@ -42,12 +42,12 @@ def test_a_grid_has_as_many_axes_as_asked_for(tmp_path):
 )
 def test_names_of_any_kind_are_drawn(tmp_path, text, shown):
     assert printable(text) == shown
-    with picture(tmp_path / "name.svg", 2, 1) as axes:
+    with figure(tmp_path / "name.svg", 2, 1) as axes:
         axes.set_title(printable(text))
 
 
 def test_a_dollar_starts_no_formula(tmp_path):
-    with picture(tmp_path / "money.svg", 2, 1) as axes:
+    with figure(tmp_path / "money.svg", 2, 1) as axes:
         axes.set_title(r"$\bill$")  # as a formula, an unknown symbol
     assert (tmp_path / "money.svg").stat().st_size > 0
 

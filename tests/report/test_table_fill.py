@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tsn.report.markdown import table_markdown
 from tsn.report.table_fill import fill_table
-from tsn.report.table_markdown import markdown
 from tsn.runtime.errors import UserError
 
 
@@ -76,14 +76,14 @@ def test_what_was_not_run_stays_empty(write_experiment, fill):
     empty, full = cell({"flow": 1.0}, published=81.0), cell({"rgb": 1.0}, run(rgb="a"))
     found = fill(plan([full, empty]))
     assert found["rows"][0]["cells"][1]["ours"] is None
-    assert "| a | a | 75.0 |  | 81.0 |" in markdown(found)
+    assert "| a | a | 75.0 |  | 81.0 |" in table_markdown(found)
 
 
 def test_the_table_says_what_its_figures_are_of(write_experiment, fill):
     write_experiment("a", "rgb", [True] * 4)
     write_experiment("a.seed2", "rgb", [True, True, True, False])
     full = cell({"rgb": 1.0}, run(rgb="a"), run(2, rgb="a.seed2"), published=84.5)
-    text = markdown(fill(plan([full])))
+    text = table_markdown(fill(plan([full])))
     assert "|  | experiment | **fused** | paper |" in text
     assert "| a | a | 87.5 ± 17.7 | 84.5 |" in text
     assert "resnet18 at 32 px, 3 snippets x 10 crop(s); split 1: 4 test videos of 2 classes" in text
@@ -97,9 +97,9 @@ def test_fusion_weights_are_told_once_where_all_rows_share_them(write_experiment
     both = {"rgb": 1.0, "flow": 1.5}
     alike = [[cell(both, run(rgb="a", flow="a"))] for _ in range(2)]
     line = "Fusion of fused: 1 RGB + 1.5 optical flow."
-    assert markdown(fill(plan(*alike))).splitlines().count(line) == 1
+    assert table_markdown(fill(plan(*alike))).splitlines().count(line) == 1
     apart = plan(*alike[:1], [cell({"rgb": 1.0}, run(rgb="a"))])
-    assert "Fusion of a: 1 RGB + 1.5 optical flow." in markdown(fill(apart))
+    assert "Fusion of a: 1 RGB + 1.5 optical flow." in table_markdown(fill(apart))
 
 
 @pytest.mark.parametrize(

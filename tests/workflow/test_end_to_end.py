@@ -79,8 +79,8 @@ def test_what_lies_behind_the_accuracies_stands_beside_them(finished):
         videos = list(csv.DictReader(file, dialect="excel-tab"))
     right = sum(video["fused"] == video["class"] for video in videos)
     assert right / len(videos) == split["fused"]["top1"]
-    alone = {v for ids in split["rescued"]["alone"].values() for v in ids}
-    assert {v["id"] for v in videos if v["rescued_by"] not in ("", "fused")} == alone
+    alone = {v for ids in split["complementarity"]["only"].values() for v in ids}
+    assert {v["id"] for v in videos if v["only_correct"] not in ("", "fused")} == alone
     assert (folder / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -50,8 +50,8 @@ def combine(
     Args:
         scores: by modality, float (..., C), before softmax.
         weights: by modality; zero takes no part.
-        level: "score": scores are summed as they are (Wang et al. 2016); "softmax": their shares
-            of the classes are, which no modality with large scores can dominate.
+        level: "score": scores are summed as they are (Wang et al. 2016); "softmax": their
+            probabilities are, which no modality with large scores can dominate.
 
     Returns:
         float64 (..., C).
@@ -65,9 +65,9 @@ def combine(
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Shares of the classes, along the last axis."""
-    powers = np.exp(scores - scores.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    """Probabilities of the classes, along the last axis."""
+    exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def align(scores: Scores, videos: list[Video]) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 def metrics(scores: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict:
     """Accuracies of class scores.
 
-    A video without a score has a row of NaN and counts as a wrong answer. Equal scores are ranked
+    A video without a score has a row of NaN and counts as misclassified. Equal scores are ranked
     by class number.
 
     Args:
@@ -16,7 +16,7 @@ def metrics(scores: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) ->
 
     Returns:
         "videos", "top1", "top5", "mean_class" (the authors' release calls this accuracy; classes
-        without test videos are left out), "per_class" by name; accuracies are shares, 0…1.
+        without test videos are left out), "per_class" by name; accuracies are fractions, 0…1.
     """
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
     hits = (order == labels[:, None]) & ~np.isnan(scores).any(1, keepdims=True)

@@ -35,7 +35,7 @@ class Sources:
 
 
 def summarise(sources: Sources) -> dict:
-    """The content of fusion.json; accuracies are shares, 0…1, wall times seconds."""
+    """The content of fusion.json; accuracies are fractions, 0…1, wall times seconds."""
     splits = [json.loads(Path(path).read_text()) for path in sources.splits]
     scores = [read_scores(path) for path in sources.scores]
     flows = {s.modality: s.shards for s in scores if s.modality in FLOW_MODALITIES}

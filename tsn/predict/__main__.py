@@ -22,8 +22,8 @@ examples:
   A quick look by RGB alone, without computing flow:
     {_PROG} clip.mp4 -e demo/tsn --modalities rgb --crops 1
 
-  All videos below a folder, for programs and as pictures:
-    {_PROG} videos/ -e demo/tsn --json answers.json --strip pictures/
+  All videos below a folder, for programs and as images:
+    {_PROG} videos/ -e demo/tsn --json answers.json --strip strips/
 
 Flow is computed with the engine and parameters of the run's own shards, and only for the
 snippets of the test; a run whose flow cannot be made here is refused.
@@ -53,8 +53,8 @@ def _run(arguments: argparse.Namespace) -> int:
     outputs = _outputs(arguments, [source.id for source in sources])
 
     # Importing what computes takes seconds, which mistakes do not have to wait for.
-    from tsn.predict.answer import as_dict, as_text
     from tsn.predict.ensemble import Ensemble
+    from tsn.predict.output import as_dict, as_text
     from tsn.runtime.files import write_json
     from tsn.runtime.progress import track
     from tsn.video.decode import VideoError
@@ -92,15 +92,15 @@ def _run(arguments: argparse.Namespace) -> int:
 def _outputs(
     arguments: argparse.Namespace, names: list[str]
 ) -> dict[str, list[tuple[Callable, Path]]]:
-    """By video: the pictures to write, each as (function, path)."""
+    """By video: the figures to write, each as (function, path)."""
     outputs: dict[str, list] = {name: [] for name in names}
     for option, ending in (("strip", ".png"), ("video", ".mp4")):
         target = getattr(arguments, option)
         if target is None:
             continue
-        from tsn.predict import pictures
+        from tsn.predict import figures
 
-        write = getattr(pictures, f"write_{option}")
+        write = getattr(figures, f"write_{option}")
         if target.endswith(ending):
             if len(names) > 1:
                 raise UserError(

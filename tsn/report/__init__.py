@@ -1,1 +1,1 @@
-"""Results for people: pictures, and a page that shows a whole run."""
+"""Results for people: figures, and a page that shows a whole run."""

@@ -1,9 +1,9 @@
-"""Accuracies as a picture: every modality and combination, beside the published figures."""
+"""Figure of the accuracies: every modality and combination, beside the published figures."""
 
 from pathlib import Path
 
-from tsn.report.published_means import published
-from tsn.report.style import FUSED, NEUTRAL, colour, name, picture, printable
+from tsn.report.published import published_accuracy
+from tsn.report.style import FUSED, NEUTRAL, colour, figure, name, printable
 
 
 def rows_of(result: dict) -> list[tuple[str, str, dict]]:
@@ -28,23 +28,23 @@ def draw_accuracies(path: Path | str, summary: dict) -> None:
     splits = summary["splits"]
     rows = rows_of(summary["mean"])
     level = splits[0]["split"] if len(splits) == 1 else "mean"
-    with picture(path, 7, 0.9 + 0.42 * len(rows)) as axes:
+    with figure(path, 7, 0.9 + 0.42 * len(rows)) as axes:
         for place, (title, key, entry) in enumerate(rows):
             scores = FUSED if title == FUSED else key
-            share = 100 * entry["top1"]
-            axes.barh(place, share, 0.62, color=colour(scores))
-            shares = [100 * rows_of(split)[place][2]["top1"] for split in splits]
+            accuracy = 100 * entry["top1"]
+            axes.barh(place, accuracy, 0.62, color=colour(scores))
+            single = [100 * rows_of(split)[place][2]["top1"] for split in splits]
             if len(splits) > 1:
-                axes.plot(shares, [place] * len(shares), "o", ms=4, mfc="white", mec="black")
+                axes.plot(single, [place] * len(single), "o", ms=4, mfc="white", mec="black")
             axes.annotate(
-                f"{share:.1f}",
-                (max(shares), place),
+                f"{accuracy:.1f}",
+                (max(single), place),
                 (6, 0),
                 textcoords="offset points",
                 va="center",
                 weight="bold" if title == FUSED else "normal",
             )
-            paper = published(summary["layout"], level, key)
+            paper = published_accuracy(summary["layout"], level, key)
             if paper:
                 axes.plot([paper, paper], [place - 0.4, place + 0.4], color="black", lw=2)
         axes.set_yticks(range(len(rows)), [printable(title) for title, _, _ in rows])
@@ -57,5 +57,5 @@ def draw_accuracies(path: Path | str, summary: dict) -> None:
 
 
 def chance(summary: dict) -> float:
-    """The share that guessing gets right, 0…1: one class of those that are tested."""
+    """The accuracy of guessing, 0…1: one class of those that are tested."""
     return 1 / max(len(split["fused"]["per_class"]) for split in summary["splits"])

@@ -1,4 +1,4 @@
-"""Accuracy of every class as a picture: the fusion as a bar, modalities as markers on it."""
+"""Figure of every class's accuracy: the fusion as a bar, modalities as markers on it."""
 
 from math import ceil
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.lines import Line2D
 
-from tsn.report.style import FUSED, colour, marker, name, picture, printable
+from tsn.report.style import FUSED, colour, figure, marker, name, printable
 
 _COLUMN = 36
 """Classes one below the other before another column starts: what a screen shows at a time."""
 
 
 def class_accuracies(splits: list[dict]) -> dict[str, dict[str, float]]:
-    """Accuracies by class and then by modality or `FUSED`, shares 0…1.
+    """Accuracies by class and then by modality or `FUSED`, 0…1.
 
     Args:
         splits: `splits` of a summary; a class is averaged over those that test it.
@@ -24,10 +24,10 @@ def class_accuracies(splits: list[dict]) -> dict[str, dict[str, float]]:
     gathered: dict[str, dict[str, list[float]]] = {}
     for split in splits:
         for scores, entry in {**split["modalities"], FUSED: split["fused"]}.items():
-            for title, share in entry["per_class"].items():
-                gathered.setdefault(title, {}).setdefault(scores, []).append(share)
+            for title, accuracy in entry["per_class"].items():
+                gathered.setdefault(title, {}).setdefault(scores, []).append(accuracy)
     means = {
-        title: {scores: float(np.mean(shares)) for scores, shares in entry.items()}
+        title: {scores: float(np.mean(values)) for scores, values in entry.items()}
         for title, entry in gathered.items()
     }
     return dict(sorted(means.items(), key=lambda item: (item[1][FUSED], item[0])))
@@ -44,7 +44,7 @@ def draw_classes(path: Path | str, splits: list[dict]) -> None:
     columns = ceil(len(classes) / _COLUMN)
     rows = ceil(len(classes) / columns)
     width = 7 if columns == 1 else 4.4 * columns
-    with picture(path, width, 1.1 + 0.24 * rows, columns=columns, squeeze=False) as grid:
+    with figure(path, width, 1.1 + 0.24 * rows, columns=columns, squeeze=False) as grid:
         for place, axes in enumerate(grid[0]):
             part = classes[place * rows : (place + 1) * rows]
             _draw_column(axes, part)
@@ -60,10 +60,10 @@ def _draw_column(axes, part: list[tuple[str, dict[str, float]]]) -> None:
     modalities = [scores for scores in part[0][1] if scores != FUSED]
     # Side by side where they are equal: a marker must not hide another one.
     for scores, shift in zip(modalities, np.linspace(-0.3, 0.3, len(modalities)), strict=True):
-        shares = [100 * entry[scores] for _, entry in part]
+        accuracies = [100 * entry[scores] for _, entry in part]
         places = np.arange(len(part)) + (shift if len(modalities) > 1 else 0)
         style = {"color": colour(scores), "marker": marker(scores), "ms": 4.5, "ls": ""}
-        axes.plot(shares, places, mec="white", mew=0.4, clip_on=False, zorder=3, **style)
+        axes.plot(accuracies, places, mec="white", mew=0.4, clip_on=False, zorder=3, **style)
     axes.set_yticks(range(len(part)), [printable(title, 22) for title, _ in part])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 100)

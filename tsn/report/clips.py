@@ -30,7 +30,7 @@ _QUALITY = 88
 
 
 @dataclass(frozen=True)
-class Clip:
+class Strip:
     """A strip that was drawn.
 
     Attributes:
@@ -53,7 +53,7 @@ def choose(videos: list[Video], usable, count: int = CLIPS) -> list[Video]:
 
     Args:
         videos: test videos.
-        usable: function that tells of a video's id whether all streams have it.
+        usable: whether all streams have the video of an id.
         count: how many, at most one a class while there are classes enough.
     """
     by_class: dict[int, list[Video]] = {}
@@ -74,7 +74,7 @@ def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[
     """Draw strips of a few test videos.
 
     Args:
-        folder: gets `clips.json`, a list of `Clip`, and one JPEG for each.
+        folder: gets `clips.json`, a list of `Strip`, and one JPEG for each.
         index: the data set.
         split: whose test videos.
         shards: files of each stream: RGB, flow, warped flow; RGB may be absent.
@@ -91,14 +91,16 @@ def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[
     )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    clips = []
+    strips = []
     for number, video in enumerate(chosen, 1):
-        strip, scale = draw_strip(stores, video.id)
+        image, scale = draw_strip(stores, video.id)
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", video.class_name)[:40]
-        clips.append(Clip(f"{number}.{name}.jpg", video.id, video.class_name, tuple(stores), scale))
-        with atomic_path(folder / clips[-1].file) as temporary:
-            temporary.write_bytes(encode_jpeg(strip, _QUALITY))
-    write_json(folder / "clips.json", [asdict(clip) for clip in clips])
+        strips.append(
+            Strip(f"{number}.{name}.jpg", video.id, video.class_name, tuple(stores), scale)
+        )
+        with atomic_path(folder / strips[-1].file) as temporary:
+            temporary.write_bytes(encode_jpeg(image, _QUALITY))
+    write_json(folder / "clips.json", [asdict(strip) for strip in strips])
 
 
 def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, float]:
@@ -135,14 +137,14 @@ def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, 
     return ruled(strip, small[1], small[0]), scale
 
 
-def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     import cv2
 
-    shrinks = size[0] < picture.shape[1]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
+    shrinks = size[0] < image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
 
 
-def read_clips(folder: Path | str) -> list[Clip]:
-    """The clips that `draw_clips` drew into a folder."""
+def read_strips(folder: Path | str) -> list[Strip]:
+    """The strips that `draw_clips` drew into a folder."""
     entries = json.loads((Path(folder) / "clips.json").read_text(encoding="utf-8"))
-    return [Clip(**{**entry, "streams": tuple(entry["streams"])}) for entry in entries]
+    return [Strip(**{**entry, "streams": tuple(entry["streams"])}) for entry in entries]

@@ -1,4 +1,4 @@
-"""Training curves of all networks of an experiment in one picture."""
+"""Training curves of all networks of an experiment in one figure."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from tsn.report.style import colour, name, picture
+from tsn.report.style import colour, figure, name
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def draw_curves(path: Path | str, trainings: list[Training]) -> None:
     modalities = list(dict.fromkeys(training.modality for training in trainings))
     size = (max(3.0, 2.4 * len(modalities)), 4.2)
     shape = {"rows": 2, "columns": len(modalities), "squeeze": False}
-    with picture(path, *size, **shape, sharex="col", sharey="row") as grid:
+    with figure(path, *size, **shape, sharex="col", sharey="row") as grid:
         for (above, below), modality in zip(grid.T, modalities, strict=True):
             for training in (t for t in trainings if t.modality == modality):
                 _draw_lines(above, training.rows, "loss", 1, colour(modality))
@@ -49,13 +49,18 @@ def draw_curves(path: Path | str, trainings: list[Training]) -> None:
         grid[1, 0].set_ylim(0, 102)
 
 
-def _draw_lines(axes, rows: pd.DataFrame, column: str, unit: float, ink: str) -> None:
+def _draw_lines(axes, rows: pd.DataFrame, column: str, unit: float, line_colour: str) -> None:
     # A schedule of one epoch is a point, which a line would not show.
-    look = {"color": ink, "marker": "o" if len(rows) == 1 else "", "lw": 1.4, "alpha": 0.85}
-    axes.plot(rows["epoch"] + 1, unit * rows[column], **look)
+    style = {
+        "color": line_colour,
+        "marker": "o" if len(rows) == 1 else "",
+        "lw": 1.4,
+        "alpha": 0.85,
+    }
+    axes.plot(rows["epoch"] + 1, unit * rows[column], **style)
     held_out = rows.get(f"validation_{column}")
     if held_out is not None and held_out.notna().any():
-        axes.plot(rows["epoch"] + 1, unit * held_out, ls="--", **look)
+        axes.plot(rows["epoch"] + 1, unit * held_out, ls="--", **style)
 
 
 def lr_drops(rows: pd.DataFrame) -> list[float]:

@@ -9,10 +9,16 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from tsn.evaluation.answers import NO_ANSWER, Answers, confusion, most_confused, rescued
+from tsn.evaluation.predictions import (
+    NO_PREDICTION,
+    SplitPredictions,
+    confusion_matrix,
+    effect_of_fusion,
+    most_confused,
+)
 from tsn.report.accuracies import chance, rows_of
-from tsn.report.clips import Clip
-from tsn.report.published_means import published
+from tsn.report.clips import Strip
+from tsn.report.published import published_accuracy
 from tsn.report.style import FUSED, colour, name
 from tsn.runtime.progress import duration
 
@@ -25,17 +31,17 @@ class Content:
 
     Attributes:
         summary: of all splits (see tsn.evaluation.summary).
-        answers: of all splits, in their order.
-        pictures: SVG files by what they show: accuracies, classes, confusion, curves, times.
-        clips: what was drawn into `clips_folder`.
-        clips_folder: where the strips are.
+        predictions: of all splits, in their order.
+        figures: SVG files by what they show: accuracies, classes, confusion, curves, times.
+        strips: what was drawn into `strips_folder`.
+        strips_folder: where their images are.
     """
 
     summary: dict
-    answers: list[Answers]
-    pictures: dict[str, Path]
-    clips: list[Clip]
-    clips_folder: Path
+    predictions: list[SplitPredictions]
+    figures: dict[str, Path]
+    strips: list[Strip]
+    strips_folder: Path
 
 
 def render(content: Content) -> str:
@@ -48,20 +54,20 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, duration=duration, name=name)
-    summary, answers = content.summary, content.answers
+    summary, splits = content.summary, content.predictions
     html = environment.get_template("page.html.jinja2").render(
         style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         summary=summary,
         table=accuracy_table(summary),
         best=best_single(summary),
         chance=chance(summary),
-        classes=len(answers[0].classes),
-        rescued=rescued(answers),
-        mistakes=most_confused(confusion(answers), answers[0].classes),
-        pictures={key: inline(path) for key, path in content.pictures.items()},
-        clips=[
-            (clip, data_uri(content.clips_folder / clip.file), answers_for(clip.id, answers[0]))
-            for clip in content.clips
+        classes=len(splits[0].classes),
+        effect=effect_of_fusion(splits),
+        confusions=most_confused(confusion_matrix(splits), splits[0].classes),
+        figures={key: inline(path) for key, path in content.figures.items()},
+        strips=[
+            (s, data_uri(content.strips_folder / s.file), predictions_for(s.id, splits[0]))
+            for s in content.strips
         ],
         config=json.dumps(summary["config"], indent=2),
     )
@@ -69,13 +75,13 @@ def render(content: Content) -> str:
     return html.encode(errors="replace").decode()
 
 
-def percent(share: float) -> str:
-    """A share as percent with one digit.
+def percent(fraction: float) -> str:
+    """A fraction as percent with one digit.
 
     >>> percent(0.935)
     '93.5'
     """
-    return f"{100 * share:.1f}"
+    return f"{100 * fraction:.1f}"
 
 
 def inline(path: Path) -> Markup:
@@ -96,7 +102,7 @@ def data_uri(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the accuracy table: shares 0…1 of the mean and of every split, in percent the paper.
+    """A row of the accuracy table: accuracies (0…1), mean and by split; published ones in percent.
 
     `published` is for the mean of the splits, or for the only one.
     """
@@ -127,29 +133,29 @@ def accuracy_table(summary: dict) -> list[Row]:
             entry["top1"],
             entry["top5"],
             entry["mean_class"],
-            published(summary["layout"], level, key),
+            published_accuracy(summary["layout"], level, key),
         )
         for place, (title, key, entry) in enumerate(rows_of(summary["mean"]))
     ]
 
 
 def best_single(summary: dict) -> tuple[str, float]:
-    """The modality with the highest mean top-1, and that share."""
+    """The modality with the highest mean top-1 accuracy, and that accuracy (0…1)."""
     modalities = summary["mean"]["modalities"]
     best = max(modalities, key=lambda modality: modalities[modality]["top1"])
     return best, modalities[best]["top1"]
 
 
-def answers_for(video_id: str, split: Answers) -> list[tuple[str, str, bool]]:
-    """Who answers what for a video: modality or `FUSED`, class ("" for none), whether right."""
+def predictions_for(video_id: str, split: SplitPredictions) -> list[tuple[str, str, bool]]:
+    """Predictions for a video: modality or `FUSED`, class ("" for none), whether it is correct."""
     if video_id not in split.ids:
         return []
     place = split.ids.index(video_id)
     return [
         (
             scores,
-            "" if given[place] == NO_ANSWER else split.classes[given[place]],
-            bool(given[place] == split.truth[place]),
+            "" if labels[place] == NO_PREDICTION else split.classes[labels[place]],
+            bool(labels[place] == split.labels[place]),
         )
-        for scores, given in split.given.items()
+        for scores, labels in split.predicted.items()
     ]

@@ -188,3 +188,26 @@ PUBLISHED: dict[str, Table] = {
     ),
 }
 """By the name of the target: results/tables/{name}_{dataset}.md."""
+
+_FIGURES_OF_MODALITIES = ("release", "inputs", "state-of-the-art")
+"""Where `published_accuracy` looks, in turn: the authors' release (three segments), the paper's
+comparison of inputs (one segment, UCF101 split 1), and the state of the art (means of splits)."""
+
+
+def published_accuracy(layout: str, split: int | str, modalities: str) -> float | None:
+    """The published accuracy of a set of modalities in percent, if there is one.
+
+    Args:
+        layout: of the data set, as "ucf101".
+        split: its number, or "mean" for that of all three.
+        modalities: those that take part, sorted and joined by "+".
+    """
+    wanted = {1: (1, "first"), "mean": ("all",)}.get(split, (split,))
+    for table in map(PUBLISHED.__getitem__, _FIGURES_OF_MODALITIES):
+        for row in table.rows:
+            if "+".join(sorted(row.weights or ())) != modalities or layout not in row.figures:
+                continue
+            for column, figure in zip(table.columns, row.figures[layout], strict=True):
+                if column.split in wanted and figure is not None:
+                    return figure
+    return None

@@ -1,74 +1,74 @@
-"""From the files of a run to its pictures and its page."""
+"""From the files of an experiment to its figures and its page."""
 
 import json
 from itertools import groupby
 from pathlib import Path
 
 from tsn.datasets.index import read_index
-from tsn.evaluation.answers import Answers, answers, confusion
+from tsn.evaluation.predictions import SplitPredictions, confusion_matrix, predict_split
 from tsn.evaluation.scores import read_scores
 from tsn.report.accuracies import draw_accuracies
 from tsn.report.classes import draw_classes
-from tsn.report.clips import read_clips
+from tsn.report.clips import read_strips
 from tsn.report.confusion import draw_confusion
 from tsn.report.curves import draw_curves, read_training
 from tsn.report.page import Content, render
 from tsn.report.times import draw_times
 from tsn.runtime.files import write_text
 
-PICTURES = ("accuracies", "classes", "confusion", "curves", "times")
+FIGURES = ("accuracies", "classes", "confusion", "curves", "times")
 
 
 def draw_results(
-    summary: str, index: str, scores: list[str], logs: list[str], pictures: dict[str, str]
+    summary: str, index: str, scores: list[str], logs: list[str], figures: dict[str, str]
 ) -> None:
-    """Draw all pictures of an experiment but those of clips.
+    """Draw all figures of an experiment except the clips.
 
     Args:
         summary: its fusion.json.
         index: index.tsv.
         scores: score files of all modalities on all splits.
         logs: training.csv of each of them, in the same order.
-        pictures: files to write, by the names in `PICTURES`.
+        figures: files to write, by the names in `FIGURES`.
 
     Raises:
         UserError: if a file is damaged or does not match the others.
     """
     result = _read(summary)
-    splits = answers_of(result, index, scores)
-    draw_accuracies(pictures["accuracies"], result)
-    draw_classes(pictures["classes"], result["splits"])
-    draw_confusion(pictures["confusion"], confusion(splits), splits[0].classes)
-    draw_times(pictures["times"], result["wall_time"])
+    splits = predictions_of(result, index, scores)
+    draw_accuracies(figures["accuracies"], result)
+    draw_classes(figures["classes"], result["splits"])
+    draw_confusion(figures["confusion"], confusion_matrix(splits), splits[0].classes)
+    draw_times(figures["times"], result["wall_time"])
     whose = map(read_scores, scores)
     trainings = [
         read_training(log, of.split, of.modality) for log, of in zip(logs, whose, strict=True)
     ]
-    draw_curves(pictures["curves"], trainings)
+    draw_curves(figures["curves"], trainings)
 
 
 def write_page(
-    page: str, summary: str, index: str, scores: list[str], pictures: dict[str, str], clips: str
+    page: str, summary: str, index: str, scores: list[str], figures: dict[str, str], clips: str
 ) -> None:
     """Write the page of an experiment from what `draw_results` and `draw_clips` drew."""
     result = _read(summary)
     content = Content(
         result,
-        answers_of(result, index, scores),
-        {name: Path(file) for name, file in pictures.items()},
-        read_clips(clips),
+        predictions_of(result, index, scores),
+        {name: Path(file) for name, file in figures.items()},
+        read_strips(clips),
         Path(clips),
     )
     write_text(page, render(content))
 
 
-def answers_of(summary: dict, index: str, scores: list[str]) -> list[Answers]:
-    """What was answered on each split, in the order of the splits."""
+def predictions_of(summary: dict, index: str, scores: list[str]) -> list[SplitPredictions]:
+    """The predictions on each split, in the order of the splits."""
     videos = read_index(Path(index))
     read = sorted(map(read_scores, scores), key=lambda entry: entry.split)
     by_split = {split: list(group) for split, group in groupby(read, lambda entry: entry.split)}
     return [
-        answers(
+        predict_split(
             by_split[split["split"]], split["fused"]["weights"], videos, split["fused"]["level"]
         )
         for split in summary["splits"]

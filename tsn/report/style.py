@@ -1,6 +1,6 @@
-"""How every picture looks, and how it gets on disk.
+"""The style of every figure, and how it is saved.
 
-    with picture("curves.png", 8, 3, columns=2) as (left, right):
+    with figure("curves.png", 8, 3, columns=2) as (left, right):
         left.plot(epochs, losses, color=colour("flow"), label=name("flow"))
 
 Colours are those of Okabe & Ito, "Color Universal Design" (2008), which people with any kind of
@@ -32,12 +32,12 @@ NEUTRAL = "#767676"
 """Grey for all that is no modality; has a contrast of 4.5 : 1 on white (WCAG 2.2, AA)."""
 
 SEQUENTIAL = "Blues"
-"""Colour map of counts and shares: one hue, white is none, darker is more."""
+"""Colour map of counts and fractions: one hue, white is none, darker is more."""
 
 DPI = 150
 """Of PNG files, so that small type stays sharp when a screen shows them at their size."""
 
-_LOOK = {
+_STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -54,15 +54,15 @@ _LOOK = {
     "ytick.color": "#444444",
     "text.parse_math": False,  # a class may be called $5
     "svg.fonttype": "none",  # text stays text: small files, and names that can be searched for
-    "svg.hashsalt": "tsn",  # equal pictures are equal files
+    "svg.hashsalt": "tsn",  # equal figures are equal files
 }
 
 
 @contextmanager
-def picture(
+def figure(
     path: Path | str, width: float, height: float, rows: int = 1, columns: int = 1, **grid
 ) -> Iterator[Axes]:
-    """Draw into a file; it appears when the block ends well.
+    """Draw into a file, which appears when the block ends without an error.
 
     Args:
         path: where to; the ending, `.png` or `.svg`, is the format.
@@ -75,16 +75,19 @@ def picture(
     Yields:
         The axes: one, or an array of them as from `Figure.subplots`.
     """
-    with matplotlib.rc_context({**_LOOK, "savefig.dpi": DPI}):
+    with matplotlib.rc_context({**_STYLE, "savefig.dpi": DPI}):
         # No pyplot: it keeps figures alive and looks for a display.
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure.subplots(rows, columns, **grid)
-        # Neither the date nor the library's version: equal pictures are equal files.
+        canvas = Figure(figsize=(width, height), layout="constrained")
+        yield canvas.subplots(rows, columns, **grid)
+        # Neither the date nor the library's version: equal figures are equal files.
         ending = Path(path).suffix.removeprefix(".")
-        unsaid = {"png": ("Software",), "svg": ("Date", "Creator")}[ending]
+        empty_metadata = {"png": ("Software",), "svg": ("Date", "Creator")}[ending]
         with atomic_path(path) as temporary:
-            figure.savefig(
-                temporary, format=ending, metadata=dict.fromkeys(unsaid), bbox_inches="tight"
+            canvas.savefig(
+                temporary,
+                format=ending,
+                metadata=dict.fromkeys(empty_metadata),
+                bbox_inches="tight",
             )
 
 

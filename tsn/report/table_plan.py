@@ -32,17 +32,17 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
     if name not in config["tables"]:
         known = ", ".join(config["tables"])
         raise UserError(f"tables: there is no {name!r} in the configuration (there are: {known})")
-    given = config["tables"][name]
-    if not any(given.values()):
+    table_rows = config["tables"][name]
+    if not any(table_rows.values()):
         raise UserError(f"tables.{name}: no row has an experiment; name one in the configuration")
-    first = experiments.settings(dataset, next(filter(None, given.values())))
+    first = experiments.settings(dataset, next(filter(None, table_rows.values())))
     layout, splits = first.dataset.layout, first.dataset.splits
-    table = PUBLISHED.get(name) or _own_table(name, dataset, given, experiments)
+    table = PUBLISHED.get(name) or _own_table(name, dataset, table_rows, experiments)
     by_name = {row.name: row for row in table.rows}
-    names = [*by_name, *(name for name in given if name not in by_name)]
+    names = [*by_name, *(name for name in table_rows if name not in by_name)]
     rows = []
     for row in (by_name.get(name, Row(name)) for name in names):
-        experiment = given.get(row.name)
+        experiment = table_rows.get(row.name)
         settings = experiments.settings(dataset, experiment) if experiment else None
         figures = row.figures.get(layout, (None,) * len(table.columns))
         cells = []
@@ -91,9 +91,9 @@ def files_of(run: dict, dataset: str, results: str) -> list[str]:
     ]
 
 
-def _own_table(name: str, dataset: str, given: dict, experiments: Experiments) -> Table:
+def _own_table(name: str, dataset: str, table_rows: dict, experiments: Experiments) -> Table:
     """A table of the user's: every modality that an experiment of it trains, and its fusion."""
-    settings = [experiments.settings(dataset, e) for e in given.values() if e]
+    settings = [experiments.settings(dataset, e) for e in table_rows.values() if e]
     trained = {modality for entry in settings for modality in entry.modalities}
     singles = [Column(NAMES[m], {m: 1.0}, "all") for m in MODALITIES if m in trained]
     return Table(name, "", "", (*singles, Column("fused", split="all")), ())

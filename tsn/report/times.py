@@ -1,9 +1,9 @@
-"""Run times as a picture: which stage took how long."""
+"""Figure of the run times: which stage took how long."""
 
 from pathlib import Path
 
 from tsn.models.modality import MODALITIES
-from tsn.report.style import FUSED, colour, name, picture
+from tsn.report.style import FUSED, colour, figure, name
 from tsn.runtime.progress import duration
 
 STAGES = {
@@ -53,7 +53,7 @@ def draw_times(path: Path | str, times: dict[str, dict]) -> None:
     rows = stages_of(times)
     longest = max((entry["seconds"] for _, _, entry in rows), default=0) or 1
     unit, seconds = next((u, s) for u, s in _UNITS if longest >= 2 * s or s == 1)
-    with picture(path, 7, 0.8 + 0.26 * max(len(rows), 1)) as axes:
+    with figure(path, 7, 0.8 + 0.26 * max(len(rows), 1)) as axes:
         for place, (_, scores, entry) in enumerate(rows):
             shown = entry["seconds"] / seconds
             axes.barh(place, shown, 0.7, color=colour(scores))

@@ -67,11 +67,11 @@ def draw_curves(path: Path | str, rows: list[dict], title: str, modality: str) -
 
     Dotted lines mark where the learning rate changes.
     """
-    from tsn.report.style import NEUTRAL, colour, picture
+    from tsn.report.style import NEUTRAL, colour, figure
 
     iterations = [row["iteration"] for row in rows]
     lines = (("", "training", "-"), ("validation_", "validation", "--"))
-    with picture(path, 8, 3, columns=2) as both:
+    with figure(path, 8, 3, columns=2) as both:
         for axes, key in zip(both, ("loss", "accuracy"), strict=True):
             for prefix, label, style in lines:
                 values = [row.get(prefix + key) for row in rows]

@@ -1,7 +1,7 @@
 # in:  the scores of all modalities
 # out: results/{dataset}/{experiment}/split{N}/fusion.json    one split
 #      …/split{N}/weights.json                                fusion.weights: search — what was chosen, and on how much
-#      …/split{N}/per_class.tsv, videos.tsv                   every class, every test video and its answers
+#      …/split{N}/per_class.tsv, videos.tsv                   accuracy per class; every test video and its predictions
 #      …/split{N}/confusion.json, .png                        the fusion's confusion matrix
 #      results/{dataset}/{experiment}/fusion.json, .md        all splits and their mean
 #      results/fusion_{dataset}.json, .md, .html              the same of the experiment that the config names,
@@ -46,7 +46,7 @@ rule fuse_scores:
         per_class=f"{RUN}/per_class.tsv",
         videos=f"{RUN}/videos.tsv",
         confusion=f"{RUN}/confusion.json",
-        picture=f"{RUN}/confusion.png",
+        figure=f"{RUN}/confusion.png",
     log:
         f"{DATASET}/logs/fuse_scores/{{experiment}}.split{{split}}.log",
     benchmark:

@@ -1,5 +1,5 @@
 # in:  the summary of an experiment, its scores and training logs; a few rows of the shards
-# out: results/{dataset}/{experiment}/report/*.svg         pictures of the results
+# out: results/{dataset}/{experiment}/report/*.svg         figures of the results
 #      results/{dataset}/clips/                            frames, flow and warped flow of a few clips
 #      results/{dataset}/{experiment}/report/report.html   all of it on one page
 #

@@ -1,4 +1,4 @@
-"""Fuse the modalities' scores on one split, and show what lies behind the accuracies."""
+"""Fuse the modalities' scores on one split, and write per-class and per-video results."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,7 @@ at, files = snakemake.wildcards, snakemake.output
 with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     from tsn.config.schema import FusionConfig, build
     from tsn.datasets.index import read_index
-    from tsn.evaluation import details
-    from tsn.evaluation.answers import answers, confusion
+    from tsn.evaluation import predictions
     from tsn.evaluation.fusion import fuse_split
     from tsn.evaluation.scores import read_scores
     from tsn.report.confusion import draw_confusion
@@ -27,9 +26,9 @@ with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     fusion = build(FusionConfig, block)
     index = read_index(snakemake.input.index)
     result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
-    given = answers(scores, fusion.weights, index, fusion.level)
-    details.write_confusion(files.confusion, given)
-    details.write_per_class(files.per_class, given)
-    details.write_videos(files.videos, given)
-    draw_confusion(files.picture, confusion([given]), given.classes)
-    write_json(files.fusion, {**result, **details.describe(given)})
+    split = predictions.predict_split(scores, fusion.weights, index, fusion.level)
+    predictions.write_confusion(files.confusion, split)
+    predictions.write_per_class(files.per_class, split)
+    predictions.write_videos(files.videos, split)
+    draw_confusion(files.figure, predictions.confusion_matrix([split]), split.classes)
+    write_json(files.fusion, {**result, **predictions.describe(split)})

@@ -9,7 +9,7 @@ at = snakemake.wildcards
 
 with job(snakemake.log[0], f"summarise {at.dataset} {at.experiment}"):
     from tsn.evaluation.summary import Sources, summarise
-    from tsn.report.fusion_table import markdown
+    from tsn.report.markdown import summary_markdown
     from tsn.runtime.files import write_json, write_text
 
     sources = Sources(
@@ -25,4 +25,4 @@ with job(snakemake.log[0], f"summarise {at.dataset} {at.experiment}"):
     )
     summary = summarise(sources)
     write_json(snakemake.output.json, summary)
-    write_text(snakemake.output.table, markdown(summary))
+    write_text(snakemake.output.table, summary_markdown(summary))

@@ -8,10 +8,10 @@ snakemake: Snakemake
 at = snakemake.wildcards
 
 with job(snakemake.log[0], f"report {at.dataset} {at.experiment}"):
-    from tsn.report.results import PICTURES, write_page
+    from tsn.report.results import FIGURES, write_page
 
     files = snakemake.input
-    pictures = {name: files[name] for name in PICTURES}
+    figures = {name: files[name] for name in FIGURES}
     write_page(
-        snakemake.output.page, files.summary, files.index, files.scores, pictures, files.clips
+        snakemake.output.page, files.summary, files.index, files.scores, figures, files.clips
     )

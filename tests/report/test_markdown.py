@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tsn.report.fusion_table import markdown
-from tsn.report.published_means import published
+from tsn.report.markdown import summary_markdown
+from tsn.report.published import published_accuracy
 
 
 def accuracy(top1: float, **more) -> dict:
@@ -40,7 +40,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_every_modality_comparison_and_the_fusion_have_a_row_in_percent():
-    table = rows(markdown(summary()))
+    table = rows(summary_markdown(summary()))
     assert ["RGB", "50.0 %", "90.0 %", "25.0 %", "85.5 %"] in table
     assert ["optical flow", "62.5 %", "90.0 %", "25.0 %", "87.6 %"] in table
     assert ["rgb alone (1 RGB)", "50.0 %", "90.0 %", "25.0 %", "85.5 %"] in table
@@ -50,24 +50,24 @@ def test_every_modality_comparison_and_the_fusion_have_a_row_in_percent():
 
 
 def test_published_figures_say_how_many_classes_they_are_for():
-    assert "| published (101 classes) |" in markdown(summary())
-    assert "| published |" in markdown(summary(layout="folder"))
+    assert "| published (101 classes) |" in summary_markdown(summary())
+    assert "| published |" in summary_markdown(summary(layout="folder"))
 
 
 def test_counts_and_origin_are_told():
-    text = markdown(summary())
+    text = summary_markdown(summary())
     assert "## Split 1: 72 training, 36 test videos" in text
     assert "Seed 1, config abc, code 0.1, flow by native." in text
 
 
 def test_the_mean_is_shown_for_several_splits_only():
-    assert "Mean of the splits" not in markdown(summary())
-    text = markdown(summary(splits=(1, 2, 3)))
+    assert "Mean of the splits" not in summary_markdown(summary())
+    text = summary_markdown(summary(splits=(1, 2, 3)))
     assert "94.0 %" in text.split("Mean of the splits")[1]  # authors' two modalities, 3 splits
 
 
 def test_other_data_sets_have_no_published_figure():
-    assert all(row[-1] == "" for row in rows(markdown(summary(layout="folder")))[2:6])
+    assert all(row[-1] == "" for row in rows(summary_markdown(summary(layout="folder")))[2:6])
 
 
 @pytest.mark.parametrize(
@@ -86,18 +86,18 @@ def test_other_data_sets_have_no_published_figure():
     ],
 )  # fmt: skip
 def test_published_figures(layout, split, scores, figure):
-    assert published(layout, split, scores) == figure
+    assert published_accuracy(layout, split, scores) == figure
 
 
 def test_a_weight_of_zero_is_no_part_of_the_fusion():
-    text = markdown(summary(weights={"rgb": 1.0, "flow": 0.0}))
+    text = summary_markdown(summary(weights={"rgb": 1.0, "flow": 0.0}))
     assert ["**fused** (1 RGB)", "75.0 %", "90.0 %", "25.0 %", "85.5 %"] in rows(text)
 
 
 def test_names_cannot_break_the_table():
     name = os.fsdecode(b"a|b\nc\rd \xff")
     entry = {"id": name, "stream": "rgb", "status": "empty", "message": "x | y"}
-    text = markdown(summary(quarantined=[entry]))
+    text = summary_markdown(summary(quarantined=[entry]))
     text.encode()
     assert r"| a\|b c d ? | empty | x \| y |" in text.splitlines()
     assert "## 1 quarantined videos" in text

@@ -8,9 +8,9 @@ import numpy as np
 from tsn.flow.export.formats import mp4_file
 from tsn.flow.export.pictures import ruled
 from tsn.models.modality import NAMES
-from tsn.predict.answer import best, top
 from tsn.predict.ensemble import Prediction
-from tsn.report.style import FUSED, colour, picture, printable
+from tsn.predict.output import best, top
+from tsn.report.style import FUSED, colour, figure, printable
 from tsn.video.decode import outline, read_frames
 
 FRAMES = 4
@@ -32,7 +32,7 @@ def write_strip(path: Path, prediction: Prediction, classes: tuple[str, ...], co
     height, width = frames[0].shape[:2]
     strip = ruled(np.concatenate(frames, axis=1), height, width)
     wide = 1.5 * strip.shape[1] / strip.shape[0]
-    with picture(path, wide + 3.4, 2.0, columns=2, width_ratios=(wide, 1.8)) as (left, right):
+    with figure(path, wide + 3.4, 2.0, columns=2, width_ratios=(wide, 1.8)) as (left, right):
         left.imshow(strip)
         left.set_axis_off()
         left.set_title(printable(Path(prediction.path).name, 60))
@@ -83,12 +83,12 @@ def _enlarged(frame: np.ndarray) -> np.ndarray:
 
 
 def _panel(height: int, prediction: Prediction, classes: tuple[str, ...], count: int) -> np.ndarray:
-    """The bars as a picture, uint8 (height, 4/3 height, 3) RGB."""
+    """The bars as a figure, uint8 (height, 4/3 height, 3) RGB."""
     import cv2
 
     with TemporaryDirectory() as folder:
         file = Path(folder, "panel.png")
-        with picture(file, 3.6, 2.7) as axes:
+        with figure(file, 3.6, 2.7) as axes:
             draw_bars(axes, prediction, classes, count)
         drawn = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
     return cv2.resize(drawn, (round(height * 4 / 3), height), interpolation=cv2.INTER_AREA)

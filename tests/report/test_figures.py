@@ -1,4 +1,4 @@
-"""What pictures show: the data that go in are the data that are drawn."""
+"""What figures show: the data that go in are the data that are drawn."""
 
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,16 +18,16 @@ from tsn.report import style
 
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
-    """Axes by file name, kept after the picture is written."""
+    """Axes by file name, kept after the figure is written."""
     seen = {}
 
     @contextmanager
     def keeping(path, *size, **grid):
-        with style.picture(path, *size, **grid) as seen[path.name]:
+        with style.figure(path, *size, **grid) as seen[path.name]:
             yield seen[path.name]
 
     for module in (accuracies, classes, confusion, curves, times):
-        monkeypatch.setattr(module, "picture", keeping)
+        monkeypatch.setattr(module, "figure", keeping)
     return seen
 
 
@@ -96,10 +96,10 @@ def test_cells_hold_shares_of_the_true_class_and_numbers_of_videos(drawn, tmp_pa
     assert names_on(axes.xaxis) == names_on(axes.yaxis) == ["a", "b"]
 
 
-def test_videos_without_an_answer_have_a_column_where_there_are_any(drawn, tmp_path):
+def test_videos_without_a_prediction_have_a_column_where_there_are_any(drawn, tmp_path):
     confusion.draw_confusion(tmp_path / "m.svg", np.array([[3, 1, 4], [0, 2, 0]]), ("a", "b"))
     axes = drawn["m.svg"]
-    assert names_on(axes.xaxis) == ["a", "b", "no answer"]
+    assert names_on(axes.xaxis) == ["a", "b", "no prediction"]
     assert axes.images[0].get_array()[0].tolist() == [0.375, 0.125, 0.5]
 
 
