@@ -77,7 +77,7 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
     test = TestConfig(segments=snippets, crops=10, crop_size=224, convention="centre")
     whole = TestSnippets(shards, [video], modality, test, info.input_size)
     our_crops = cut_crops(whole[0], whole.crops, whole.is_flow)
-    rows = shards.rows(video.id)
+    rows = shards.length(video.id)
     length = SNIPPET_ROWS[modality]
     starts = centre_starts(rows, length, snippets)
     their_starts = their_sampling(rows, length, snippets)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsn.models.modality import MODALITIES
-from tsn.runtime.command_line import Parser, show_log, told
+from tsn.runtime.command_line import Parser, run_command, show_log
 from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.convert"
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     show_log(logging.INFO)
-    return told(lambda: convert(arguments), "the model")
+    return run_command(lambda: convert(arguments))
 
 
 def convert(arguments: argparse.Namespace) -> None:

@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from tsn.runtime.errors import UserError
-from tsn.runtime.out_of_memory import told_when_exhausted
+from tsn.runtime.out_of_memory import oom_as_user_error
 
 
 def told(error: Exception) -> str:
-    with pytest.raises(UserError) as caught, told_when_exhausted("lower it"):
+    with pytest.raises(UserError) as caught, oom_as_user_error("lower it"):
         raise error
     return str(caught.value)
 
 
 def test_memory_of_the_machine():
-    with pytest.raises(UserError, match="full: lower it"), told_when_exhausted("lower it"):
+    with pytest.raises(UserError, match="full: lower it"), oom_as_user_error("lower it"):
         torch.empty(10**15)
     assert told(MemoryError()) == "memory is full: lower it, or give the job more"
 
@@ -27,5 +27,5 @@ def test_memory_of_the_gpu():
 
 
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shapes"), told_when_exhausted("lower it"):
+    with pytest.raises(RuntimeError, match="shapes"), oom_as_user_error("lower it"):
         raise RuntimeError("shapes differ")

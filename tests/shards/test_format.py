@@ -79,7 +79,7 @@ def test_flow_comes_back_byte_for_byte(tmp_path):
         assert (shard.stream, shard.size, shard.fingerprint) == ("flow", SIZE, FINGERPRINT)
         assert shard.made_with == {"tsn": "1"}
         first, second = shard.videos.values()
-        assert (second.id, second.class_name, second.first_row, second.rows) == ("b/2", "b", 5, 2)
+        assert (second.id, second.class_name, second.start, second.length) == ("b/2", "b", 5, 2)
         assert np.array_equal(shard.read(first, range(5)), rows)
         assert np.array_equal(shard.read(second, range(2)), 255 - rows[:2])
 

@@ -13,7 +13,7 @@ import torch
 
 from tsn.runtime.errors import UserError
 from tsn.shards.format import write_shard
-from tsn.shards.reader import ShardRows
+from tsn.shards.reader import ShardReader
 from tsn.shards.store import ShardSet, differing_key
 
 
@@ -50,10 +50,10 @@ def test_channels_come_last_with_x_first(tmp_path):
 
 def test_a_quarantined_video_is_known_and_not_usable(store):
     assert store.usable("a") and not store.usable("bad")
-    assert (store.rows("a"), store.rows("bad")) == (3, 0)
+    assert (store.length("a"), store.length("bad")) == (3, 0)
 
 
-@pytest.mark.parametrize("ask", [ShardSet.usable, ShardSet.rows, lambda s, v: s.read(v, [0])])
+@pytest.mark.parametrize("ask", [ShardSet.usable, ShardSet.length, lambda s, v: s.read(v, [0])])
 def test_a_video_that_no_shard_knows_is_named(store, ask):
     with pytest.raises(UserError, match="c/nobody"):
         ask(store, "c/nobody")
@@ -78,13 +78,13 @@ def test_no_shard_at_all_is_an_error():
 
 def test_threads_may_read_at_a_time(tmp_path, monkeypatch):
     """Also where there are more files than are kept open."""
-    read = ShardRows.read
+    read = ShardReader.read
 
     def slow(self, rows):
         time.sleep(0.001)  # time for others to close the file
         return read(self, rows)
 
-    monkeypatch.setattr(ShardRows, "read", slow)
+    monkeypatch.setattr(ShardReader, "read", slow)
     monkeypatch.setattr("tsn.shards.store.OPEN_FILES", 2)
     paths = [write(tmp_path / f"{n}.h5", {}, **{f"v{n}": n}) for n in range(5)]
     store = ShardSet(paths)

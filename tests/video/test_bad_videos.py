@@ -127,9 +127,9 @@ def test_cover_picture_alone_is_too_short(tmp_path, write_video, pictures):
     with av.open(str(tmp_path / "song.mkv"), "w") as out:
         out.add_attachment("cover.png", "image/png", cover[start : cover.index(b"IEND") + 8])
         sound = out.add_stream("pcm_s16le", rate=8000)
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
-        silence.rate = 8000
-        out.mux(sound.encode(silence))
+        stall_timeout = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        stall_timeout.rate = 8000
+        out.mux(sound.encode(stall_timeout))
     assert failure(tmp_path / "song.mkv")[0].status == "too_short"
 
 

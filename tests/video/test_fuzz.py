@@ -43,9 +43,9 @@ def test_every_damaged_video_is_accounted_for(tmp_path, corpus, monkeypatch):
         bad = [video for video in shard.videos.values() if not video.ok]
         assert CLIPS / 8 < len(bad) < CLIPS
         for video in bad:
-            assert video.rows == 0 and video.id in video.message
+            assert video.length == 0 and video.id in video.message
         for video in set(shard.videos.values()) - set(bad):
-            assert shard.read(video, range(video.rows)).dtype == np.uint8
+            assert shard.read(video, range(video.length)).dtype == np.uint8
     # Nothing was written beside the shard; nothing outgrew its memory.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "videos"]
     assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == sorted(files)

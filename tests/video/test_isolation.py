@@ -15,7 +15,7 @@ import pytest
 from tsn.runtime.errors import UserError
 from tsn.video import decode, isolation
 from tsn.video.errors import VideoError
-from tsn.video.isolation import Limits, outline, read_frames
+from tsn.video.isolation import Limits, probe, read_frames
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_frames_are_those_of_the_decoder_in_this_process(write_video, pictures, 
     expected = list(decode.read_frames(path, size, colour))
     found = list(read_frames(path, size, colour))
     np.testing.assert_array_equal(found, expected)
-    assert outline(path) == decode.outline(path)
+    assert probe(path) == decode.probe(path)
 
 
 def test_frames_are_the_callers_own(write_video, pictures):
@@ -126,12 +126,14 @@ def test_a_caller_that_leaves_early_leaves_no_process(write_video, pictures):
         ("os.abort()", "crashed", "SIGABRT"),
         ("os._exit(3)", "crashed", "exit status 3"),
         ("while True: pass", "timed_out", "more time than any video should"),
-        ("time.sleep(60)", "timed_out", "keeps the decoder silent for 2 s"),
+        ("time.sleep(60)", "timed_out", "stalls the decoder for 2 s"),
     ],
 )
 def test_a_decoder_that_fails_is_a_quarantined_video(decoder, body, status, words):
     decoder(body)
-    error = failure("some.avi", limits=Limits(seconds=1, silence=2.0 if "sleep" in body else 60))
+    error = failure(
+        "some.avi", limits=Limits(seconds=1, stall_timeout=2.0 if "sleep" in body else 60)
+    )
     assert error.status == status
     assert "Video 'some.avi' " in str(error) and words in str(error)
 

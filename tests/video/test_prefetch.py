@@ -2,12 +2,12 @@ import threading
 
 import pytest
 
-from tsn.video.prefetch import DEPTH, each_ahead
+from tsn.video.prefetch import DEPTH, prefetch
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_source_gives_its_items_in_order(count):
-    made = [list(items) for items in each_ahead(range(4), range, count)]
+    made = [list(items) for items in prefetch(range(4), range, count)]
     assert made == [[], [0], [0, 1], [0, 1, 2]]
 
 
@@ -19,7 +19,7 @@ def test_an_error_comes_out_of_its_own_source_and_the_others_go_on(count):
             raise ValueError("source 1")
 
     seen, failed = [], []
-    for items in each_ahead(range(3), work, count):
+    for items in prefetch(range(3), work, count):
         try:
             seen.extend(items)
         except ValueError as error:
@@ -35,7 +35,7 @@ def test_the_next_source_is_worked_on_while_the_first_is_still_in_hand():
             begun.set()
         yield source
 
-    first = next(each_ahead(range(3), work, 2))
+    first = next(prefetch(range(3), work, 2))
     assert begun.wait(10)
     assert list(first) == [0]
 
@@ -48,7 +48,7 @@ def test_no_source_runs_further_ahead_than_its_queue():
             made.append(item)
             yield item
 
-    parts = each_ahead([0, 1], work, 2)
+    parts = prefetch([0, 1], work, 2)
     items = next(parts)
     for _ in range(3):
         next(items)
@@ -59,7 +59,7 @@ def test_no_source_runs_further_ahead_than_its_queue():
 
 def test_threads_end_when_nobody_wants_the_rest():
     before = threading.active_count()
-    parts = each_ahead(range(8), lambda _: iter(range(1000)), 4)
+    parts = prefetch(range(8), lambda _: iter(range(1000)), 4)
     next(parts)
     parts.close()
     assert threading.active_count() == before

@@ -51,7 +51,7 @@ class _Snippets(Dataset):
         return len(self._numbers)
 
     def _rows(self, item: int) -> int:
-        return self._shards.rows_at(self._numbers[item])
+        return self._shards.length_at(self._numbers[item])
 
     def _snippet_rows(self, item: int, starts: np.ndarray) -> list[np.ndarray]:
         """The numbers of the rows of each snippet."""

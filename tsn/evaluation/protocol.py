@@ -18,7 +18,7 @@ from tsn.evaluation.scores import Scores, write_scores
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of, write_json
-from tsn.runtime.out_of_memory import told_when_exhausted
+from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.runtime.progress import track
 from tsn.shards.store import ShardSet, differing_key
 from tsn.training.checkpoint import ModelInfo, load_model
@@ -30,7 +30,7 @@ BATCH = {"cpu": 32, "cuda": 512}
 logger = logging.getLogger("tsn")
 
 
-@told_when_exhausted("run fewer jobs at a time, or on a GPU with more")
+@oom_as_user_error("run fewer jobs at a time, or on a GPU with more")
 def score(
     model_file: Path | str,
     index: Path | str,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from tsn.config.tvl1_params import TVL1Params
-from tsn.runtime.command_line import Parser, cores, end_kindly, show_log, told
+from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 
 SHARD_SIZE = (340, 256)
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 if interrupted. Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
-    return told(lambda: _run(arguments))
+    return run_command(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -196,5 +196,5 @@ def _above_zero(text: str) -> float:
 
 
 if __name__ == "__main__":
-    end_kindly()
+    exit_cleanly_on_sigterm()
     sys.exit(main())

@@ -65,9 +65,9 @@ def warped_rows(
     start = 0
     for frames in overlapping_chunks(read_frames(video.path, first.size, "grey"), CHUNK):
         stop = start + len(frames) - 1
-        if stop > known.rows:
+        if stop > known.length:
             raise changed
         yield undo(frames, dequantise(first.read(known, range(start, stop)), bound))
         start = stop
-    if start != known.rows:
+    if start != known.length:
         raise changed

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tsn.models.modality import MODALITIES
-from tsn.runtime.command_line import Parser, cores, end_kindly, show_log, told
+from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.predict"
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 if interrupted. Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
-    return told(lambda: _run(arguments))
+    return run_command(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -164,5 +164,5 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    end_kindly()
+    exit_cleanly_on_sigterm()
     sys.exit(main())

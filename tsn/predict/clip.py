@@ -93,7 +93,7 @@ class Clip:
         """There is one video."""
         return 0
 
-    def rows_at(self, _: int) -> int:
+    def length_at(self, _: int) -> int:
         """How many rows the video has: a flow row is between two frames."""
         return self.frames - (self.stream != "rgb")
 

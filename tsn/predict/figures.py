@@ -11,7 +11,7 @@ from tsn.models.modality import NAMES
 from tsn.predict.ensemble import Prediction
 from tsn.predict.output import best, top
 from tsn.report.style import FUSED, colour, figure, printable
-from tsn.video.decode import outline, read_frames
+from tsn.video.decode import probe, read_frames
 
 FRAMES = 4
 """Frames of a strip: as many as `python -m tsn.flow` shows."""
@@ -46,7 +46,7 @@ def write_video(path: Path, prediction: Prediction, classes: tuple[str, ...], co
         VideoError: the video is bad.
     """
     panel = None
-    with mp4_file(path, outline(prediction.path)[1]) as write:
+    with mp4_file(path, probe(prediction.path)[1]) as write:
         for frame in read_frames(prediction.path, None):
             enlarged = _enlarged(frame)
             if panel is None:

@@ -114,7 +114,7 @@ def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, 
         uint8 (rows * h, columns * w, 3) RGB; and the motion in px that is shown in full colour,
         the same for all rows of flow.
     """
-    pairs = min(store.rows(video_id) for store in stores.values())
+    pairs = min(store.length(video_id) for store in stores.values())
     moments = np.linspace(0, pairs - 1, min(MOMENTS, pairs)).round().astype(int).tolist()
     flows = {
         stream: dequantise(

@@ -1,4 +1,4 @@
-"""What the commands have in common: how mistakes are told, where the log goes, a kind end."""
+"""Shared helpers of the command-line tools: error reporting, logging, exit on SIGTERM."""
 
 import argparse
 import logging
@@ -11,34 +11,39 @@ from tsn.runtime.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells a mistake in one sentence, without the list of all options."""
+    """A parser that reports an error in one sentence, without the list of all options."""
 
     def error(self, message: str) -> None:
         """End the process with status 2."""
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
-def told(run: Callable[[], int | None], what: str = "the output") -> int:
-    """Do a command's work, with a sentence for each mistake instead of a traceback.
+def run_command(work: Callable[[], int | None]) -> int:
+    """Run a command's work and report errors of users and of the file system in one sentence.
 
     Args:
-        run: Does the work; returns the exit status, None for 0.
-        what: What the command writes, for messages.
+        work: returns the exit status, None for 0.
 
     Returns:
-        The exit status: that of `run`; 1 if something is wrong with what was asked for; 130 if
-        interrupted.
+        The exit status: that of `work`; 1 after an error; 130 if interrupted.
     """
     try:
-        return run() or 0
+        return work() or 0
     except UserError as error:
         message, status = f"error: {error}", 1
     except OSError as error:
-        message, status = f"error: cannot write {what}: {error}", 1
+        message, status = f"error: {describe(error)}", 1
     except KeyboardInterrupt:
-        message, status = "interrupted; what is complete is kept", 130
+        message, status = "interrupted; complete files are kept", 130
     print(message, file=sys.stderr)
     return status
+
+
+def describe(error: OSError) -> str:
+    """File and reason of an error of the file system."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
 def show_log(level: int) -> None:
@@ -54,8 +59,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def end_kindly() -> None:
-    """Ended by a scheduler or `kill`, a command leaves nothing half-written, as after Ctrl-C."""
+def exit_cleanly_on_sigterm() -> None:
+    """Treat SIGTERM like Ctrl-C, so that temporary files are removed."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 

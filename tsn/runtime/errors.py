@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Bad input, told in one sentence that names the file, key or video and says what to do.
+    """Bad input: one sentence that names the file, key or video and says what to do.
 
     Command-line programs and Snakemake jobs print the sentence and exit with status 1,
     without a traceback; library callers catch it like any exception.

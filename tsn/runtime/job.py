@@ -41,7 +41,7 @@ def job(log: str, title: str, gpus: int = 0) -> Iterator[None]:
     traceback is in the log. File descriptors are redirected, so C libraries' output is caught too.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    # Snakemake tells OpenMP how many threads the job has; these have pools of their own.
+    # Snakemake sets OMP_NUM_THREADS to the threads of the job; these have pools of their own.
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
     # A message may name a file whose name is not UTF-8.

@@ -1,4 +1,4 @@
-"""Memory that does not suffice for a network: what to say and what helps."""
+"""Turn out-of-memory errors into a UserError with advice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,26 +8,26 @@ import torch
 from tsn.runtime.errors import UserError
 
 CPU_ALLOCATION = "DefaultCPUAllocator"
-"""What PyTorch's message says when the machine gives no memory (c10/core/impl/alloc_cpu.cpp)."""
+"""In PyTorch's message when an allocation on the CPU fails (c10/core/impl/alloc_cpu.cpp)."""
 
 
 @contextmanager
-def told_when_exhausted(less: str) -> Iterator[None]:
-    """Turn the block's errors for want of memory into a `UserError`.
+def oom_as_user_error(advice: str) -> Iterator[None]:
+    """Turn the block's out-of-memory errors into a `UserError`.
 
     Args:
-        less: what makes the work smaller, e.g. "lower training.micro_batch".
+        advice: what makes the work smaller, e.g. "lower training.micro_batch".
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise UserError(f"the GPU's memory is full: {less} ({_first_line(error)})") from error
+        raise UserError(f"the GPU's memory is full: {advice} ({_first_line(error)})") from error
     except MemoryError as error:
-        raise UserError(f"memory is full: {less}, or give the job more") from error
+        raise UserError(f"memory is full: {advice}, or give the job more") from error
     except RuntimeError as error:
         if CPU_ALLOCATION not in str(error):
             raise
-        message = f"memory is full: {less}, or give the job more ({_first_line(error)})"
+        message = f"memory is full: {advice}, or give the job more ({_first_line(error)})"
         raise UserError(message) from error
 
 

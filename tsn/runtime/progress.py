@@ -18,7 +18,7 @@ logger = logging.getLogger("tsn.runtime.progress")
 
 
 def track(items: Iterable[T], total: int, unit: str, what: str) -> Iterator[T]:
-    """Yield the items while telling how far the work is.
+    """Yield the items and report progress.
 
     Args:
         items: what to go through.
@@ -62,11 +62,11 @@ class Meter:
             self._last = now
             rate = (self._done - self._first) / (now - self._start)
             left = duration(max(self._total - self._done, 0) / rate)
-            share = f"{self._done}/{self._total} {self._unit}"
-            logger.info("%s: %s, %.3g/s, ETA %s%s", self._what, share, rate, left, note)
+            done = f"{self._done}/{self._total} {self._unit}"
+            logger.info("%s: %s, %.3g/s, ETA %s%s", self._what, done, rate, left, note)
 
     def finish(self) -> None:
-        """Say how long all of it took."""
+        """Log the total time."""
         seconds = time.monotonic() - self._start
         rate = (self._done - self._first) / seconds if seconds > 0 else 0.0
         logger.info(

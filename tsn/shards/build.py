@@ -1,4 +1,4 @@
-"""Making a shard: every video of it, the bad ones with a reason."""
+"""Build a shard: all its videos, the bad ones with a reason."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,18 +11,19 @@ import numpy as np
 from tsn.config.schema import FramesConfig
 from tsn.runtime.job import code_version
 from tsn.runtime.progress import track
-from tsn.shards.format import ShardWriter, VideoRows, write_shard
+from tsn.shards.format import ShardWriter, StoredVideo, write_shard
 from tsn.shards.jpeg import encode_jpeg
+from tsn.video import Size
 from tsn.video.decode import MAX_FRAMES, decoder_versions
 from tsn.video.errors import VideoError
 from tsn.video.isolation import read_frames
-from tsn.video.prefetch import each_ahead
+from tsn.video.prefetch import prefetch
 
 logger = logging.getLogger("tsn")
 
 
 class Source(NamedTuple):
-    """A video file of a shard; `stamp` is not used, it only makes jobs that differ differ."""
+    """A video file of a shard; `stamp` only makes the parameters of a job change with the file."""
 
     id: str
     path: str
@@ -31,20 +32,23 @@ class Source(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some rows of a video, as `ShardWriter.add` wants them, and the share of values clipped."""
+    """A frame as JPEG or some flow fields, as `ShardWriter.add` takes them.
 
-    rows: np.ndarray | bytes
+    `clipped` is the fraction of flow values beyond the bound.
+    """
+
+    data: np.ndarray | bytes
     clipped: float = 0.0
 
 
 def build_shard(
     path: Path | str,
     stream: str,
-    size: tuple[int, int],
+    size: Size,
     videos: list[Source],
     fingerprint: dict,
     parts_of: Callable[[Source], Iterator[Part]],
-    earlier: Mapping[str, VideoRows] | None = None,
+    earlier: Mapping[str, StoredVideo] | None = None,
     at_once: int = 1,
 ) -> None:
     """Write a shard of `videos`; those for which `parts_of` raises `VideoError` are quarantined.
@@ -54,8 +58,8 @@ def build_shard(
         stream: "rgb", "flow" or "warped_flow".
         size: (width, height) in pixels.
         videos: in the order of the shard.
-        fingerprint: what determines the rows.
-        parts_of: gives one video, part by part; called in threads if `at_once` is above 1.
+        fingerprint: what determines the frames or flow fields.
+        parts_of: yields a video, part by part; called in threads if `at_once` is above 1.
         earlier: the videos as an earlier stage left them; those it quarantined stay so.
         at_once: videos worked on at the same time. The shard is the same whatever it is.
     """
@@ -64,7 +68,7 @@ def build_shard(
     good = (video for video in videos if video.id not in bad)
     with (
         write_shard(path, stream, size, fingerprint, made_with) as writer,
-        closing(each_ahead(good, parts_of, at_once)) as made,
+        closing(prefetch(good, parts_of, at_once)) as made,
     ):
         for video in track(videos, len(videos), "videos", f"{stream} {Path(path).stem}"):
             if known := bad.get(video.id):
@@ -84,18 +88,18 @@ def add_parts(writer: ShardWriter, video: Source, parts: Iterable[Part]) -> None
         VideoError: the video is bad; nothing of it stays in the shard.
     """
 
-    def rows() -> Iterator[np.ndarray | bytes]:
+    def data() -> Iterator[np.ndarray | bytes]:
         for part in parts:
-            writer.count_clipped(part.clipped, len(part.rows))
-            yield part.rows
+            writer.count_clipped(part.clipped, len(part.data))
+            yield part.data
 
-    writer.add(video.id, video.class_name, rows())
+    writer.add(video.id, video.class_name, data())
 
 
 def build_rgb_shard(
     path: Path | str, videos: list[Source], frames: FramesConfig, max_frames: int = MAX_FRAMES
 ) -> None:
-    """Decode the videos of one shard to JPEG rows; one of more than `max_frames` is quarantined."""
+    """Decode the videos of one shard to JPEGs; one of more than `max_frames` is quarantined."""
 
     def parts_of(video: Source) -> Iterator[Part]:
         for frame in read_frames(video.path, frames.size, "rgb", max_frames=max_frames):

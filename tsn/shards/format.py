@@ -1,16 +1,16 @@
 """Shards: HDF5 files with the frames or the flow of many videos.
 
-A shard holds a table `videos` (one row per video, good or bad) and its rows, one per frame (RGB)
-or per pair of frames (flow). A video with N frames has N RGB rows and N-1 flow rows; flow row t is
-the motion from frame t to frame t+1.
+A shard holds a table `videos` (an entry per video, good or bad) and the frames or flow fields of
+all of them. A video with N frames has N RGB frames or N-1 flow fields; flow field t is the motion
+from frame t to frame t+1.
 
-    rgb:   `jpeg` uint8 (bytes,) and `offsets` int64 (rows + 1,):
-           the JPEG of row i is jpeg[offsets[i]:offsets[i + 1]]
-    flow:  `flow` uint8 (rows, 2, H, W): x and y, quantised; Zstandard, one row a chunk
+    rgb:   `jpeg` uint8 (bytes,) and `offsets` int64 (frames + 1,):
+           the JPEG of frame i is jpeg[offsets[i]:offsets[i + 1]]
+    flow:  `flow` uint8 (fields, 2, H, W): x and y, quantised; Zstandard, one field a chunk
 
-The attributes say what made the rows (`fingerprint`, JSON). Everything is under checksums (chunks
-under Fletcher-32), so damage on disk is an error when it is read, and the whole file under a seal
-(`tsn.shards.hdf5`) that is checked before training. Nothing in a shard is executable.
+The attribute `fingerprint` (JSON) says what determines the frames or flow fields. Chunks are under
+Fletcher-32 checksums, so damage on disk is an error when it is read, and the whole file under a
+seal (`tsn.shards.hdf5`) that is checked before training. Nothing in a shard is executable.
 """
 
 import json
@@ -25,9 +25,9 @@ import numpy as np
 
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path
-from tsn.shards.checks import check_rows
 from tsn.shards.hdf5 import DAMAGE, SEALED, read_all, seal
-from tsn.shards.reader import ShardRows, damaged, open_shard
+from tsn.shards.reader import ShardReader, check_contents, damaged, open_shard
+from tsn.video import Size
 
 FORMAT_VERSION = 1
 OK = "ok"
@@ -35,37 +35,47 @@ _BLOCK = 1 << 16
 """Bytes per chunk of `jpeg`: a few frames, so that a read fetches little more than it needs."""
 
 ZSTD_LEVEL = 3
-"""A row of a UCF101 clip takes 23.5 KB, and 0.22 ms to read; with Blosc2 (zstd 1, shuffled bytes)
-25.7 KB and 0.48 ms, with LZ4 52.7 KB and 0.14 ms."""
+"""A flow field of a UCF101 clip takes 23.5 KB, and 0.22 ms to read; with Blosc2 (zstd 1,
+shuffled bytes) 25.7 KB and 0.48 ms, with LZ4 52.7 KB and 0.14 ms."""
 
 _COLUMNS = ("id", "class", "first_row", "rows", "status", "message", "clipped")
 
 
 @dataclass(frozen=True)
-class VideoRows:
-    """One row of the table `videos`; `clipped` is the share of flow values beyond the bound."""
+class StoredVideo:
+    """An entry of the table `videos`, in the order of its columns.
+
+    Attributes:
+        id: path within the data set, without ending.
+        class_name: its class.
+        start: position of its first frame or flow field in the file.
+        length: number of its frames or flow fields; 0 if it is quarantined.
+        status: "ok", or why it is quarantined (`tsn.video.errors.Status`).
+        message: the same in a sentence.
+        clipped: fraction (0...1) of flow values beyond the bound.
+    """
 
     id: str
     class_name: str
-    first_row: int
-    rows: int
+    start: int
+    length: int
     status: str
     message: str
     clipped: float = 0.0
 
     @property
     def ok(self) -> bool:
-        """Whether the video has rows that can be used."""
+        """Whether the video is not quarantined."""
         return self.status == OK
 
 
 class ShardWriter:
     """Writes one shard; use it through `write_shard`."""
 
-    def __init__(self, file: h5py.File, stream: str, size: tuple[int, int]):
+    def __init__(self, file: h5py.File, stream: str, size: Size):
         self._file, self._stream, self._size = file, stream, size
-        self._videos: list[VideoRows] = []
-        self._rows = self._bytes = 0
+        self._videos: list[StoredVideo] = []
+        self._length = self._bytes = 0
         self._clipped = 0.0
         self._offsets = [0]
         width, height = size
@@ -84,52 +94,52 @@ class ShardWriter:
                 **hdf5plugin.Zstd(clevel=ZSTD_LEVEL),
             )
 
-    def add(self, video_id: str, class_name: str, rows: Iterable) -> None:
+    def add(self, video_id: str, class_name: str, data: Iterable) -> None:
         """Append a video.
 
         Args:
             video_id: its id.
             class_name: its class.
-            rows: JPEG bytes (rgb) or uint8 arrays (n, 2, H, W) (flow), as an iterable. If it
+            data: JPEG bytes (rgb) or uint8 arrays (n, 2, H, W) (flow), as an iterable. If it
                 raises, nothing of the video stays in the shard.
         """
-        start = (self._rows, self._bytes, len(self._offsets))
+        start = (self._length, self._bytes, len(self._offsets))
         self._clipped = 0.0
         try:
-            for block in rows:
-                self._append(block)
+            for part in data:
+                self._append(part)
         except BaseException:
-            self._rows, self._bytes = start[:2]
+            self._length, self._bytes = start[:2]
             del self._offsets[start[2] :]
             raise
-        count = self._rows - start[0]
+        count = self._length - start[0]
         clipped = self._clipped / max(count, 1)
-        self._videos.append(VideoRows(video_id, class_name, start[0], count, OK, "", clipped))
+        self._videos.append(StoredVideo(video_id, class_name, start[0], count, OK, "", clipped))
 
     def quarantine(self, video_id: str, class_name: str, status: str, message: str) -> None:
         """Record a video that cannot be used, and why."""
-        self._videos.append(VideoRows(video_id, class_name, self._rows, 0, status, message))
+        self._videos.append(StoredVideo(video_id, class_name, self._length, 0, status, message))
 
-    def count_clipped(self, share: float, rows: int) -> None:
-        """A share (0…1) of the values of `rows` rows of the video being added was clipped."""
-        self._clipped += share * rows
+    def count_clipped(self, fraction: float, fields: int) -> None:
+        """Note the fraction (0...1) of clipped values in `fields` flow fields of this video."""
+        self._clipped += fraction * fields
 
-    def _append(self, block) -> None:
+    def _append(self, part) -> None:
         if self._stream == "rgb":
-            jpeg = np.frombuffer(block, np.uint8)
+            jpeg = np.frombuffer(part, np.uint8)
             self._data.resize(self._bytes + len(jpeg), 0)
             self._data[self._bytes :] = jpeg
             self._bytes += len(jpeg)
             self._offsets.append(self._bytes)
-            self._rows += 1
+            self._length += 1
         else:
-            self._data.resize(self._rows + len(block), 0)
-            self._data[self._rows :] = block
-            self._rows += len(block)
+            self._data.resize(self._length + len(part), 0)
+            self._data[self._length :] = part
+            self._length += len(part)
 
     def finish(self) -> None:
         """Write the table; called by `write_shard`."""
-        self._data.resize(self._bytes if self._stream == "rgb" else self._rows, 0)
+        self._data.resize(self._bytes if self._stream == "rgb" else self._length, 0)
         if self._stream == "rgb":
             self._file.create_dataset(
                 "offsets", data=np.array(self._offsets, np.int64), fletcher32=True
@@ -155,14 +165,14 @@ def _text(value: bytes) -> str:
 
 @contextmanager
 def write_shard(
-    path: Path | str, stream: str, size: tuple[int, int], fingerprint: dict, made_with: dict
+    path: Path | str, stream: str, size: Size, fingerprint: dict, made_with: dict
 ) -> Iterator[ShardWriter]:
     """Write a shard; it appears under its name only when all of it is on disk.
 
     Args:
         path: the HDF5 file.
         stream: "rgb", "flow" or "warped_flow".
-        size: (width, height) of every row in pixels.
+        size: (width, height) in pixels.
         fingerprint: what determines the numbers; models trained on one refuse another.
         made_with: versions of decoders and code, for the record.
 
@@ -188,8 +198,8 @@ class Shard:
     Attributes:
         stream: "rgb", "flow" or "warped_flow".
         size: (width, height) in pixels.
-        fingerprint: what made the rows.
-        videos: `VideoRows` by id, in file order.
+        fingerprint: what determines the frames or flow fields.
+        videos: `StoredVideo` by id, in file order.
 
     Raises:
         UserError: if the file is absent, damaged, or not a shard of this format.
@@ -216,7 +226,7 @@ class Shard:
         self.fingerprint = dict(json.loads(attributes["fingerprint"]))
         self.made_with = json.loads(attributes["made_with"])
         videos = [
-            VideoRows(
+            StoredVideo(
                 _text(row["id"]),
                 _text(row["class"]),
                 int(row["first_row"]),
@@ -228,26 +238,26 @@ class Shard:
             for row in read_all(self._file, "videos")
         ]
         self.videos = {video.id: video for video in videos}
-        spans = [(video.first_row, video.rows) for video in videos]
-        check_rows(self._file, self.stream, self.size, spans)
-        self._rows = ShardRows(self._file, self.path)
+        spans = [(video.start, video.length) for video in videos]
+        check_contents(self._file, self.stream, self.size, spans)
+        self._reader = ShardReader(self._file, self.path)
 
-    def read(self, video: VideoRows, rows: Iterable[int]) -> np.ndarray:
-        """Rows of a video, numbered from 0 within it; a row may be asked for more than once.
+    def read(self, video: StoredVideo, indices: Iterable[int]) -> np.ndarray:
+        """Frames or flow fields of a video, numbered from 0 within it; indices may repeat.
 
         Returns:
             uint8 (n, H, W, 3) RGB for the stream "rgb", (n, 2, H, W) for flow.
 
         Raises:
             UserError: if the shard is damaged on disk.
-            IndexError: if a row is outside the video.
+            IndexError: if an index is outside the video.
         """
-        rows = list(rows)
-        if rows and not 0 <= min(rows) <= max(rows) < video.rows:
+        indices = list(indices)
+        if indices and not 0 <= min(indices) <= max(indices) < video.length:
             raise IndexError(
-                f"{video.id}: rows {min(rows)}…{max(rows)} of a video with {video.rows}"
+                f"{video.id}: {min(indices)}…{max(indices)} of a video with {video.length}"
             )
-        return self._rows.read([video.first_row + row for row in rows])
+        return self._reader.read([video.start + index for index in indices])
 
     def close(self) -> None:
         """Close the file."""

@@ -1,9 +1,11 @@
-"""Frames as JPEGs: encoded, and decoded without trusting them."""
+"""Frames as JPEG: encoding and safe decoding."""
 
 import numpy as np
 
+from tsn.video import Size
+
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers of a segment that has the size of the picture (ITU-T T.81, table B.1)."""
+"""Markers of a segment that holds the size of the image (ITU-T T.81, table B.1)."""
 
 
 def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
@@ -16,7 +18,7 @@ def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
     return data.tobytes()
 
 
-def decode_jpeg(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def decode_jpeg(data: np.ndarray, size: Size) -> np.ndarray:
     """RGB frame (H, W, 3) uint8 of JPEG bytes (uint8 array).
 
     Args:
@@ -38,8 +40,8 @@ def decode_jpeg(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return frame
 
 
-def _claimed_size(data: np.ndarray) -> tuple[int, int] | None:
-    """(width, height) by the header; None if it is no JPEG's."""
+def _claimed_size(data: np.ndarray) -> Size | None:
+    """(width, height) by the header; None if it is not a JPEG's."""
     header, at = bytes(data[: 1 << 16]), 2
     if header[:2] != b"\xff\xd8":
         return None

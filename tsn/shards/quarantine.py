@@ -1,4 +1,4 @@
-"""The videos that could not be used, by name and reason."""
+"""Quarantine lists: videos that could not be used, and why."""
 
 import logging
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def write_quarantine(path: Path | str, entries: list[Quarantined]) -> None:
 
 
 def read_quarantine(path: Path | str) -> list[Quarantined]:
-    """The rows of `quarantine.tsv`."""
+    """The entries of `quarantine.tsv`."""
     return [Quarantined(**row) for row in read_tsv(path)[1]]
 
 

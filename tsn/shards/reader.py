@@ -1,6 +1,6 @@
-"""The rows of a shard by their place in the file: what a loader reads, again and again."""
+"""Read frames and flow fields of a shard by their position in the file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import h5py
@@ -8,12 +8,13 @@ import hdf5plugin  # noqa: F401  registers Zstandard, and Blosc2 for older shard
 import numpy as np
 
 from tsn.runtime.errors import UserError
-from tsn.shards.hdf5 import DAMAGE
+from tsn.shards.hdf5 import DAMAGE, own_dataset, read_all
 from tsn.shards.jpeg import decode_jpeg
+from tsn.video import MAX_SIDE, Size
 
 CHUNK_CACHE = 1 << 18
-"""Bytes that HDF5 keeps of each array of an open file. A loader jumps about and finds nothing in it
-again; the default of 8 MiB would add up over a process's open files."""
+"""Bytes of HDF5's chunk cache for each array of an open file. Random access hardly ever hits it;
+the default of 8 MiB would add up over a process's open files."""
 
 
 def open_shard(path: Path) -> h5py.File:
@@ -31,14 +32,57 @@ def open_shard(path: Path) -> h5py.File:
 
 
 def damaged(path: Path, error: Exception) -> UserError:
-    """What to say of a damaged shard."""
+    """The error for a damaged shard."""
     return UserError(
         f"{path}: damaged on disk ({error}); remove it, and the command that made it makes it again"
     )
 
 
-class ShardRows:
-    """Reads rows of an open shard without its table of videos; nothing of it stays in memory."""
+def check_contents(
+    file: h5py.File, stream: str, size: Size, spans: Iterable[tuple[int, int]]
+) -> None:
+    """Check that a shard holds what it claims before it is used: it may be a stranger's.
+
+    Args:
+        file: the open shard.
+        stream: what it says it holds.
+        size: (width, height) that it says it has.
+        spans: start and length of every video.
+
+    Raises:
+        KeyError, ValueError: something contradicts something else.
+    """
+    if not 0 < min(size) <= max(size) <= MAX_SIDE:
+        raise ValueError(f"nothing has the size {size}")
+    total = _count_jpegs(file) if stream == "rgb" else _count_fields(file, *size)
+    for start, length in spans:
+        if not 0 <= start <= start + length <= total:
+            raise ValueError(f"{start}…{start + length} of {total}")
+
+
+def _count_jpegs(file: h5py.File) -> int:
+    if "flow" in file:
+        raise ValueError("both frames and flow")
+    data, offsets = own_dataset(file, "jpeg"), read_all(file, "offsets")
+    if data.dtype != np.uint8 or data.ndim != 1 or data.chunks[0] > 1 << 20:
+        raise ValueError("'jpeg' is not a sequence of bytes")
+    if offsets.dtype != np.int64 or offsets.ndim != 1 or not len(offsets):
+        raise ValueError("'offsets' are not positions")
+    if offsets[0] < 0 or np.any(np.diff(offsets) < 0) or offsets[-1] > len(data):
+        raise ValueError("'offsets' lead out of the data")
+    return len(offsets) - 1
+
+
+def _count_fields(file: h5py.File, width: int, height: int) -> int:
+    data = own_dataset(file, "flow")
+    field = (2, height, width)
+    if data.dtype != np.uint8 or data.shape[1:] != field or data.chunks != (1, *field):
+        raise ValueError(f"'flow' does not hold fields of {width}x{height} pixels")
+    return len(data)
+
+
+class ShardReader:
+    """Reads frames or flow fields of an open shard, without its table of videos."""
 
     def __init__(self, file: h5py.File, path: Path):
         self._file, self._path = file, path
@@ -53,8 +97,8 @@ class ShardRows:
         except DAMAGE as error:
             raise damaged(path, error) from None
 
-    def read(self, rows: Sequence[int]) -> np.ndarray:
-        """Rows numbered from 0 in the file; one may be asked for more than once.
+    def read(self, indices: Sequence[int]) -> np.ndarray:
+        """Frames or flow fields by position, from 0 in the file; positions may repeat.
 
         Returns:
             uint8 (n, H, W, 3) RGB for the stream "rgb", (n, 2, H, W) for flow.
@@ -62,23 +106,23 @@ class ShardRows:
         Raises:
             UserError: if the shard is damaged on disk.
         """
-        if not len(rows):
+        if not len(indices):
             return self._empty
-        first, count = rows[0], len(rows)
+        first, count = indices[0], len(indices)
         try:
             if count == 1:
-                return self._row(first)[None]
-            if self._flow is not None and list(rows) == list(range(first, first + count)):
+                return self._read_one(first)[None]
+            if self._flow is not None and list(indices) == list(range(first, first + count)):
                 return self._flow[first : first + count]  # one read, no copy
-            unique = {row: self._row(row) for row in set(rows)}
+            unique = {index: self._read_one(index) for index in set(indices)}
         except DAMAGE as error:
             raise damaged(self._path, error) from None
-        return np.stack([unique[row] for row in rows])
+        return np.stack([unique[index] for index in indices])
 
-    def _row(self, row: int) -> np.ndarray:
+    def _read_one(self, index: int) -> np.ndarray:
         if self._flow is not None:
-            return self._flow[row]
-        start, stop = self._offsets[row : row + 2]
+            return self._flow[index]
+        start, stop = self._offsets[index : index + 2]
         return decode_jpeg(self._jpeg[start:stop], self._size)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.datasets.index import Video, class_names, members, read_index
 from tsn.runtime.errors import UserError
 from tsn.runtime.job import code_version
-from tsn.runtime.out_of_memory import told_when_exhausted
+from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, new_network, save_model
 from tsn.training.device import prepare
@@ -48,7 +48,7 @@ def train(task: Task, save_seconds: float = SAVE_SECONDS) -> None:
         _train(task, processes, save_seconds)
 
 
-@told_when_exhausted("lower training.micro_batch")
+@oom_as_user_error("lower training.micro_batch")
 def _train(task: Task, processes: Processes, save_seconds: float) -> None:
     job, files = task.job, task.files
     device = prepare(task.threads, processes.local)

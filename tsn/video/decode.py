@@ -1,6 +1,6 @@
 """One decoder for every stream: a video file in, resized frames out.
 
-RGB rows and flow both come from `read_frames`, so that they always have the same frames.
+RGB frames and flow both come from `read_frames`, so that they always see the same frames.
 """
 
 import errno
@@ -22,24 +22,22 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from tsn.video import MAX_SIDE, Size
 from tsn.video.containers import find_truncation
 from tsn.video.errors import VideoError
 from tsn.video.orientation import orientation, upright
 
-# Containers that hold moving pictures and cannot name other files. FFmpeg would also "play" text,
+# Containers that hold video and cannot name other files. FFmpeg would also "play" text,
 # subtitles, single images, and play lists (HLS, concat), which read whatever file they name.
 _CONTAINERS = "apng,asf,avi,dv,flv,gif,ivf,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm"
-
-MAX_SIDE = 16384
-"""Pixels; a larger picture is a damaged header, and would take gigabytes per frame."""
 
 MAX_FRAMES = 100_000
 """Frames of a video unless the caller says otherwise: an hour at 25 a second. UCF101's longest
 video has 1,776; hour-long videos want to be cut before they are trained on."""
 
-# Pictures a second where a header gives none, or one that no camera has.
-_USUAL_RATE = Fraction(25)
-_FASTEST = 240
+# Frame rate where a header gives none, or one that no camera has.
+_DEFAULT_RATE = Fraction(25)
+_MAX_RATE = 240
 
 # FFmpeg's own tests use accurate_rnd and bitexact to get the same pixels on every processor;
 # chroma is interpolated (the default repeats it): 0.2 ms more for a frame of 320x240.
@@ -52,19 +50,18 @@ _TO_RGB = int(
 
 _CV_NO_MEMORY = -4  # cv::Error::StsNoMem
 
-# What PyAV, OpenCV and the operating system raise over a damaged file; a video is data, and must
-# not be able to stop the others. No error of our own making is a subclass of these.
+# What PyAV, OpenCV and the operating system raise over a damaged file, which must not stop the
+# other videos. VideoError is none of them.
 _DECODING_ERRORS = (av.FFmpegError, cv2.error, OSError, ValueError, RuntimeError, MemoryError)
 
 
 def read_frames(
     path: str | os.PathLike,
-    size: tuple[int, int] | None = (340, 256),
+    size: Size | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
-    threads: int = 1,
     max_frames: int = MAX_FRAMES,
 ) -> Iterator[np.ndarray]:
-    """Decode a video's first picture stream, frame by frame.
+    """Decode a video's first video stream, frame by frame.
 
     Every decoded frame comes once, in display order, whatever its time stamp; the frame count
     and rate in the header are ignored. Frames are turned upright by the display matrix, or the
@@ -75,9 +72,7 @@ def read_frames(
         path: the video file; any name, never interpreted as an address or a pattern.
         size: width and height of the frames, in pixels; None for the video's own, upright.
         colour: "rgb", or "grey" for Rec. 601 luma.
-        threads: decoding threads, at least 1; they change the speed, never the frames of an
-            intact video (FFmpeg conceals damage inside one differently from run to run).
-        max_frames: a video with more is refused, before it is decoded where its header admits it.
+        max_frames: a video with more is refused, before it is decoded where its header says so.
 
     Yields:
         uint8 arrays of shape (height, width, 3), or (height, width) for grey, 0...255, each one
@@ -88,18 +83,14 @@ def read_frames(
             all or nothing has to wait for the end.
         ValueError: an argument is out of range (raised at once, not at the first frame).
     """
-    check_arguments(size, colour, threads, max_frames)
-    return _read(Path(path), size, colour, threads, max_frames)
+    check_arguments(size, colour, max_frames)
+    return _read(Path(path), size, colour, max_frames)
 
 
-def check_arguments(
-    size: tuple[int, int] | None, colour: str, threads: int, max_frames: int
-) -> None:
+def check_arguments(size: Size | None, colour: str, max_frames: int) -> None:
     """Raise a ValueError for an argument of `read_frames` that is out of range."""
     if colour not in ("rgb", "grey"):
         raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, not {threads}")
     if size is not None and min(size) < 1:
         raise ValueError(f"size must be a width and a height of at least 1, not {size}")
     if max_frames < 2:
@@ -113,13 +104,13 @@ def decoder_versions() -> dict[str, str]:
     return {"av": av.__version__, **versions, "opencv": cv2.__version__}
 
 
-def to_grey(picture: np.ndarray) -> np.ndarray:
-    """Rec. 601 luma, uint8 (H, W), of an RGB picture, uint8 (H, W, 3)."""
-    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+def to_grey(frame: np.ndarray) -> np.ndarray:
+    """Rec. 601 luma, uint8 (H, W), of an RGB frame, uint8 (H, W, 3)."""
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
 
-def outline(path: str | os.PathLike) -> tuple[int, Fraction]:
-    """How many coded pictures a video holds and how many it shows a second, without decoding.
+def probe(path: str | os.PathLike) -> tuple[int, Fraction]:
+    """Packet count and frame rate, without decoding.
 
     The count is that of the decoded frames unless the video is damaged: enough for a progress bar
     (counting takes about 2 ms for a clip of 150 frames). The rate is what the header says.
@@ -130,53 +121,51 @@ def outline(path: str | os.PathLike) -> tuple[int, Fraction]:
     path = Path(path)
     try:
         with _open_file(path) as file, _open_container(path, file) as container:
-            stream = _picture_stream(path, container)
-            count = sum(1 for _ in _coded_pictures(container, stream))
-            rate = stream.average_rate or _USUAL_RATE
+            stream = _video_stream(path, container)
+            count = sum(1 for _ in _packets(container, stream))
+            rate = stream.average_rate or _DEFAULT_RATE
     except _DECODING_ERRORS as error:
-        raise _told(error, path, "cannot be read") from error
-    return count, rate if 1 <= rate <= _FASTEST else _USUAL_RATE
+        raise _video_error(error, path, "cannot be read") from error
+    return count, rate if 1 <= rate <= _MAX_RATE else _DEFAULT_RATE
 
 
-def _read(
-    path: Path, size: tuple[int, int] | None, colour: str, threads: int, max_frames: int
-) -> Iterator[np.ndarray]:
+def _read(path: Path, size: Size | None, colour: str, max_frames: int) -> Iterator[np.ndarray]:
     count = 0
     too_long = VideoError("too_long", path, f"has more than {max_frames} frames")
     try:
         with _open_file(path) as file, _open_container(path, file) as container:
             if _is_longer(path, container, max_frames):
                 raise too_long
-            for picture in _decode(path, container, threads):
+            for full in _decode(path, container):
                 if count == max_frames:
                     raise too_long
-                # At its own size, this copies the picture.
-                target = size or picture.shape[1::-1]
-                frame = cv2.resize(picture, target, interpolation=cv2.INTER_LINEAR)
+                # At its own size, this copies the frame.
+                target = size or full.shape[1::-1]
+                frame = cv2.resize(full, target, interpolation=cv2.INTER_LINEAR)
                 count += 1
                 yield to_grey(frame) if colour == "grey" else frame
     except _DECODING_ERRORS as error:
-        raise _told(error, path, f"cannot be decoded after {count} frames") from error
+        raise _video_error(error, path, f"cannot be decoded after {count} frames") from error
     if count < 2:
         raise VideoError("too_short", path, f"has {count} frame(s), and 2 are the least")
 
 
 def _is_longer(path: Path, container: InputContainer, limit: int) -> bool:
-    """Whether a video whose header admits more than `limit` pictures really has them.
+    """Whether a video whose header claims more than `limit` frames really has them.
 
-    A header is not believed: the coded pictures are counted, far cheaper than to decode them.
+    Headers may be wrong, so packets are counted: far cheaper than decoding them.
     """
-    stream = _picture_stream(path, container)
+    stream = _video_stream(path, container)
     seconds = (container.duration or 0) / av.time_base
     if max(stream.frames, seconds * (stream.average_rate or 0)) <= limit:
         return False
     with _open_file(path) as file, _open_container(path, file) as other:
-        pictures = _coded_pictures(other, _picture_stream(path, other))
-        return next(itertools.islice(pictures, limit, None), None) is not None
+        packets = _packets(other, _video_stream(path, other))
+        return next(itertools.islice(packets, limit, None), None) is not None
 
 
-def _coded_pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """The packets of a stream, without those of frames that were left out."""
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """Packets of a stream, without the empty ones of skipped frames."""
     return (packet for packet in container.demux(stream) if packet.size)
 
 
@@ -212,7 +201,7 @@ class _Nameless:
         self._file = file
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Seek as C does: a damaged file's impossible offset is an answer, not an exception."""
+        """Seek as C does: an impossible offset in a damaged file returns an error code."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
@@ -227,19 +216,19 @@ def _open_container(path: Path, file: BinaryIO) -> InputContainer:
             metadata_errors="replace",
         )
     except _DECODING_ERRORS as error:
-        raise _told(error, path, "is not a video that FFmpeg knows") from error
+        raise _video_error(error, path, "is not a video that FFmpeg knows") from error
 
 
-def _decode(path: Path, container: InputContainer, threads: int) -> Iterator[np.ndarray]:
-    """Yield the pictures at full size, upright, as uint8 (height, width, 3) RGB."""
-    stream = _picture_stream(path, container)
-    stream.codec_context.thread_count = threads
-    stream.codec_context.thread_type = "AUTO"
+def _decode(path: Path, container: InputContainer) -> Iterator[np.ndarray]:
+    """Yield the frames at full size, upright, as uint8 (height, width, 3) RGB."""
+    stream = _video_stream(path, container)
+    # Jobs run in parallel; and with threads, FFmpeg conceals damage differently from run to run.
+    stream.codec_context.thread_count = 1
     to_rgb = VideoReformatter()
     first_size = turn = last = None
     count = 0
     # An empty packet, a frame left out, would be the end for the decoder; None is the end.
-    for packet in itertools.chain(_coded_pictures(container, stream), [None]):
+    for packet in itertools.chain(_packets(container, stream), [None]):
         for frame in stream.codec_context.decode(packet):
             if first_size is None:
                 # Once a video: PyAV keeps a frame whose side data was looked at until Python's
@@ -255,17 +244,17 @@ def _decode(path: Path, container: InputContainer, threads: int) -> Iterator[np.
             yield upright(rgb.to_ndarray(), turn)
         last = packet or last
     if last is not None and last.is_corrupt:
-        raise VideoError("truncated", path, "is cut short: its last picture is incomplete")
+        raise VideoError("truncated", path, "is cut short: its last frame is incomplete")
 
 
-def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The first video stream; a cover picture only where there is nothing else."""
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first video stream; a cover image only where there is nothing else."""
     streams = sorted(
         container.streams.video,
         key=lambda stream: bool(stream.disposition & Disposition.attached_pic),
     )
     if not streams:
-        raise VideoError("unreadable", path, "has no pictures in it")
+        raise VideoError("unreadable", path, "has no video stream")
     stream = streams[0]
     if stream.codec_context is None:
         raise VideoError("unreadable", path, "is coded in a way that FFmpeg does not know")
@@ -276,8 +265,8 @@ def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-def _told(error: Exception, path: Path, problem: str) -> VideoError:
-    """The VideoError that stands for what a library raised over a file."""
+def _video_error(error: Exception, path: Path, problem: str) -> VideoError:
+    """The VideoError for what a library raised over a file."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if isinstance(error, MemoryError) or getattr(error, "code", None) == _CV_NO_MEMORY:
         return VideoError("too_big", path, f"{problem}: it needs too much memory")

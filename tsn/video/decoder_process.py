@@ -1,6 +1,6 @@
 """The program that `tsn.video.isolation` starts: decodes the videos it is asked for, under limits.
 
-Arguments: descriptors of the line and of the shared memory; bytes of memory; seconds before the
+Arguments: descriptors of the socket and of the shared memory; bytes of memory; seconds before the
 first frame of a video.
 """
 
@@ -17,32 +17,32 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tsn.video.decode import outline, read_frames
+from tsn.video.decode import probe, read_frames
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel
 
 
-def main(line: str, memory: str, bytes_: str, seconds: str) -> None:
-    """Answer requests until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+def main(connection: str, memory: str, bytes_: str, seconds: str) -> None:
+    """Serve requests until the parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)
     _limit_memory(int(bytes_))
-    channel = Channel(socket.socket(fileno=int(line)), int(memory))
+    channel = Channel(socket.socket(fileno=int(connection)), int(memory))
     try:
         while True:
-            _answer(channel, channel.receive()[0], int(seconds))
+            _serve(channel, channel.receive()[0], int(seconds))
     except (EOFError, ConnectionError):
         pass
 
 
-def _answer(channel: Channel, request: dict, seconds: int) -> None:
+def _serve(channel: Channel, request: dict, seconds: int) -> None:
     work, path = request.pop("work"), request.pop("path")
     _limit_time(time.process_time() + seconds)
     try:
-        if work == "outline":
-            count, rate = outline(path)
-            channel.send("outline", count, *rate.as_integer_ratio())
+        if work == "probe":
+            count, rate = probe(path)
+            channel.send("probe", count, *rate.as_integer_ratio())
         else:
             _send_frames(channel, _timed(read_frames(path, **request), seconds))
     except VideoError as error:
@@ -50,7 +50,7 @@ def _answer(channel: Channel, request: dict, seconds: int) -> None:
 
 
 def _send_frames(channel: Channel, frames: Iterator[np.ndarray]) -> None:
-    """Fill the slots of the ring with batches, in turn; wait where a slot is not yet free."""
+    """Fill the slots of the ring buffer with batches, in turn; wait until a slot is free."""
     first = next(frames)
     channel.send("shape", *first.shape)
     channel.receive()

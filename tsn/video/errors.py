@@ -1,4 +1,4 @@
-"""What can be wrong with a video, in one word and in one sentence."""
+"""Errors of videos: a status word and a sentence."""
 
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,7 @@ _ADVICE = {
 
 
 class VideoError(UserError):
-    """A video that cannot be used, told in one sentence that names the file.
+    """A video that cannot be used; its text is one sentence that names the file.
 
     Attributes:
         status: what is wrong with it, one of `Status`.

@@ -2,7 +2,7 @@
 
 FFmpeg is a million lines of C that read files from strangers. Here it runs in a child process
 (`tsn.video.decoder_process`) under limits of memory and time. A child decodes many videos, one
-after the other, and is replaced after a bad one. What is said:
+after the other, and is replaced after a bad one. The messages:
 
     parent: the request, a map                      child: "shape", height, width[, 3]
             "ready", the memory has that size              "batch", frames in the next slot
@@ -26,24 +26,25 @@ from typing import Literal
 import numpy as np
 
 from tsn.runtime.errors import UserError
-from tsn.video.decode import MAX_FRAMES, MAX_SIDE, check_arguments
+from tsn.video import MAX_SIDE, Size
+from tsn.video.decode import MAX_FRAMES, check_arguments
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel, shared_memory
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a video may cost; the defaults are several times what an 8K video costs.
+    """Limits of one video; the defaults are several times what an 8K video needs.
 
     Attributes:
         memory: bytes of address space, above what the libraries themselves take.
         seconds: processor time before the first frame; each frame brings one second more.
-        silence: seconds without a frame whatever the reason, e.g. a file system that hangs.
+        stall_timeout: seconds without a frame for any reason, e.g. a file system that hangs.
     """
 
     memory: int = 1536 << 20
     seconds: int = 60
-    silence: float = 600.0
+    stall_timeout: float = 600.0
 
 
 LIMITS = Limits()
@@ -61,9 +62,8 @@ os.register_at_fork(after_in_child=_idle.clear)  # a forked process has no use f
 
 def read_frames(
     path: str | os.PathLike,
-    size: tuple[int, int] | None = (340, 256),
+    size: Size | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
-    threads: int = 1,
     max_frames: int = MAX_FRAMES,
     limits: Limits = LIMITS,
 ) -> Iterator[np.ndarray]:
@@ -77,33 +77,33 @@ def read_frames(
         UserError: something else than the video ended the decoder: a system out of memory.
         ValueError: an argument is out of range (raised at once, not at the first frame).
     """
-    check_arguments(size, colour, threads, max_frames)
+    check_arguments(size, colour, max_frames)
     request = {"path": os.fspath(path), "work": "frames", "size": size, "colour": colour}
-    return _frames(Path(path), {**request, "threads": threads, "max_frames": max_frames}, limits)
+    return _frames(Path(path), {**request, "max_frames": max_frames}, limits)
 
 
-def outline(path: str | os.PathLike, limits: Limits = LIMITS) -> tuple[int, Fraction]:
-    """Coded pictures of a video, and pictures a second: `tsn.video.decode.outline`, isolated.
+def probe(path: str | os.PathLike, limits: Limits = LIMITS) -> tuple[int, Fraction]:
+    """Packet count and frame rate of a video: `tsn.video.decode.probe`, isolated.
 
     Raises:
         VideoError: the file cannot be read.
     """
     with _decoder(Path(path), limits) as channel:
-        channel.send({"path": os.fspath(path), "work": "outline"})
-        _, count, *rate = _hear(channel, Path(path))
+        channel.send({"path": os.fspath(path), "work": "probe"})
+        _, count, *rate = _receive(channel, Path(path))
     return count, Fraction(*rate)
 
 
 def _frames(path: Path, request: dict, limits: Limits) -> Iterator[np.ndarray]:
     with _decoder(path, limits) as channel:
         channel.send(request)
-        _, *shape = _hear(channel, path)
+        _, *shape = _receive(channel, path)
         if not 0 < min(shape) <= max(shape) <= MAX_SIDE:
-            raise RuntimeError(f"{path}: the decoder process speaks of frames of shape {shape}")
-        slots = channel.slots(tuple(shape), make_room=True)
+            raise RuntimeError(f"{path}: the decoder process announces frames of shape {shape}")
+        slots = channel.slots(tuple(shape), resize=True)
         channel.send("ready")
         for slot in itertools.cycle(slots):
-            word, *count = _hear(channel, path)
+            word, *count = _receive(channel, path)
             if word == "done":
                 return
             batch = slot[: count[0]].copy()
@@ -111,8 +111,8 @@ def _frames(path: Path, request: dict, limits: Limits) -> Iterator[np.ndarray]:
             yield from batch
 
 
-def _hear(channel: Channel, path: Path) -> list:
-    """The next message, unless it is of a failure.
+def _receive(channel: Channel, path: Path) -> list:
+    """The next message, unless it reports a failure.
 
     Raises:
         VideoError: the video cannot be decoded.
@@ -125,7 +125,7 @@ def _hear(channel: Channel, path: Path) -> list:
 
 @contextmanager
 def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
-    """The line to a decoder process, for one video; what ends it is told as the video's fault."""
+    """Channel to a decoder process for one video; its failures become errors of that video."""
     with _idle_lock:
         ready = [process for process in _idle if process.limits == limits]
         if ready:
@@ -140,7 +140,7 @@ def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
         reusable = error.status in ("missing", "empty")
         raise
     except TimeoutError:
-        problem = f"keeps the decoder silent for {limits.silence:.0f} s"
+        problem = f"stalls the decoder for {limits.stall_timeout:.0f} s"
         raise VideoError("timed_out", path, problem) from None
     except (EOFError, ConnectionError):
         raise _cause(process.wait(), path, limits) from None
@@ -152,11 +152,11 @@ def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
 
 
 class _Decoder:
-    """A decoder process and the line to it."""
+    """A decoder process and the channel to it."""
 
     def __init__(self, limits: Limits):
         ours, theirs = socket.socketpair()
-        ours.settimeout(limits.silence)
+        ours.settimeout(limits.stall_timeout)
         memory = shared_memory()
         self.limits = limits
         self.channel = Channel(ours, memory)
@@ -172,18 +172,18 @@ class _Decoder:
             )
 
     def wait(self) -> int:
-        """The exit status, as of subprocess, of a process that has hung up."""
+        """The exit status, as of subprocess, of a process that has closed its channel."""
         return self._process.wait()
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
         self.channel.close()
 
 
 def _cause(status: int, path: Path, limits: Limits) -> UserError:
-    """Why a process with this exit status left a video."""
+    """The error for a decoder process that ended with this exit status."""
     if status == -signal.SIGXCPU:
         return VideoError("timed_out", path, "takes the decoder more time than any video should")
     if status == TOO_LITTLE_MEMORY:

@@ -1,4 +1,4 @@
-"""Which way up a video's pictures are."""
+"""Turn a video's frames upright."""
 
 import struct
 
@@ -21,7 +21,7 @@ _ROTATE_TAG = {
 
 
 def orientation(frame: VideoFrame, stream: VideoStream) -> Turn:
-    """How to turn the pictures of a stream upright: by its display matrix, or its `rotate` tag."""
+    """How to turn the frames of a stream upright: by its display matrix, or its `rotate` tag."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         tags = {key.lower(): value.strip() for key, value in stream.metadata.items()}
@@ -33,8 +33,8 @@ def orientation(frame: VideoFrame, stream: VideoStream) -> Turn:
     return swap, -1 if down < 0 else 1, -1 if across < 0 else 1
 
 
-def upright(picture: np.ndarray, turn: Turn) -> np.ndarray:
-    """A picture (H, W, C), turned: a view of it, (H, W, C) or (W, H, C)."""
+def upright(image: np.ndarray, turn: Turn) -> np.ndarray:
+    """An image (H, W, C), turned: a view of it, (H, W, C) or (W, H, C)."""
     swap, down, across = turn
-    turned = picture.swapaxes(0, 1) if swap else picture
+    turned = image.swapaxes(0, 1) if swap else image
     return turned[::down, ::across]

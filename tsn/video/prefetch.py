@@ -1,6 +1,6 @@
-"""Work that runs ahead of the one who waits for it, in threads, within bounds of memory.
+"""Prefetch several iterators in background threads with bounded queues.
 
->>> [list(part) for part in each_ahead([range(2), range(3)], iter, 2)]
+>>> [list(part) for part in prefetch([range(2), range(3)], iter, 2)]
 [[0, 1], [0, 1, 2]]
 """
 
@@ -9,33 +9,33 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from queue import Queue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 DEPTH = 2
-"""Items that are ready and waiting, at most, of each source."""
+"""Items of each source in the queue, at most."""
 
 
-def each_ahead(
+def prefetch(
     sources: Iterable[S], work: Callable[[S], Iterator[T]], count: int
 ) -> Iterator[Iterator[T]]:
-    """Yield what `work` makes of each source, in order, while the next ones are being worked on.
+    """Yield an iterator for each source, in order, while the next ones run in threads.
 
     Args:
-        sources: What to work on.
-        work: Makes the items of a source; called in a thread of its own. What it raises comes
-            out of the iterator of its source.
-        count: Sources worked on at a time; 1 works in the caller's thread, when asked.
+        sources: arguments of `work`.
+        work: yields the items of a source, in a thread of its own. Its errors are raised by the
+            iterator of its source.
+        count: sources that are worked on at a time; 1 runs lazily in the caller's thread.
     """
     if count == 1:
         yield from map(work, sources)
         return
-    waiting: deque[_Ahead[T]] = deque()
+    waiting: deque[_Prefetched[S, T]] = deque()
     try:
         for source in sources:
-            waiting.append(_Ahead(work, source))
+            waiting.append(_Prefetched(work, source))
             if len(waiting) == count:
                 with closing(waiting.popleft()) as first:
                     yield iter(first)
@@ -47,12 +47,12 @@ def each_ahead(
             left.close()
 
 
-class _Ahead(Iterable[T]):
-    """One source, worked on in a thread until its items have filled the queue."""
+class _Prefetched(Generic[S, T]):
+    """The items of one source; a thread works on it until the queue is full."""
 
     def __init__(self, work: Callable[[S], Iterator[T]], source: S) -> None:
         self._queue: Queue = Queue(DEPTH)
-        self._unwanted = threading.Event()
+        self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(work, source), daemon=True)
         self._thread.start()
 
@@ -66,8 +66,8 @@ class _Ahead(Iterable[T]):
             yield item
 
     def close(self) -> None:
-        """End the work, if need be before its end."""
-        self._unwanted.set()
+        """Cancel the work and wait for the thread."""
+        self._cancelled.set()
         while self._thread.is_alive():
             # Room for what the thread may be waiting to put.
             while not self._queue.empty():
@@ -78,7 +78,7 @@ class _Ahead(Iterable[T]):
         try:
             for item in work(source):
                 self._queue.put((item, None, False))
-                if self._unwanted.is_set():
+                if self._cancelled.is_set():
                     return
             self._queue.put((None, None, True))
         except BaseException as error:

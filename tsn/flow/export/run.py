@@ -17,7 +17,7 @@ from tsn.flow.export.shards import export_shards
 from tsn.runtime.progress import Advance, progress
 from tsn.shards.build import Source
 from tsn.video.errors import VideoError
-from tsn.video.isolation import outline
+from tsn.video.isolation import probe
 
 FieldWriter = Callable[[Path], AbstractContextManager[Write]]
 
@@ -57,7 +57,7 @@ def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, V
 def _pairs(video: str) -> int:
     """How many pairs a video seems to have; what is wrong with a bad one shows in time."""
     try:
-        return max(0, outline(video)[0] - 1)
+        return max(0, probe(video)[0] - 1)
     except VideoError:
         return 0
 
@@ -76,7 +76,7 @@ def _write_mp4(job: Job, options: Options, advance: Advance) -> None:
     scale = options.max_magnitude
     if scale is None:
         scale = colour_scale(sample(video, replace(options, warped=False), SAMPLE).flow)
-    with mp4_file(job.outputs["flow"], outline(video)[1]) as write:
+    with mp4_file(job.outputs["flow"], probe(video)[1]) as write:
         for block in blocks(video, options, advance):
             parts = [block.frames[:-1]]
             for flow in (block.flow, block.warped_flow):
