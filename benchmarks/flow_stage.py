@@ -58,7 +58,7 @@ def main() -> None:
         end_decoders()
         total = processor_seconds() - before
         with Shard(path) as shard:
-            pairs = sum(video.rows for video in shard.videos.values())
+            pairs = sum(video.length for video in shard.videos.values())
         size = path.stat().st_size
     rest = total - Timed.seconds
     print(f"{len(videos)} videos, {pairs} pairs of {SIZE[0]}x{SIZE[1]}, {options.backend}")

@@ -79,7 +79,7 @@ def written(path: Path, name: str, build) -> str:
     with Shard(path) as shard:
         video = shard.videos[name]
         if video.ok:
-            shard.read(video, range(video.rows))
+            shard.read(video, range(video.length))
         else:
             assert video.message and name in video.message
     return video.status

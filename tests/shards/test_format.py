@@ -64,7 +64,7 @@ def damaged(tmp_path):
 def content(path) -> tuple:
     with Shard(path) as shard:
         usable = [video for video in shard.videos.values() if video.ok]
-        rows = [shard.read(video, range(video.rows)) for video in usable]
+        rows = [shard.read(video, range(video.length)) for video in usable]
         return shard.stream, shard.size, shard.fingerprint, list(shard.videos.values()), rows
 
 
@@ -139,7 +139,7 @@ def test_a_video_that_fails_half_way_leaves_no_rows(tmp_path, stream):
         writer.add("a/1", "a", blocks(2, 1))
         writer.add("a/3", "a", blocks(3, 3))
     found, good = content(tmp_path / "s.h5"), content(tmp_path / "good.h5")
-    assert [(v.id, v.rows, v.ok) for v in found[3]] == [
+    assert [(v.id, v.length, v.ok) for v in found[3]] == [
         ("a/1", 2, True),
         ("a/2", 0, False),
         ("a/3", 3, True),
@@ -155,7 +155,7 @@ def test_a_quarantined_video_keeps_its_reason(tmp_path):
     with Shard(tmp_path / "s.h5") as shard:
         video = shard.videos[message]
     assert (video.class_name, video.status, video.message) == (message, "truncated", message)
-    assert (video.rows, video.ok) == (0, False)
+    assert (video.length, video.ok) == (0, False)
 
 
 def test_the_clipped_share_is_the_mean_over_the_rows_of_one_video(tmp_path):
@@ -246,7 +246,7 @@ def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, writ
         assert "bad.avi" in shard.videos["c/bad"].message
         rows = shard.read(shard.videos["c/good"], range(12))
     decoded = np.stack(list(read_frames(good, SIZE)))
-    assert shard.videos["c/good"].rows == len(decoded) == 12
+    assert shard.videos["c/good"].length == len(decoded) == 12
     assert np.abs(rows.astype(int) - decoded).mean() < 3  # JPEG quality 95
 
 
@@ -287,7 +287,7 @@ def test_a_file_system_with_locks_in_the_way_is_no_hindrance(tmp_path):
     with (tmp_path / "a.h5").open("rb+") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with Shard(tmp_path / "a.h5") as shard:
-            assert shard.videos["a/1"].rows == 3
+            assert shard.videos["a/1"].length == 3
 
 
 def test_a_video_that_is_gone_or_replaced_since_the_index_is_taken_as_it_is(

@@ -32,7 +32,7 @@ def test_the_corpus_itself_is_good(tmp_path, corpus):
     assert len(corpus) >= 15
     with build(tmp_path, {f"seed.{ending}": data for ending, data in corpus.items()}) as shard:
         assert {v.id: v.status for v in shard.videos.values() if not v.ok} == {}
-        assert {v.rows for v in shard.videos.values()} <= {FRAMES - 1, FRAMES}
+        assert {v.length for v in shard.videos.values()} <= {FRAMES - 1, FRAMES}
 
 
 def test_every_damaged_video_is_accounted_for(tmp_path, corpus, monkeypatch):
