@@ -1,7 +1,7 @@
 """How far a run is: `python -m tsn.status results/fusion_ucf101.json --cores 16`.
 
-It asks Snakemake what is left (a dry run, which takes no lock and so may be asked at any time) and
-reads the logs and benchmarks that the jobs leave under results/. Nothing is written.
+Asks Snakemake what is left (a dry run, which takes no lock, so that it works beside a run) and reads
+the logs and benchmarks of the jobs. Writes nothing.
 """
 
 import argparse
@@ -11,15 +11,25 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from tsn.runtime.command_line import Parser, told
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv
 from tsn.runtime.progress import duration
 
-TARGET = re.compile(r"results/(?:fusion_)?(?P<dataset>[^/]+?)(?:\.json|\.md|/.*)")
+_TARGETS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"results/fusion_(?P<dataset>[^/]+)\.(?:json|md|html)",
+        # The name of a table has no underscore, that of a data set may have some.
+        r"results/tables/[^/_]+_(?P<dataset>[^/]+)\.(?:json|md)",
+        r"results/(?!tables/)(?P<dataset>[^/]+)/.+",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,21 @@ class Seen:
     state: str
     line: str = ""
     age: float = 0.0
+
+
+def dataset_of(target: str) -> str:
+    """The data set that a target is about.
+
+    Raises:
+        UserError: it is not one of the pipeline's targets.
+    """
+    for pattern in _TARGETS:
+        if match := pattern.fullmatch(target):
+            return match["dataset"]
+    raise UserError(
+        f"{target}: name a file below results/, such as results/fusion_demo.json, "
+        "results/tables/training_ucf101.md or results/ucf101/k5/fusion.json"
+    )
 
 
 def left_jobs(dry_run: str) -> list[Job]:
@@ -84,7 +109,7 @@ def look(job: Job, run_is_on: bool) -> Seen:
 
 def seconds_by_rule(benchmarks: Path) -> dict[str, list[float]]:
     """Rule -> how long each of its finished jobs took."""
-    seconds = defaultdict(list)
+    seconds: dict[str, list[float]] = defaultdict(list)
     for file in sorted(benchmarks.glob("*/*.tsv")):
         with file.open(newline="") as table:
             seconds[file.parent.name] += [
@@ -129,7 +154,14 @@ def describe(dataset: str, jobs: list[Job], cores: int, root: Path = Path()) -> 
     return "\n".join(lines) + "\n"
 
 
-def _headline(dataset, seen, done, usual, cores, run_is_on) -> str:
+def _headline(
+    dataset: str,
+    seen: list[tuple[Job, Seen]],
+    done: dict[str, int],
+    usual: dict[str, float],
+    cores: int,
+    run_is_on: bool,
+) -> str:
     finished = sum(done.values())
     text = f"{dataset}: {finished} of {finished + len(seen)} jobs done"
     if not seen:
@@ -143,7 +175,9 @@ def _headline(dataset, seen, done, usual, cores, run_is_on) -> str:
     return text + ("" if run_is_on else "; no run is on")
 
 
-def _table(seen, done, usual) -> list[str]:
+def _table(
+    seen: list[tuple[Job, Seen]], done: dict[str, int], usual: dict[str, float]
+) -> list[str]:
     left = Counter(job.rule for job, _ in seen)
     states = Counter((job.rule, what.state) for job, what in seen)
     lines = [f"{'rule':<22}{'done':>7}{'running':>9}{'left':>7}{'failed':>8}{'usual time':>12}"]
@@ -173,26 +207,47 @@ def dry_run(target: str, cores: int, options: list[str]) -> str:
     return done.stdout + done.stderr
 
 
-def main(arguments: list[str]) -> int:
-    """Print the report; further arguments go to Snakemake, such as --configfile my.yaml."""
-    parser = argparse.ArgumentParser(prog="python -m tsn.status", description=main.__doc__)
-    parser.add_argument("target", nargs="?", default="results/fusion_demo.json")
-    parser.add_argument("--cores", type=int, default=1, help="to reckon the time that is left")
-    known, options = parser.parse_known_args(arguments)
-    target = TARGET.fullmatch(known.target)
-    if target is None:
-        print(
-            f"error: {known.target}: name a file below results/, such as results/fusion_demo.json"
-        )
-        return 1
-    try:
-        jobs = left_jobs(dry_run(known.target, known.cores, options))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(describe(target["dataset"], jobs, known.cores), end="")
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; arguments that it does not know go to Snakemake.
+
+    Returns:
+        The exit status: 0; 1 if there is no such target, folder or Snakefile, or Snakemake cannot
+        plan it. Arguments that cannot be parsed exit with 2.
+    """
+    parser = Parser(
+        prog="python -m tsn.status",
+        usage="%(prog)s [TARGET] [options] [options of Snakemake, as --configfile my.yaml]",
+        description="Show which jobs are done, running, failed and left, and about how long.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("target", nargs="?", default="results/fusion_demo.json", help="(default: %(default)s)")
+    add("--cores", type=_cores, default=1, metavar="N", help="to estimate the time that is left")
+    add("-s", "--snakefile", metavar="FILE", help="of the run (default: Snakefile)")
+    add("-d", "--directory", default=".", metavar="DIR", help="of the run (default: this one)")
+    known, options = parser.parse_known_args(argv)
+    return told(lambda: _run(known, options))
+
+
+def _run(arguments: argparse.Namespace, options: list[str]) -> None:
+    root, snakefile = Path(arguments.directory), arguments.snakefile
+    dataset = dataset_of(arguments.target)
+    if not root.is_dir():
+        # Snakemake would make it.
+        raise UserError(f"--directory {root}: there is no such folder; name that of the run")
+    if snakefile is not None and not Path(snakefile).is_file():
+        raise UserError(f"--snakefile {snakefile}: there is no such file; name that of the run")
+    where = ["--directory", str(root)] if arguments.directory != "." else []
+    where += ["--snakefile", snakefile] if snakefile is not None else []
+    jobs = left_jobs(dry_run(arguments.target, arguments.cores, [*where, *options]))
+    print(describe(dataset, jobs, arguments.cores, root), end="")
+
+
+def _cores(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10**6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Which snippets are taken: the rules of REFERENCE section 4, worked by hand."""
+"""Which snippets are taken: the rules of tsn-pytorch and of the Caffe release, worked by hand."""
 
 import numpy as np
 import pytest

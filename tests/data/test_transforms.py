@@ -1,4 +1,4 @@
-"""Crops, flips and snippet channels: the rules of REFERENCE section 5, written out."""
+"""Crops, flips and snippet channels: the rules of tsn-pytorch, written out."""
 
 import cv2
 import numpy as np

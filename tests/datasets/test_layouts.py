@@ -54,7 +54,7 @@ def test_class_ten_comes_after_class_nine(tmp_path):
 
 
 def test_hmdb51_flags_are_train_test_and_unused(tmp_path):
-    """REFERENCE section 3: `<name> 1|2|0` = train, test, unused; names with spaces and signs."""
+    """As the official lists say: `<name> 1|2|0` = train, test, unused; any names."""
     dataset = hmdb(
         tmp_path,
         {
@@ -125,7 +125,7 @@ def test_an_absent_list_is_named(tmp_path):
 
 @pytest.mark.parametrize("layout", ["ucf101", "hmdb51"])
 def test_wrong_official_counts_are_told_in_one_sentence(tmp_path, layout):
-    """9537 and 3783 videos (UCF101), 3570 and 1530 (HMDB51), split 1: REFERENCE section 3."""
+    """9537 and 3783 videos (UCF101), 3570 and 1530 (HMDB51), split 1: the official lists."""
     if layout == "ucf101":
         dataset, official = ucf(tmp_path, check_counts=True), ("9537", "3783", "2 train and 1 test")
     else:

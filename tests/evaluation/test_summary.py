@@ -112,6 +112,22 @@ def test_wall_times_add_up_by_stage_and_modality_for_one_experiment(tmp_path):
     }
 
 
+def test_wall_times_leave_out_what_other_experiments_and_tables_took(tmp_path):
+    for stage in ("summarise_fusion", "draw_results", "write_report"):
+        benchmark(tmp_path, stage, "tsn", 10)
+        benchmark(tmp_path, stage, "tsn.seed2", 5)
+        benchmark(tmp_path, stage, "k5", 7)
+    benchmark(tmp_path, "fill_table", "training", 5)
+    benchmark(tmp_path, "search_weights", "tsn.split1", 1)
+    benchmark(tmp_path, "search_weights", "two.split1.tsn.split1", 2)
+    assert wall_times(tmp_path, "tsn", {}) == {
+        "draw_results": {"seconds": 10.0, "jobs": 1},
+        "search_weights": {"seconds": 1.0, "jobs": 1},
+        "summarise_fusion": {"seconds": 10.0, "jobs": 1},
+        "write_report": {"seconds": 10.0, "jobs": 1},
+    }
+
+
 def test_without_benchmarks_there_are_no_wall_times(tmp_path):
     assert wall_times(tmp_path / "nothing", "tsn", {}) == {}
 

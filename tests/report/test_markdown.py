@@ -73,7 +73,7 @@ def test_other_data_sets_have_no_published_figure():
 @pytest.mark.parametrize(
     ("layout", "split", "scores", "figure"),
     [
-        # The authors' release, and tables 1, 5 and 6 of Wang et al. 2016: REFERENCE section 2.
+        # The authors' release, and tables 1, 5 and 6 of Wang et al. 2016.
         ("ucf101", 1, "rgb", 85.5), ("ucf101", 2, "rgb", 84.9), ("ucf101", 3, "rgb", 84.5),
         ("ucf101", 1, "flow", 87.6), ("ucf101", 2, "flow", 90.2), ("ucf101", 3, "flow", 91.3),
         ("ucf101", 1, "flow+rgb", 93.5), ("ucf101", 2, "flow+rgb", 94.3),

@@ -33,6 +33,7 @@ def plan(*rows: list[dict], names="abc") -> dict:
                 "experiment": name,
                 "model": {"backbone": "resnet18", "input_size": 32},
                 "test": {"segments": 3, "crops": 10},
+                "level": "score",
                 "cells": cells,
             }
             for name, cells in zip(names, rows, strict=False)
@@ -100,6 +101,35 @@ def test_fusion_weights_are_told_once_where_all_rows_share_them(write_experiment
     assert table_markdown(fill(plan(*alike))).splitlines().count(line) == 1
     apart = plan(*alike[:1], [cell({"rgb": 1.0}, run(rgb="a"))])
     assert "Fusion of a: 1 RGB + 1.5 optical flow." in table_markdown(fill(apart))
+
+
+def test_the_level_of_the_experiments_fusion_holds_in_tables(write_experiment, fill):
+    """RGB is loud and wrong: as probabilities, 1.5 of flow outweigh 1 of RGB."""
+    write_experiment("a", "rgb", [False] * 4, margin=100)
+    write_experiment("a", "flow", [True] * 4, margin=10)
+    row = [cell({"rgb": 1.0, "flow": 1.5}, run(rgb="a", flow="a"))]
+    laid_down = plan(row, row, names=("scores", "probabilities"))
+    laid_down["rows"][1]["level"] = "softmax"
+    found = fill(laid_down)
+    assert [row["cells"][0]["ours"]["top1"] for row in found["rows"]] == [0, 1]
+    assert "Probabilities are fused instead of scores in: probabilities." in table_markdown(found)
+
+
+def test_searched_weights_are_those_of_each_run(write_experiment, fill, tmp_path):
+    write_experiment("a", "rgb", [False] * 4)
+    write_experiment("a", "flow", [True] * 4)
+    write_experiment("a.seed2", "rgb", [False] * 4)
+    write_experiment("a.seed2", "flow", [True] * 4)
+    runs = []
+    for seed, (name, flow) in enumerate({"a": 0.9, "a.seed2": 0.2}.items(), 1):
+        weights = tmp_path / "tiny" / name / "split1" / "weights.json"
+        weights.write_text(json.dumps({"weights": {"rgb": 1 - flow, "flow": flow}}))
+        runs.append({**run(seed, rgb=name, flow=name), "searched_by": name})
+    found = fill(plan([cell("search", *runs)]))
+    filled = found["rows"][0]["cells"][0]
+    assert [one["top1"] for one in filled["ours"]["runs"]] == [1, 0]
+    assert filled["weights"] == pytest.approx({"rgb": 0.45, "flow": 0.55})
+    assert "Fusion of fused: 0.45 RGB + 0.55 optical flow." in table_markdown(found)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from tsn.config.experiments import Experiments
 from tsn.config.settings import check
 from tsn.report.published import PUBLISHED
-from tsn.report.table_plan import plan_table, table_scores
+from tsn.report.table_plan import plan_table, table_inputs
 from tsn.runtime.errors import UserError
 
 
@@ -35,7 +35,7 @@ def test_every_published_row_is_in_the_configuration_or_left_to_the_paper(config
 @pytest.mark.parametrize(
     ("name", "row", "figures"),
     [
-        # REFERENCE, section 2.
+        # Wang et al. 2016, tables 1 to 6, and the release's README.
         ("training", "two-stream baseline", [72.7, 81.0, 87.0]),
         ("training", "from scratch", [48.7, 81.7, 82.9]),
         ("training", "+ partial BN, dropout", [84.5, 87.2, 92.0]),
@@ -95,7 +95,7 @@ def test_rows_of_the_inputs_table_are_fused_with_the_papers_weights(plan):
     weights = {row["name"]: row["cells"][0]["weights"] for row in found["rows"]}
     assert weights["RGB + flow + warped flow"] == {"rgb": 1, "flow": 1, "warped_flow": 0.5}
     assert weights["flow + warped flow"] == {"flow": 1, "warped_flow": 0.5}
-    assert table_scores(found, "results") == [
+    assert table_inputs(found, "results") == [
         "results/ucf101/inputs/split1/rgb_diff/scores.h5",
         "results/ucf101/two_stream/split1/flow/scores.h5",
         "results/ucf101/two_stream/split1/rgb/scores.h5",
@@ -120,6 +120,22 @@ def test_a_table_of_ones_own_shows_every_modality_and_the_fusion(config, plan):
     assert [len(cell["runs"]) for cell in cells(found, "one")] == [3, 3, 3, 0, 3]
     assert cells(found, "other")[-1]["weights"]["rgb_diff"] == 1
     assert cells(found, "not yet")[0]["runs"] == []
+
+
+def test_the_fusion_of_an_experiment_holds_in_a_table_of_ones_own(config, plan):
+    config["experiments"]["tsn"] = {
+        "modalities": ["rgb", "flow"],
+        "fusion": {"level": "softmax", "weights": "search"},
+        "training": {"validation": 0.2},
+    }
+    config["tables"]["mine"] = {"ours": "tsn", "other": "two_stream"}
+    found = plan("mine")
+    assert [row["level"] for row in found["rows"]] == ["softmax", "score"]
+    searched = cells(found, "ours")[-1]
+    assert searched["weights"] == "search"
+    assert [run["searched_by"] for run in searched["runs"]] == ["tsn"] * 3
+    assert "results/ucf101/tsn/split2/weights.json" in table_inputs(found, "results")
+    assert not any("two_stream/split1/weights" in path for path in table_inputs(found, "results"))
 
 
 def test_a_row_of_ones_own_joins_a_published_table(config, plan):

@@ -174,7 +174,7 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
     run, make_job, monkeypatch, tiny_network
 ):
     """v = m v + g + decay w, w = w - lr v (PyTorch; Caffe's is the same while lr stays), with the
-    multipliers of REFERENCE section 7. All 8 videos are a batch, which might have had 16."""
+    authors' multipliers (lr_mult in their prototxt files). All 8 videos are a batch, of at most 16."""
     multipliers = {
         "net.0.weight": (5, 1), "net.0.bias": (10, 0),
         "classifier.weight": (1, 1), "classifier.bias": (2, 0),
@@ -227,7 +227,7 @@ def test_the_learning_rate_is_divided_by_ten_at_every_step(
     job = make_job("flow", unit=unit, length=length, steps=steps, lr=0.5)
     log = run(job).log
     assert [rate["weight"] for rate in rates] == pytest.approx([0.5 * x for x in expected])
-    # Multipliers of the authors' nets: REFERENCE section 7.
+    # Multipliers of the authors' prototxt files (lr_mult).
     for rate in rates:
         assert rate["bias"] == pytest.approx(2 * rate["weight"])
         assert rate["first_conv_weight"] == pytest.approx(5 * rate["weight"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -85,21 +86,31 @@ def mean_of(splits: list[dict]) -> dict:
 def wall_times(folder: Path, experiment: str, owners: dict[str, dict[str, str]]) -> dict[str, dict]:
     """Seconds per stage, added up over its jobs, from Snakemake's benchmark files.
 
-    Stages that belong to one experiment count its jobs only, and those that another one did for it
-    (`owners`, see `Sources`); training and test are also split by modality.
+    Of stages that belong to experiments, only the jobs of this experiment count, and those that
+    another one did for it (`owners`, see `Sources`); tables belong to none. Training and test are
+    also split by modality.
     """
-    rows = []
+    seconds: dict[str, list[float]] = {}
     for file in sorted(folder.glob("*/*.tsv")):
-        stage, parts = file.parent.name, file.stem.split(".split")
-        modality = file.stem.rpartition(".")[2]
-        if len(parts) > 1 and parts[0] != owners.get(stage, {}).get(modality, experiment):
+        stage, job = file.parent.name, file.stem
+        run = _RUN.fullmatch(job)
+        modality = run["modality"] if run else None
+        whose = run["experiment"] if run else job if stage in _PER_EXPERIMENT else None
+        owner = owners.get(stage, {}).get(modality or "", experiment)
+        if stage in _OF_NO_EXPERIMENT or whose not in (None, owner):
             continue
-        seconds = pd.read_csv(file, sep="\t")["s"].sum()
-        rows.append((stage, seconds))
-        if len(parts) > 1 and modality in MODALITIES:
-            rows.append((f"{stage}/{modality}", seconds))
-    table = pd.DataFrame(rows, columns=["stage", "seconds"]).groupby("stage")["seconds"]
+        took = float(pd.read_csv(file, sep="\t")["s"].sum())
+        for name in (stage, f"{stage}/{modality}") if modality else (stage,):
+            seconds.setdefault(name, []).append(took)
     return {
-        stage: {"seconds": round(float(seconds.sum()), 1), "jobs": len(seconds)}
-        for stage, seconds in table
+        name: {"seconds": round(sum(took), 1), "jobs": len(took)}
+        for name, took in sorted(seconds.items())
     }
+
+
+_RUN = re.compile(rf"(?P<experiment>.+)\.split\d+(?:\.(?P<modality>{'|'.join(MODALITIES)}))?")
+_PER_EXPERIMENT = ("summarise_fusion", "draw_results", "write_report")
+"""Stages whose benchmark files are named by the experiment alone."""
+
+_OF_NO_EXPERIMENT = ("fill_table",)
+"""Stages that compare experiments."""

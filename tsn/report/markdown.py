@@ -55,7 +55,7 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
 
 def weights_text(weights: dict[str, float]) -> str:
     """Fusion weights for people, as in "1 RGB + 1.5 optical flow"."""
-    return " + ".join(f"{weight:g} {NAMES[name]}" for name, weight in weights.items() if weight)
+    return " + ".join(f"{weight:.3g} {NAMES[name]}" for name, weight in weights.items() if weight)
 
 
 def _quarantined(entries: list[dict]) -> list[str]:
@@ -154,11 +154,15 @@ def _table_notes(table: dict, published: bool) -> list[str]:
     }
     notes += [f"Fusion of {title}: {weights}." for title, weights in common.items()]
     if not common:
-        notes += [
-            f"Fusion of {cell_text(row['name'])}: {weights_text(row['cells'][0]['weights'])}."
-            for row in table["rows"]
-            if len(row["cells"][0]["weights"]) > 1
-        ]
+        for row in table["rows"]:
+            weights = max((cell["weights"] for cell in row["cells"]), key=len)
+            if len(weights) > 1:
+                notes.append(f"Fusion of {cell_text(row['name'])}: {weights_text(weights)}.")
+    if any("searched_by" in run for entry in ours for run in entry["runs"]):
+        notes.append("Searched weights are those of held-out training videos, mean of the runs.")
+    softmax = [cell_text(row["name"]) for row in table["rows"] if row["level"] == "softmax"]
+    if softmax:
+        notes.append(f"Probabilities are fused instead of scores in: {', '.join(softmax)}.")
     return [line for note in [*notes, table["note"]] if note for line in (note, "")][:-1]
 
 

@@ -1,5 +1,6 @@
 """Filling a table: from its plan and score files to accuracies with their spread."""
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tsn.datasets.index import Video, class_names, members, read_index
 from tsn.evaluation.fusion import check_index, fuse
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, read_scores
-from tsn.report.table_plan import files_of
+from tsn.report.table_plan import score_files, weights_file
 from tsn.runtime.job import code_version
 
 
@@ -22,7 +23,8 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
         results: the folder the score files lie in.
 
     Returns:
-        The plan; each cell has "ours" instead of "runs": None, or "top1" and "mean_class" (means
+        The plan; "weights" that were searched for are means over the runs, and each cell has
+        "ours" instead of "runs": None, or "top1" and "mean_class" (means
         over splits and seeds, 0…1), "seeds" (how many), "spread" (sample standard deviation of
         top1 over the seeds; None for one), and "runs" with the accuracies of each. "tested" says
         by split how many videos of how many classes were tested.
@@ -32,7 +34,7 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
     """
     reader = _Reader(read_index(index), plan["dataset"], results)
     rows = [
-        {**row, "cells": [_fill_cell(cell, reader) for cell in row["cells"]]}
+        {**row, "cells": [_fill_cell(cell, row["level"], reader) for cell in row["cells"]]}
         for row in plan["rows"]
     ]
     tested = {
@@ -50,12 +52,19 @@ class _Reader:
         self._read = cache(self._checked)
         self.tested: dict[int, list[Video]] = {}
 
-    def accuracy(self, run: dict, weights: dict[str, float]) -> dict:
+    def weights(self, run: dict) -> dict[str, float]:
+        """The weights that were searched for a run."""
+        path = Path(weights_file(run, self._dataset, self._results))
+        return json.loads(path.read_text(encoding="utf-8"))["weights"]
+
+    def accuracy(self, run: dict, weights: dict[str, float], level: str) -> dict:
         split = run["split"]
         videos = self.tested.setdefault(split, members(self._index, split, "test"))
-        scores = [self._read(path, split) for path in files_of(run, self._dataset, self._results)]
+        paths = score_files(run, self._dataset, self._results)
+        scores = [self._read(path, split) for path in paths]
         labels = np.array([video.label for video in videos])
-        found = metrics(fuse(scores, weights, videos), labels, tuple(class_names(self._index)))
+        fused = fuse(scores, weights, videos, level)
+        found = metrics(fused, labels, tuple(class_names(self._index)))
         return {name: found[name] for name in ("top1", "mean_class")}
 
     def _checked(self, path: str, split: int) -> Scores:
@@ -64,8 +73,11 @@ class _Reader:
         return scores
 
 
-def _fill_cell(cell: dict, reader: _Reader) -> dict:
-    runs = [{**run, **reader.accuracy(run, cell["weights"])} for run in cell["runs"]]
+def _fill_cell(cell: dict, level: str, reader: _Reader) -> dict:
+    weights, runs = cell["weights"], []
+    for run in cell["runs"]:
+        own = reader.weights(run) if weights == "search" else weights
+        runs.append({**run, "weights": own, **reader.accuracy(run, own, level)})
     ours = None
     if runs:
         seeds = sorted({run["seed"] for run in runs})
@@ -78,4 +90,9 @@ def _fill_cell(cell: dict, reader: _Reader) -> dict:
             "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
             "runs": runs,
         }
-    return {"weights": cell["weights"], "published": cell["published"], "ours": ours}
+        if weights == "search":
+            names = runs[0]["weights"]
+            weights = {n: float(np.mean([run["weights"][n] for run in runs])) for n in names}
+    elif weights == "search":
+        weights = {}
+    return {"weights": weights, "published": cell["published"], "ours": ours}

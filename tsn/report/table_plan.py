@@ -3,8 +3,10 @@
 Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """
 
+from typing import Literal
+
 from tsn.config.experiments import Experiments
-from tsn.config.settings import Settings, paper_weights, with_seed
+from tsn.config.settings import Settings, with_seed
 from tsn.models.modality import MODALITIES, NAMES
 from tsn.report.published import CLASSES, PUBLISHED, Column, Row, Table
 from tsn.runtime.errors import UserError
@@ -22,9 +24,11 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
     Returns:
         "name", "dataset", "title", "origin", "setting", "note", "classes" (how many the published
         figures are for, or None), "columns" (titles) and "rows": each with "name", "experiment"
-        (None: not run), its "model" and "test" blocks, and one cell per column: "weights",
-        "published" (percent or None) and "runs": per seed and split, the "experiments" whose
-        folders hold the scores, by modality. A cell that nothing can fill has no runs.
+        (None: not run), its "model" and "test" blocks, the "level" of its fusion (None: not run),
+        and one cell per column: "weights" (or "search": each run has its own), "published"
+        (percent or None) and "runs": per seed and split, the "experiments" whose folders hold the
+        scores, by modality, and where weights are searched for, "searched_by": the experiment whose
+        folder holds them. A cell that nothing can fill has no runs.
 
     Raises:
         UserError: there is no such table, or no row of it has an experiment.
@@ -54,13 +58,14 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
                 for run in _runs(experiments, settings, weights, seed, _splits(column, splits))
             ]
             cells.append({"weights": weights, "published": published, "runs": runs})
-        blocks = settings.blocks if settings else {"model": None, "test": None}
+        blocks = settings.blocks if settings else {}
         rows.append(
             {
                 "name": row.name,
                 "experiment": experiment,
-                "model": blocks["model"],
-                "test": blocks["test"],
+                "model": blocks.get("model"),
+                "test": blocks.get("test"),
+                "level": blocks["fusion"]["level"] if settings else None,
                 "cells": cells,
             }
         )
@@ -77,13 +82,20 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
     }
 
 
-def table_scores(plan: dict, results: str) -> list[str]:
-    """The score files that a plan reads, each once."""
+def table_inputs(plan: dict, results: str) -> list[str]:
+    """The files of scores and of searched weights that a plan reads, each once."""
     runs = [run for row in plan["rows"] for cell in row["cells"] for run in cell["runs"]]
-    return sorted({path for run in runs for path in files_of(run, plan["dataset"], results)})
+    scores = {path for run in runs for path in score_files(run, plan["dataset"], results)}
+    searched = {weights_file(run, plan["dataset"], results) for run in runs if "searched_by" in run}
+    return sorted(scores | searched)
 
 
-def files_of(run: dict, dataset: str, results: str) -> list[str]:
+def weights_file(run: dict, dataset: str, results: str) -> str:
+    """The file of the weights that were searched for one run."""
+    return f"{results}/{dataset}/{run['searched_by']}/split{run['split']}/weights.json"
+
+
+def score_files(run: dict, dataset: str, results: str) -> list[str]:
     """The score files of one run, in the order of its modalities."""
     return [
         f"{results}/{dataset}/{experiment}/split{run['split']}/{modality}/scores.h5"
@@ -99,12 +111,15 @@ def _own_table(name: str, dataset: str, table_rows: dict, experiments: Experimen
     return Table(name, "", "", (*singles, Column("fused", split="all")), ())
 
 
-def _weights(column: Column, row: Row, settings: Settings | None) -> dict[str, float]:
+def _weights(
+    column: Column, row: Row, settings: Settings | None
+) -> dict[str, float] | Literal["search"]:
+    """The table's own weights, or else those of the experiment."""
     weights = column.weights or row.weights
     if weights is None:
         weights = settings.blocks["fusion"]["weights"] if settings else {}
-        # Weights that are searched for are not known before the models are trained.
-        weights = paper_weights(settings.modalities) if weights == "search" else weights
+    if weights == "search":
+        return "search"
     return {modality: float(weight) for modality, weight in weights.items() if weight}
 
 
@@ -119,16 +134,20 @@ def _splits(column: Column, splits: tuple[int, ...]) -> list[int]:
 def _runs(
     experiments: Experiments,
     settings: Settings | None,
-    weights: dict[str, float],
+    weights: dict[str, float] | Literal["search"],
     seed: int | None,
     splits: list[int],
 ) -> list[dict]:
     """The runs of a cell with one seed (None: the experiment's own), one per split."""
-    if settings is None or not weights.keys() <= set(settings.modalities):
+    if settings is None:
+        return []
+    modalities = settings.modalities if weights == "search" else list(weights)
+    if not set(modalities) <= set(settings.modalities):
         return []
     dataset, name = settings.dataset.name, settings.experiment
     if seed is not None:
         name = with_seed(name, seed)
-    owners = {modality: experiments.scored_by(dataset, name, modality) for modality in weights}
+    owners = {modality: experiments.scored_by(dataset, name, modality) for modality in modalities}
     number = settings.blocks["seed"] if seed is None else seed
-    return [{"seed": number, "split": split, "experiments": owners} for split in splits]
+    searched = {"searched_by": name} if weights == "search" else {}
+    return [{"seed": number, "split": split, "experiments": owners, **searched} for split in splits]

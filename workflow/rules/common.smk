@@ -19,7 +19,7 @@ from tsn.runtime.job import share_package
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.parent_watch import announce_run
 from tsn.config.settings import check
-from tsn.report.table_plan import plan_table, table_scores
+from tsn.report.table_plan import plan_table, table_inputs
 
 RESULTS = "results"
 DATASET = f"{RESULTS}/{{dataset}}"

@@ -103,6 +103,7 @@ rule summarise_fusion:
             for stage, owner in (
                 ("train_model", experiments.trained_by),
                 ("score_videos", experiments.scored_by),
+                ("score_held_out", experiments.scored_by),
             )
         },
     script:

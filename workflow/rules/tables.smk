@@ -7,7 +7,7 @@
 rule fill_table:
     input:
         index=f"{DATASET}/index.tsv",
-        scores=lambda wc: table_scores(table_plan(wc), RESULTS),
+        scores=lambda wc: table_inputs(table_plan(wc), RESULTS),
     output:
         json=f"{RESULTS}/tables/{{table}}_{{dataset}}.json",
         table=f"{RESULTS}/tables/{{table}}_{{dataset}}.md",
