@@ -4,7 +4,9 @@ import os
 import time
 from pathlib import Path
 
-from tsn.status import Job, describe, left_jobs, look, main, time_left
+import pytest
+
+from tsn.status import Job, dataset_of, describe, left_jobs, look, main, time_left
 
 DRY_RUN = """\
 Building DAG of jobs...
@@ -117,6 +119,64 @@ def test_a_finished_run_says_so(tmp_path):
     assert "1 of 1 jobs done, nothing is left" in describe("clips", [], 4, tmp_path)
 
 
-def test_a_target_that_is_none_is_told(capsys):
-    assert main(["all_of_it"]) == 1
-    assert "all_of_it: name a file below results/" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("target", "dataset"),
+    [
+        ("results/fusion_ucf101.json", "ucf101"),
+        ("results/fusion_my_set.html", "my_set"),
+        ("results/fusion_ucf101.md", "ucf101"),
+        ("results/tables/state-of-the-art_my_set.md", "my_set"),
+        ("results/tables/training_ucf101.json", "ucf101"),
+        ("results/ucf101/two_stream/fusion.json", "ucf101"),
+        ("results/a.json/tsn/fusion.json", "a.json"),
+    ],
+)
+def test_a_target_names_its_data_set(target, dataset):
+    assert dataset_of(target) == dataset
+
+
+@pytest.mark.parametrize("target", ["all_of_it", "results/tables/training.md", "results/x.json"])
+def test_a_target_of_no_data_set_is_an_error(capsys, target):
+    assert main([target]) == 1
+    assert f"{target}: name a file below results/" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--directory", "nowhere"], "--directory nowhere: there is no such folder"),
+        (["--snakefile", "nowhere.smk"], "--snakefile nowhere.smk: there is no such file"),
+        (["--snakefile", "."], "--snakefile .: there is no such file"),
+    ],
+)
+def test_a_folder_or_snakefile_that_is_not_there_is_named(
+    capsys, tmp_path, monkeypatch, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    assert f"error: {words}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "two", "1.5", "99999999"])
+def test_cores_are_a_whole_number_above_0(capsys, cores):
+    with pytest.raises(SystemExit):
+        main([f"--cores={cores}"])
+    assert f"'{cores}' is not a whole number above 0" in capsys.readouterr().err
+
+
+def test_a_run_with_another_snakefile_in_another_folder_is_shown(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "other.smk").write_text(
+        "rule compute_flow:\n"
+        "    output: 'results/tiny/shards/flow/0001.h5'\n"
+        "    log: 'results/tiny/logs/compute_flow/0001.log'\n"
+        "    shell: 'touch {output}'\n"
+    )
+    write(tmp_path / "run/results/tiny/logs/compute_flow/0001.log", "error: it went wrong\n")
+    target = ["results/tiny/shards/flow/0001.h5"]
+    where = ["-s", str(tmp_path / "other.smk"), "-d", str(tmp_path / "run")]
+    assert main([*target, *where]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("tiny: 0 of 1 jobs done, an unknown time for compute_flow")
+    assert "it went wrong" in text

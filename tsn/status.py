@@ -1,7 +1,7 @@
 """How far a run is: `python -m tsn.status results/fusion_ucf101.json --cores 16`.
 
-Asks Snakemake what is left (a dry run, which takes no lock, so that it works beside a run) and reads
-the logs and benchmarks of the jobs. Writes nothing.
+Asks Snakemake what is left (a dry run takes no lock, so that this works beside a run) and reads the
+logs and benchmarks of the jobs. Writes nothing.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tsn.runtime.command_line import Parser, told
+from tsn.runtime.command_line import Parser, run_command
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv
 from tsn.runtime.progress import duration
@@ -72,8 +72,8 @@ def dataset_of(target: str) -> str:
     )
 
 
-def left_jobs(dry_run: str) -> list[Job]:
-    """The jobs that Snakemake's dry run prints."""
+def left_jobs(dry_run: str, root: Path = Path()) -> list[Job]:
+    """The jobs that Snakemake's dry run in the folder `root` prints."""
     jobs = []
     for block in re.split(r"^(?:local)?rule ", dry_run, flags=re.MULTILINE)[1:]:
         rule = block.split(":", 1)[0]
@@ -82,8 +82,8 @@ def left_jobs(dry_run: str) -> list[Job]:
         jobs.append(
             Job(
                 rule,
-                Path(log) if log else None,
-                Path(keys["benchmark"]) if "benchmark" in keys else None,
+                root / log if log else None,
+                root / keys["benchmark"] if "benchmark" in keys else None,
                 int(keys.get("threads", 1)),
             )
         )
@@ -226,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("-s", "--snakefile", metavar="FILE", help="of the run (default: Snakefile)")
     add("-d", "--directory", default=".", metavar="DIR", help="of the run (default: this one)")
     known, options = parser.parse_known_args(argv)
-    return told(lambda: _run(known, options))
+    return run_command(lambda: _run(known, options))
 
 
 def _run(arguments: argparse.Namespace, options: list[str]) -> None:
@@ -239,7 +239,7 @@ def _run(arguments: argparse.Namespace, options: list[str]) -> None:
         raise UserError(f"--snakefile {snakefile}: there is no such file; name that of the run")
     where = ["--directory", str(root)] if arguments.directory != "." else []
     where += ["--snakefile", snakefile] if snakefile is not None else []
-    jobs = left_jobs(dry_run(arguments.target, arguments.cores, [*where, *options]))
+    jobs = left_jobs(dry_run(arguments.target, arguments.cores, [*where, *options]), root)
     print(describe(dataset, jobs, arguments.cores, root), end="")
 
 

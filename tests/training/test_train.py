@@ -174,7 +174,7 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
     run, make_job, monkeypatch, tiny_network
 ):
     """v = m v + g + decay w, w = w - lr v (PyTorch; Caffe's is the same while lr stays), with the
-    authors' multipliers (lr_mult in their prototxt files). All 8 videos are a batch, of at most 16."""
+    authors' multipliers (lr_mult in their prototxt files). All 8 videos are a batch."""
     multipliers = {
         "net.0.weight": (5, 1), "net.0.bias": (10, 0),
         "classifier.weight": (1, 1), "classifier.bias": (2, 0),

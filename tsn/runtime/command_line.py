@@ -1,6 +1,7 @@
 """Shared helpers of the command-line tools: error reporting, logging, exit on SIGTERM."""
 
 import argparse
+import io
 import logging
 import os
 import signal
@@ -27,6 +28,10 @@ def run_command(work: Callable[[], int | None]) -> int:
     Returns:
         The exit status: that of `work`; 1 after an error; 130 if interrupted.
     """
+    # A name that the terminal's character set lacks, or that is not UTF-8, is printed escaped.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return work() or 0
     except UserError as error:

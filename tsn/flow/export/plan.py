@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tsn.datasets.scan import VIDEO_SUFFIXES
+from tsn.datasets.video_files import find_video_files
 from tsn.runtime.errors import UserError
 from tsn.shards.build import Source
 
@@ -76,24 +76,7 @@ def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
     Raises:
         UserError: an input does not exist, a folder has no video, or two videos have one id.
     """
-    found: dict[Path, None] = {}
-    roots = []
-    for given in inputs:
-        path = _absolute(given)
-        if path.is_dir():
-            videos = sorted(_below(path, target.path))
-            if not videos:
-                raise UserError(
-                    f"{given!r}: no video in this folder or below; name another one "
-                    f"(a video ends in {', '.join(sorted(VIDEO_SUFFIXES))})"
-                )
-        elif os.path.lexists(path):
-            videos = [path]
-        else:
-            raise UserError(f"{given!r}: there is no such file or folder; check the name")
-        roots.append(path if path.is_dir() else path.parent)
-        found.update(dict.fromkeys(videos))
-    common = os.path.commonpath(roots)
+    found, common = find_video_files(inputs, exclude=target.path)
     by_id: dict[str, Source] = {}
     for path in found:
         name = os.path.splitext(os.path.relpath(path, common))[0]
@@ -148,21 +131,6 @@ def plan_jobs(
 def _absolute(name: str) -> Path:
     # Path.resolve() would follow links, and call a video by the name of what it links to.
     return Path(os.path.abspath(name))  # noqa: PTH100
-
-
-def _below(folder: Path, out: Path) -> Iterable[Path]:
-    """Videos below a folder, through links to folders too, each folder once."""
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen or (Path(parent) == out and out != folder):
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
-                yield Path(parent, name)
 
 
 def _outputs(base: Path, format: str, warped: bool) -> dict[str, Path]:
