@@ -26,6 +26,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
 
 
+# What `videos_of` in common.smk names and the shard jobs read; tsn/shards/lists.py says why here.
 onstart:
     shard_lists.write()
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tsn.config.schema import FlowConfig
 from tsn.config.tvl1_params import TVL1Params
+from tsn.datasets.records import Video
 from tsn.flow import build as stage
 from tsn.flow.tvl1 import BACKENDS, TVL1
-from tsn.shards.build import Source
 from tsn.shards.format import Shard
 from tsn.video import isolation
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the job (default: 1)")
     options = parser.parse_args()
     flow = FlowConfig(options.backend, BOUND, TVL1Params())
-    videos = [Source(str(n), str(path), "") for n, path in enumerate(options.videos)]
+    videos = [Video(str(n), str(path), "") for n, path in enumerate(options.videos)]
     stage.TVL1 = Timed
     with tempfile.TemporaryDirectory() as folder:
         warm_up = Path(folder) / "warm_up.h5"

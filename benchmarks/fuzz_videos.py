@@ -18,8 +18,9 @@ from pathlib import Path
 from tests.video.mutations import make_corpus, mutate
 from tsn.config.schema import FlowConfig, FramesConfig
 from tsn.config.tvl1_params import TVL1Params
+from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
-from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.build import build_rgb_shard
 from tsn.shards.format import Shard
 
 SIZE = (64, 48)
@@ -57,7 +58,7 @@ def outcome(folder: Path, name: str, data: bytes, flow: bool) -> str:
     """What becomes of a clip: "ok" or why it is quarantined."""
     video = folder / name
     video.write_bytes(data)
-    sources = [Source(name, str(video), "class")]
+    sources = [Video(name, str(video), "class")]
     status = written(folder / "rgb.h5", name, lambda path: rgb_shard(path, sources))
     if flow:
         again = written(folder / "flow.h5", name, lambda path: flow_shard(path, sources))
@@ -66,11 +67,11 @@ def outcome(folder: Path, name: str, data: bytes, flow: bool) -> str:
     return status
 
 
-def rgb_shard(path: Path, sources: list[Source]) -> None:
+def rgb_shard(path: Path, sources: list[Video]) -> None:
     build_rgb_shard(path, sources, FramesConfig(SIZE, 95))
 
 
-def flow_shard(path: Path, sources: list[Source]) -> None:
+def flow_shard(path: Path, sources: list[Video]) -> None:
     build_flow_shard(path, sources, SIZE, FlowConfig("native", 20.0, TVL1Params()), 1)
 
 

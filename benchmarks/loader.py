@@ -32,7 +32,7 @@ from tsn.data.dataset import MicroBatches, TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.data.sampling import snippet_rows, train_starts
 from tsn.data.transforms import cut, random_crop
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
 from tsn.shards.format import write_shard
@@ -84,7 +84,7 @@ def store(path: Path, number: int, root: Path, count: int) -> Video:
     for t, (x, y) in enumerate(flow):
         cv2.imwrite(str(pictures / f"flow_x_{t + 1:05d}.jpg"), x, quality)
         cv2.imwrite(str(pictures / f"flow_y_{t + 1:05d}.jpg"), y, quality)
-    return Video(name, str(path), "c", number % 2, number, True, {1: "train"})
+    return Video(name, str(path), "c", number % 2, {1: "train"})
 
 
 def recipe(modality: str) -> TrainingConfig:

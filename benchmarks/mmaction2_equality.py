@@ -34,10 +34,10 @@ from tsn.convert import main as convert
 from tsn.data.dataset import TestSnippets
 from tsn.data.sampling import centre_starts, snippet_rows
 from tsn.data.transforms import cut_crops
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
 from tsn.models.modality import SNIPPET_ROWS
-from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.build import build_rgb_shard
 from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import load_model
 
@@ -73,7 +73,7 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
     ours, info = load_model(model_file)
 
     shards = ShardSet([write_shard(modality, clip, folder)])
-    video = Video("class/clip", str(clip), "class", 0, 0, True, {1: "test"})
+    video = Video("class/clip", str(clip), "class", 0, {1: "test"})
     test = TestConfig(segments=snippets, crops=10, crop_size=224, convention="centre")
     whole = TestSnippets(shards, [video], modality, test, info.input_size)
     our_crops = cut_crops(whole[0], whole.crops, whole.is_flow)
@@ -132,7 +132,7 @@ def their_model(modality: str) -> tuple:
 
 
 def write_shard(modality: str, clip: Path, folder: Path) -> Path:
-    path, videos = folder / f"{modality}.h5", [Source("class/clip", str(clip), "class")]
+    path, videos = folder / f"{modality}.h5", [Video("class/clip", str(clip), "class")]
     if modality == "rgb":
         build_rgb_shard(path, videos, FramesConfig(SIZE, 95))
     else:

@@ -28,7 +28,7 @@ import torch
 from benchmarks.loader import SIZE, recipe, store
 from benchmarks.mmaction2 import TRANSFORMS, published, register_all_modules
 from tsn.data.dataset import TrainingSnippets
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.shards.store import ShardSet
 
 SIDE = 224

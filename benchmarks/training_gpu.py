@@ -24,7 +24,7 @@ import torch
 from tsn.config.schema import ModelConfig, TestConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
 from tsn.data.loader import make_loader
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.evaluation.protocol import score_videos
 from tsn.shards.format import write_shard
 from tsn.shards.jpeg import encode_jpeg
@@ -75,7 +75,7 @@ def make_shard(path: Path, stream: str, count: int) -> tuple[Path, list[Video]]:
     with write_shard(path, stream, SIZE, {}, {}) as writer:
         for number in range(count):
             writer.add(str(number), "c", rows)
-    return path, [Video(str(n), "", "c", n % 101, 0, True, {1: "train"}) for n in range(count)]
+    return path, [Video(str(n), "", "c", n % 101, {1: "train"}) for n in range(count)]
 
 
 def measure(backbone, modality, shard, videos, options, device) -> None:

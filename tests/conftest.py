@@ -51,29 +51,31 @@ def make_tiny_set(tmp_path_factory) -> Callable[..., TinySet]:
     Red videos are reddish and move down, blue ones bluish and move up: also in a mirror. Videos in
     `bad` are quarantined; `fingerprint` is that of the flow shards.
     """
-    from tsn.datasets.index import read_index, write_index
-    from tsn.datasets.scan import Entry, Listing
+    from tsn.datasets.build_index import videos_by_shard, write_index
+    from tsn.datasets.index import read_index
+    from tsn.datasets.records import Video
+    from tsn.datasets.scan import Listing
     from tsn.shards.format import write_shard
     from tsn.shards.jpeg import encode_jpeg
 
     def make(train=4, test=2, frames=9, bad=(), fingerprint=None, splits=(1,)) -> TinySet:
         folder = tmp_path_factory.mktemp("tiny")
         parts = ["train"] * train + ["test"] * test
-        entries = tuple(
-            Entry(f"{name}/{n}", f"{name}/{n}.avi", name, dict.fromkeys(splits, part), "stamp")
+        videos = tuple(
+            Video(f"{name}/{n}", f"{name}/{n}.avi", name, splits=dict.fromkeys(splits, part))
             for name in ("blue", "red")
             for n, part in enumerate(parts)
         )
         index = folder / "index.tsv"
-        write_index(index, Listing(("red", "blue"), entries), 2, splits)
+        write_index(index, Listing(("red", "blue"), videos), 2, splits)
         rng = np.random.default_rng(5)
         shards: dict[str, list[str]] = {"rgb": [], "flow": []}
-        for shard in sorted({video.shard for video in read_index(index)}):
+        for shard, members in sorted(videos_by_shard(read_index(index), 2).items()):
             for stream, made_by in (("rgb", {"q": 95}), ("flow", fingerprint or {"by": "hand"})):
-                path = folder / f"{stream}{shard}.h5"
+                path = folder / f"{stream}{int(shard)}.h5"
                 shards[stream].append(str(path))
                 with write_shard(path, stream, (64, 48), made_by, {}) as writer:
-                    for video in (v for v in read_index(index) if v.shard == shard):
+                    for video in members:
                         if video.id in bad:
                             writer.quarantine(video.id, video.class_name, "missing", "not there")
                             continue

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets.index import index_dataset
+from tsn.datasets.build_index import index_dataset
 from tsn.verify import main
 
 

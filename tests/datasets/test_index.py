@@ -5,21 +5,18 @@ import os
 import pytest
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets.index import (
-    Video,
-    check_unchanged,
-    class_names,
+from tsn.datasets.build_index import (
     index_dataset,
-    members,
-    read_index,
     report,
     shard_name,
     shard_of,
-    sources_by_shard,
+    videos_by_shard,
     without_missing,
     write_index,
 )
-from tsn.datasets.scan import Entry, Listing
+from tsn.datasets.index import check_unchanged, class_names, members, read_index
+from tsn.datasets.records import Video
+from tsn.datasets.scan import Listing
 from tsn.runtime.errors import UserError
 
 AWFUL = [
@@ -28,24 +25,22 @@ AWFUL = [
 ]  # fmt: skip
 
 
-def entry(name: str, class_name="c", splits=None, stamp="1 2") -> Entry:
-    return Entry(f"{class_name}/{name}", f"/v/{name}.avi", class_name, splits or {}, stamp)
+def video(name: str, class_name="c", splits=None, stamp="1 2") -> Video:
+    path = f"/v/{name}.avi"
+    return Video(f"{class_name}/{name}", path, class_name, splits=splits or {}, stamp=stamp)
 
 
 @pytest.mark.parametrize("name", AWFUL, ids=ascii)
 def test_any_name_is_read_back(tmp_path, name):
     class_name = f"class {name}"
-    listing = Listing((class_name,), (entry(name, class_name, {2: "test"}),))
+    listing = Listing((class_name,), (video(name, class_name, {2: "test"}),))
     write_index(tmp_path / "index.tsv", listing, 4, (1, 2))
-    shard = shard_of(f"{class_name}/{name}", 4)
-    expected = Video(
-        f"{class_name}/{name}", f"/v/{name}.avi", class_name, 0, shard, True, {2: "test"}
-    )
+    expected = Video(f"{class_name}/{name}", f"/v/{name}.avi", class_name, 0, {2: "test"})
     assert read_index(tmp_path / "index.tsv") == [expected]
 
 
 def test_the_index_is_a_table_that_people_can_read(tmp_path):
-    listing = Listing(("b", "a"), (entry("1", "a", {1: "train"}), entry("2", "b", stamp="missing")))
+    listing = Listing(("b", "a"), (video("1", "a", {1: "train"}), video("2", "b", stamp="missing")))
     write_index(tmp_path / "index.tsv", listing, 1, (1, 2))
     assert (tmp_path / "index.tsv").read_text().splitlines() == [
         "id\tpath\tclass\tlabel\tshard\ton_disk\tsplit1\tsplit2",
@@ -55,20 +50,20 @@ def test_the_index_is_a_table_that_people_can_read(tmp_path):
 
 
 def test_labels_count_from_zero_over_the_classes_with_videos(tmp_path):
-    listing = Listing(("a", "none", "c"), (entry("1", "a"), entry("2", "c")))
+    listing = Listing(("a", "none", "c"), (video("1", "a"), video("2", "c")))
     write_index(tmp_path / "index.tsv", listing, 1, (1,))
     videos = read_index(tmp_path / "index.tsv")
     assert class_names(videos) == ["a", "c"]
-    assert [video.label for video in videos] == [0, 1]
+    assert [v.label for v in videos] == [0, 1]
 
 
 def test_without_missing_leaves_out_videos_and_classes_that_are_not_on_disk():
-    listing = Listing(("a", "b"), (entry("1", "a"), entry("2", "b", stamp="missing")), ("x",))
-    assert without_missing(listing) == Listing(("a",), (entry("1", "a"),), ("x",))
+    listing = Listing(("a", "b"), (video("1", "a"), video("2", "b", stamp="missing")), ("x",))
+    assert without_missing(listing) == Listing(("a",), (video("1", "a"),), ("x",))
 
 
 def test_members_of_a_split_that_has_none_are_an_error():
-    videos = [Video("a/1", "p", "a", 0, 0, True, {1: "train"})]
+    videos = [Video("a/1", "p", "a", 0, {1: "train"})]
     assert members(videos, 1, "train") == videos
     for split, part in ((1, "test"), (2, "train")):
         with pytest.raises(UserError, match=f"split {split} has no {part}"):
@@ -97,26 +92,20 @@ def test_shards_are_filled_evenly():
 
 
 def test_adding_or_changing_one_video_changes_its_shard_only():
-    entries = [entry(str(n)) for n in range(60)]
-    before = sources_by_shard(tuple(entries), 8)
+    videos = [video(str(n)) for n in range(60)]
+    before = videos_by_shard(videos, 8)
     assert len(before) == 8
-    for changed, video in (
-        ([*entries, entry("new")], "c/new"),
-        (entries[1:], "c/0"),
-        ([entry("0", stamp="1 3"), *entries[1:]], "c/0"),
+    for changed, name in (
+        ([*videos, video("new")], "c/new"),
+        (videos[1:], "c/0"),
+        ([video("0", stamp="1 3"), *videos[1:]], "c/0"),
     ):
-        after = sources_by_shard(tuple(changed), 8)
-        assert {n for n in before if before[n] != after[n]} == {shard_name(shard_of(video, 8))}
-
-
-def test_splits_and_labels_do_not_belong_to_a_shard():
-    """A shard holds rows, so another split file must not decode anything again."""
-    one, other = entry("1", splits={1: "train"}), entry("1", splits={1: "test"})
-    assert sources_by_shard((one,), 8) == sources_by_shard((other,), 8)
+        after = videos_by_shard(changed, 8)
+        assert {n for n in before if before[n] != after[n]} == {shard_name(shard_of(name, 8))}
 
 
 def test_an_empty_shard_is_left_out():
-    assert list(sources_by_shard((entry("1"),), 1000)) == [shard_name(shard_of("c/1", 1000))]
+    assert list(videos_by_shard((video("1"),), 1000)) == [shard_name(shard_of("c/1", 1000))]
 
 
 @pytest.mark.parametrize(("excluded", "fate"), [(True, "excluded"), (False, "quarantined")])
@@ -124,9 +113,9 @@ def test_the_report_names_what_is_missing_and_what_no_list_names(excluded, fate)
     listing = Listing(
         ("a", "b"),
         (
-            entry("1", "a", {1: "train"}),
-            entry("2", "a"),
-            entry("3\n", "b", {1: "test"}, stamp="missing"),
+            video("1", "a", {1: "train"}),
+            video("2", "a"),
+            video("3\n", "b", {1: "test"}, stamp="missing"),
         ),
         ("b/extra.avi",),
     )

@@ -7,7 +7,7 @@ import pytest
 
 from tsn.config.schema import DatasetConfig
 from tsn.datasets import layouts
-from tsn.datasets.layouts import Listed
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -41,9 +41,9 @@ def test_ucf101_lists_with_dos_line_ends_and_labels_from_class_numbers(tmp_path)
     classes, videos = layouts.official(ucf(tmp_path))
     assert classes == ("Jump", "Run")
     assert videos == [
-        Listed("Jump/v_a", "Jump/v_a.avi", "Jump", {1: "train"}),
-        Listed("Run/v b", "Run/v b.avi", "Run", {1: "train"}),
-        Listed("Run/v_c", "Run/v_c.avi", "Run", {1: "test"}),
+        Video("Jump/v_a", "Jump/v_a.avi", "Jump", splits={1: "train"}),
+        Video("Run/v b", "Run/v b.avi", "Run", splits={1: "train"}),
+        Video("Run/v_c", "Run/v_c.avi", "Run", splits={1: "test"}),
     ]
 
 
@@ -167,11 +167,11 @@ def test_a_class_that_is_not_there_is_answered_with_similar_ones(tmp_path):
     assert "datasets.own.classes" in sentence and "'Jumps'" in sentence and "Jump?" in sentence
 
 
-def listed(*paths: str) -> list[Listed]:
-    return [Listed(path.rsplit(".", 1)[0], path, path.split("/")[0], {}) for path in paths]
+def listed(*paths: str) -> list[Video]:
+    return [Video(path.rsplit(".", 1)[0], path, path.split("/")[0]) for path in paths]
 
 
-def parts_of(dataset: DatasetConfig, videos: list[Listed], split: int = 1) -> dict[str, str]:
+def parts_of(dataset: DatasetConfig, videos: list[Video], split: int = 1) -> dict[str, str]:
     return {video.id: video.splits[split] for video in layouts.folder(dataset, videos)[1]}
 
 

@@ -36,15 +36,15 @@ def ucf(own, tmp_path):
 def test_a_folder_lists_its_videos_by_ending_and_reports_the_rest(own, tmp_path):
     listing = list_videos(own, tmp_path)
     assert listing.classes == ("a", "b")
-    assert [entry.id for entry in listing.entries] == ["a/1", "a/2", "b/3", "b/gone"]
-    assert [entry.id for entry in listing.entries if entry.missing] == ["b/gone"]
-    assert listing.entries[0].path == f"{own.videos}/a/1.avi"
+    assert [video.id for video in listing.videos] == ["a/1", "a/2", "b/3", "b/gone"]
+    assert [video.id for video in listing.videos if video.missing] == ["b/gone"]
+    assert listing.videos[0].path == f"{own.videos}/a/1.avi"
     assert listing.unlisted == ("a/folder.avi/", "b/notes.txt", "loose.avi")
 
 
 def test_listed_videos_that_are_not_files_are_missing(ucf, tmp_path):
     listing = list_videos(ucf, tmp_path)
-    missing = {entry.id for entry in listing.entries if entry.missing}
+    missing = {video.id for video in listing.videos if video.missing}
     assert missing == {"b/gone", "b/absent", "a/folder"}
 
 
@@ -63,18 +63,18 @@ def test_under_a_restriction_only_its_classes_are_reported(ucf, tmp_path):
     )
 
 
-def test_entries_come_in_the_order_of_their_ids(ucf, tmp_path):
-    ids = [entry.id for entry in list_videos(ucf, tmp_path).entries]
+def test_videos_come_in_the_order_of_their_ids(ucf, tmp_path):
+    ids = [video.id for video in list_videos(ucf, tmp_path).videos]
     assert ids == sorted(ids)
 
 
 def test_the_stamp_changes_with_size_or_time(own, tmp_path):
     video = tmp_path / "videos" / "a" / "1.avi"
-    stamps = {list_videos(own, tmp_path).entries[0].stamp}
+    stamps = {list_videos(own, tmp_path).videos[0].stamp}
     video.write_bytes(b"longer than before")
-    stamps.add(list_videos(own, tmp_path).entries[0].stamp)
+    stamps.add(list_videos(own, tmp_path).videos[0].stamp)
     os.utime(video, ns=(1, 1))
-    stamps.add(list_videos(own, tmp_path).entries[0].stamp)
+    stamps.add(list_videos(own, tmp_path).videos[0].stamp)
     assert len(stamps) == 3
 
 
@@ -99,6 +99,6 @@ def test_lists_without_a_video_are_refused(ucf, tmp_path):
 def test_the_demo_set_is_known_before_it_is_rendered(tmp_path):
     dataset = DatasetConfig("demo", "demo", train_per_class=2, test_per_class=1)
     listing = list_videos(dataset, tmp_path)
-    assert len(listing.entries) == 3 * len(listing.classes)
-    assert not any(entry.missing for entry in listing.entries)
-    assert listing.entries[0].path.startswith(str(tmp_path / "demo" / "videos"))
+    assert len(listing.videos) == 3 * len(listing.classes)
+    assert not any(video.missing for video in listing.videos)
+    assert listing.videos[0].path.startswith(str(tmp_path / "demo" / "videos"))

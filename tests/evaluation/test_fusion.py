@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from tsn.config.schema import FusionConfig
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.evaluation.fusion import combine, fuse, fuse_split
 from tsn.evaluation.predictions import predict_split
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
 
 CLASSES = ("red", "blue")
-TRAIN = Video("t", "t.avi", "red", 0, 0, True, {1: "train", 2: "test"})
+TRAIN = Video("t", "t.avi", "red", 0, {1: "train", 2: "test"})
 VIDEOS = [
-    Video("a", "a.avi", "red", 0, 0, True, {1: "test"}),
-    Video("b", "b.avi", "blue", 1, 0, True, {1: "test"}),
-    Video("c", "c.avi", "blue", 1, 0, True, {1: "test"}),
+    Video("a", "a.avi", "red", 0, {1: "test"}),
+    Video("b", "b.avi", "blue", 1, {1: "test"}),
+    Video("c", "c.avi", "blue", 1, {1: "test"}),
 ]
 
 

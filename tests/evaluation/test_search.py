@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.evaluation.scores import Scores
 from tsn.evaluation.search import search_weights
 from tsn.runtime.errors import UserError
 
 CLASSES = ("red", "blue")
-TRAINING = [
-    Video(f"t{n}", "", CLASSES[n % 2], n % 2, 0, True, {1: "train", 2: "test"}) for n in range(6)
-]
-TEST = [Video("x", "", "red", 0, 0, True, {1: "test", 2: "train"})]
+TRAINING = [Video(f"t{n}", "", CLASSES[n % 2], n % 2, {1: "train", 2: "test"}) for n in range(6)]
+TEST = [Video("x", "", "red", 0, {1: "test", 2: "train"})]
 INDEX = [*TRAINING, *TEST]
 
 

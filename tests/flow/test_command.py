@@ -15,6 +15,7 @@ import pytest
 from tsn.config.schema import FlowConfig
 from tsn.config.tvl1_params import TVL1Params
 from tsn.datasets.demo import plan, render
+from tsn.datasets.records import Video
 from tsn.flow.__main__ import main
 from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
@@ -23,7 +24,6 @@ from tsn.flow.export import blocks as export_blocks
 from tsn.flow.export.pictures import limited
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
-from tsn.shards.build import Source
 from tsn.shards.format import Shard
 from tsn.video.decode import VideoError, read_frames
 
@@ -99,7 +99,7 @@ def test_flo_files_are_middleburys(run, folder):
 def test_shards_are_those_of_the_pipeline(run, folder):
     assert run("in", "-o", "out.h5", "-w", "-s", "64x48", "--bound", "10")[0] == 0
     videos = [
-        Source(name, str(folder / "in" / f"{name}.mp4"), class_name)
+        Video(name, str(folder / "in" / f"{name}.mp4"), class_name)
         for name, class_name in (("one", ""), ("up here/it's $two; (100%)", "up here"))
     ]
     flow = FlowConfig("auto", 10.0, FAST)

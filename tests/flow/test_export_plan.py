@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tsn.datasets.records import Video
 from tsn.flow.export.plan import choose_target, find_videos, plan_jobs
 from tsn.runtime.errors import UserError
-from tsn.shards.build import Source
 
 
 def touch(*paths: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_folder_stands_for_the_videos_below_it_but_not_those_in_the_output(tmp
     (tmp_path / "b" / "loop").symlink_to(tmp_path / "b")
     target = choose_target(str(tmp_path / "out"), "mp4")
     assert find_videos([str(tmp_path)], target) == [
-        Source("b/1", str(tmp_path / "b" / "1.MP4"), "b"),
-        Source("b/deep/2", str(tmp_path / "b" / "deep" / "2.avi"), "deep"),
+        Video("b/1", str(tmp_path / "b" / "1.MP4"), "b"),
+        Video("b/deep/2", str(tmp_path / "b" / "deep" / "2.avi"), "deep"),
     ]
 
 

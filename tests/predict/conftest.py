@@ -1,6 +1,6 @@
 """A finished run on three tiny videos, with untrained models, and their scores by the pipeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,15 +9,17 @@ import torch
 from tsn.config.schema import FlowConfig, FramesConfig, FusionConfig, TestConfig
 from tsn.config.tvl1_params import TVL1Params
 from tsn.datasets import demo
-from tsn.datasets.index import read_index, write_index
-from tsn.datasets.scan import Entry, Listing
+from tsn.datasets.build_index import write_index
+from tsn.datasets.index import read_index
+from tsn.datasets.records import Video
+from tsn.datasets.scan import Listing
 from tsn.evaluation.fusion import fuse_split
 from tsn.evaluation.protocol import score
 from tsn.evaluation.scores import Scores
 from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
 from tsn.runtime.files import write_json
-from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.build import build_rgb_shard
 from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, new_network, save_model
 
@@ -43,12 +45,12 @@ def run(tmp_path_factory, make_job) -> Finished:
     videos = [folder / f"{number}.mp4" for number in range(3)]
     for clip, video in zip(demo.plan(1, 1, 1)[:3], videos, strict=True):
         demo.render(clip, video, SIZE, 16)
-    sources = [Source(video.stem, str(video), "") for video in videos]
+    sources = [Video(video.stem, str(video), "") for video in videos]
     shards = _shards(folder, sources)
     index = folder / "index.tsv"
     parts = zip(sources, "aab", ("test", "train", "test"), strict=True)
-    entries = tuple(Entry(s.id, s.path, name, {1: part}, "") for s, name, part in parts)
-    write_index(index, Listing(("a", "b"), entries), 1, (1,))
+    listed = tuple(replace(s, class_name=name, splits={1: part}) for s, name, part in parts)
+    write_index(index, Listing(("a", "b"), listed), 1, (1,))
     results = folder / "results"
     scores = {}
     for modality in WEIGHTS:
@@ -64,7 +66,7 @@ def run(tmp_path_factory, make_job) -> Finished:
     return Finished(results, split, [videos[0], videos[2]], scores)
 
 
-def _shards(folder: Path, sources: list[Source]) -> dict[str, str]:
+def _shards(folder: Path, sources: list[Video]) -> dict[str, str]:
     flow = FlowConfig("native", 6.0, TVL1Params())
     shards = {name: str(folder / f"{name}.h5") for name in ("rgb", "flow", "warped_flow")}
     build_rgb_shard(shards["rgb"], sources, FramesConfig(SIZE, 90))

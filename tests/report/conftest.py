@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from tsn.config.schema import FusionConfig
-from tsn.datasets.index import class_names, members, read_index, write_index
-from tsn.datasets.scan import Entry, Listing
+from tsn.datasets.build_index import write_index
+from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.records import Video
+from tsn.datasets.scan import Listing
 from tsn.evaluation.fusion import fuse_split
 from tsn.evaluation.scores import Scores, read_scores, write_scores
 from tsn.evaluation.summary import mean_of
@@ -68,19 +70,18 @@ def make_up(
         epochs: of the training logs.
         compare: further combinations.
     """
-    entries = tuple(
-        Entry(
+    listed = tuple(
+        Video(
             f"{name}/{split}.{n}",
             f"{name}/{split}.{n}.avi",
             name,
-            {other: "test" if other == split else "train" for other in splits},
-            "stamp",
+            splits={other: "test" if other == split else "train" for other in splits},
         )
         for name in classes
         for split in (0, *splits)
         for n in range(videos)
     )
-    write_index(folder / "index.tsv", Listing(classes, entries, ()), 2, splits)
+    write_index(folder / "index.tsv", Listing(classes, listed), 2, splits)
     index = read_index(folder / "index.tsv")
     rng = np.random.default_rng(3)
     scores, logs = [], []

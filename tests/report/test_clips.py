@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.datasets.index import Video, read_index
+from tsn.datasets.index import read_index
+from tsn.datasets.records import Video
 from tsn.report.clips import choose, draw_clips, draw_strip, read_strips
 from tsn.runtime.errors import UserError
 from tsn.shards.format import write_shard
@@ -15,7 +16,7 @@ SIZE = (340, 256)
 
 
 def video(label: int, number: int) -> Video:
-    return Video(f"c{label:03}/{number}", "path", f"c{label:03}", label, 0, True, {1: "test"})
+    return Video(f"c{label:03}/{number}", "path", f"c{label:03}", label, {1: "test"})
 
 
 def test_clips_come_from_classes_spread_over_all_of_them():

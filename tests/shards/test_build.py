@@ -5,9 +5,9 @@ import pytest
 
 from tsn.config.schema import FlowConfig
 from tsn.config.tvl1_params import TVL1Params
+from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
-from tsn.shards.build import Source
 from tsn.shards.format import Shard
 
 FLOW = FlowConfig("native_cpu", 10.0, TVL1Params(scales=2, warps=1))
@@ -18,7 +18,7 @@ def videos(write_video, pictures, tmp_path):
     (tmp_path / "text.avi").write_text("no video")
     good = [write_video(f"{n}.mkv", np.roll(pictures, n, axis=2)) for n in range(4)]
     paths = [good[0], tmp_path / "text.avi", *good[1:]]
-    return [Source(path.stem, str(path), "class") for path in paths]
+    return [Video(path.stem, str(path), "class") for path in paths]
 
 
 def test_shards_do_not_depend_on_how_many_videos_are_worked_on_at_once(videos, tmp_path):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tsn.config.schema import FramesConfig
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
-from tsn.shards.build import Source, build_rgb_shard
+from tsn.shards.build import build_rgb_shard
 from tsn.shards.format import Shard, write_shard
 from tsn.shards.jpeg import encode_jpeg
 from tsn.video.decode import read_frames
@@ -234,9 +235,9 @@ def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, writ
     good = write_video("good.mkv", pictures)
     (tmp_path / "bad.avi").write_bytes(b"not a video" * 100)
     videos = [
-        Source("c/bad", str(tmp_path / "bad.avi"), "c"),
-        Source("c/good", str(good), "c"),
-        Source("c/missing", str(tmp_path / "missing.avi"), "c"),
+        Video("c/bad", str(tmp_path / "bad.avi"), "c"),
+        Video("c/good", str(good), "c"),
+        Video("c/missing", str(tmp_path / "missing.avi"), "c"),
     ]
     build_rgb_shard(tmp_path / "s.h5", videos, FramesConfig(SIZE, 95))
     with Shard(tmp_path / "s.h5") as shard:
@@ -251,7 +252,7 @@ def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, writ
 
 
 def test_a_video_above_the_limit_of_frames_is_quarantined(tmp_path, write_video, pictures):
-    videos = [Source(name, str(write_video(f"{name}.mkv", pictures[:n])), "c")
+    videos = [Video(name, str(write_video(f"{name}.mkv", pictures[:n])), "c")
               for name, n in (("short", 4), ("long", 5))]  # fmt: skip
     build_rgb_shard(tmp_path / "a.h5", videos, FramesConfig(SIZE, 95), max_frames=4)
     with Shard(tmp_path / "a.h5") as shard:
@@ -293,7 +294,7 @@ def test_a_file_system_with_locks_in_the_way_is_no_hindrance(tmp_path):
 def test_a_video_that_is_gone_or_replaced_since_the_index_is_taken_as_it_is(
     tmp_path, write_video, pictures
 ):
-    videos = [Source(name, str(write_video(f"{name}.mkv", pictures)), "c") for name in "abc"]
+    videos = [Video(name, str(write_video(f"{name}.mkv", pictures)), "c") for name in "abc"]
     (tmp_path / "a.mkv").unlink()
     (tmp_path / "b.mkv").write_text("This is a shopping list.\n")
     build_rgb_shard(tmp_path / "0.h5", videos, FramesConfig(SIZE, 95))

@@ -1,13 +1,19 @@
 """The lists of videos that a run hands to its jobs."""
 
+from dataclasses import replace
+
 import pytest
 
+from tsn.datasets.records import MISSING, Video
 from tsn.runtime.errors import UserError
 from tsn.shards.lists import ShardLists, digest, read_list
 
 SHARDS = {
-    "0000": [["a/x", "v/a/x.avi", "a", "1 2"], ["a/tab\there", "v/a/tab\there.avi", "a", "3 4"]],
-    "0002": [["b/\udcff", "v/b/\udcff.avi", "b", "missing"]],
+    "0000": [
+        Video("a/x", "v/a/x.avi", "a", stamp="1 2"),
+        Video("a/tab\there", "v/a/tab\there.avi", "a", stamp="3 4"),
+    ],
+    "0002": [Video("b/\udcff", "v/b/\udcff.avi", "b", stamp=MISSING)],
 }
 
 
@@ -24,8 +30,8 @@ def write(folder, shards=SHARDS) -> ShardLists:
 
 def test_a_job_gets_the_videos_that_were_found_whatever_their_names(tmp_path):
     lists = write(tmp_path)
-    for shard, rows in SHARDS.items():
-        assert read_list(*lists.handed("set", shard)) == rows
+    for shard, videos in SHARDS.items():
+        assert read_list(*lists.handed("set", shard)) == videos
 
 
 def test_a_job_on_another_node_does_not_look_for_the_videos_again(tmp_path):
@@ -41,15 +47,21 @@ def test_a_job_on_another_node_does_not_look_for_the_videos_again(tmp_path):
 
 def test_the_process_that_plans_always_looks(tmp_path):
     write(tmp_path)
-    changed = {**SHARDS, "0002": [["b/new", "v/b/new.avi", "b", "5 6"]]}
+    changed = {**SHARDS, "0002": [Video("b/new", "v/b/new.avi", "b", stamp="5 6")]}
     assert planner(tmp_path, changed).handed("set", "0002")[1] == digest(changed["0002"])
 
 
 def test_a_new_stamp_changes_the_digest_of_its_shard_only(tmp_path):
-    touched = {**SHARDS, "0002": [[*SHARDS["0002"][0][:3], "7 8"]]}
+    touched = {**SHARDS, "0002": [replace(SHARDS["0002"][0], stamp="7 8")]}
     old, new = planner(tmp_path), planner(tmp_path, touched)
     assert old.handed("set", "0000") == new.handed("set", "0000")
     assert old.handed("set", "0002") != new.handed("set", "0002")
+
+
+def test_splits_and_labels_do_not_belong_to_a_shard():
+    """It holds frames, so another split file must not decode anything again."""
+    video = SHARDS["0000"][0]
+    assert digest([replace(video, label=3, splits={1: "test"})]) == digest([video])
 
 
 def test_lists_that_say_the_same_are_left_alone_and_old_ones_removed(tmp_path):

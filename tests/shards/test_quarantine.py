@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.shards.format import write_shard
 from tsn.shards.quarantine import (
@@ -26,7 +26,7 @@ def store(tmp_path):
 
 
 def video(name: str) -> Video:
-    return Video(name, f"{name}.avi", "c", 0, 0, True, {})
+    return Video(name, f"{name}.avi", "c", 0, {})
 
 
 VIDEOS = [video("c/1"), video("c/2")]

@@ -11,8 +11,9 @@ import torch
 from tests.training.conftest import equal, timeless
 from tsn.data.dataset import TrainingSnippets
 from tsn.data.loader import make_loader
-from tsn.datasets.index import members, read_index, write_index
-from tsn.datasets.scan import Entry, Listing
+from tsn.datasets.build_index import write_index
+from tsn.datasets.index import members, read_index
+from tsn.datasets.scan import Listing
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
 from tsn.runtime.errors import UserError
@@ -349,8 +350,7 @@ def test_labels_follow_the_index(run, make_job, make_tiny_set, tmp_path):
     """The classifier has one output per class that the index has, whatever the list of classes."""
     tiny = make_tiny_set()
     videos = read_index(tiny.index)
-    entries = tuple(Entry(v.id, v.path, v.class_name, v.splits, "stamp") for v in videos)
-    write_index(tiny.index, Listing(("blue", "absent", "red"), entries), 2, (1,))
+    write_index(tiny.index, Listing(("blue", "absent", "red"), tuple(videos)), 2, (1,))
     state = run(make_job(length=1, steps=()), tiny=tiny).state
     assert state["classifier.weight"].shape[0] == 2
     assert np.all([video.label < 2 for video in read_index(tiny.index)])

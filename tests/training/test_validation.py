@@ -6,7 +6,7 @@ import torch
 
 from tests.training.conftest import equal
 from tsn.datasets.group_split import OFFICIAL_GROUPS, smaller_part
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import load_model
 from tsn.training.log import draw_curves
@@ -15,7 +15,7 @@ from tsn.training.validation import Best, hold_out, overfitting, validate
 
 def ucf101(classes=4, groups=18, clips=3) -> list[Video]:
     return [
-        Video(f"{c}/v_{c}_g{g:02}_c{n:02}", "", str(c), c, 0, True, {1: "train"})
+        Video(f"{c}/v_{c}_g{g:02}_c{n:02}", "", str(c), c, {1: "train"})
         for c in range(classes)
         for g in range(groups)
         for n in range(clips)

@@ -7,7 +7,8 @@ import pytest
 
 from tests.video.mutations import FRAMES, make_corpus, mutate
 from tsn.config.schema import FramesConfig
-from tsn.shards.build import Source, build_rgb_shard
+from tsn.datasets.records import Video
+from tsn.shards.build import build_rgb_shard
 from tsn.shards.format import Shard
 
 CLIPS = 120
@@ -23,7 +24,7 @@ def build(folder, files: dict[str, bytes]) -> Shard:
     videos.mkdir()
     for name, data in files.items():
         (videos / name).write_bytes(data)
-    sources = [Source(name, str(videos / name), "class") for name in files]
+    sources = [Video(name, str(videos / name), "class") for name in files]
     build_rgb_shard(folder / "results" / "0000.h5", sources, FramesConfig((32, 24), 95))
     return Shard(folder / "results" / "0000.h5")
 

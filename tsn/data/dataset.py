@@ -19,7 +19,7 @@ from tsn.data.transforms import (
     stack_snippets,
     test_crops,
 )
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.models.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.shards.store import ShardSet

@@ -4,11 +4,12 @@ import difflib
 import os
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tsn.config.schema import DatasetConfig
 from tsn.datasets.group_split import group_of, smaller_part
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 
 OFFICIAL_COUNTS = {
@@ -21,21 +22,10 @@ Members = dict[str, dict[int, str]]
 """Path below the video folder -> split number -> "train" or "test"."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A video as a list names it.
-
-    `path` is relative to the video folder; `splits` maps a split's number to "train" or "test".
-    """
-
-    id: str
-    path: str
-    class_name: str
-    splits: dict[int, str]
-
-
-def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Listed]]:
+def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Video]]:
     """Classes and videos of the official lists, restricted to `dataset.classes` if given.
+
+    Their paths are relative to the video folder.
 
     Raises:
         UserError: if a list is absent or malformed, has not the official number of videos, names a
@@ -53,14 +43,14 @@ def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Listed]]:
         _check_counts(dataset, members)
     chosen = _choose(dataset, classes)
     videos = [
-        Listed(os.path.splitext(path)[0], path, path.split("/")[0], splits)
+        Video(os.path.splitext(path)[0], path, path.split("/")[0], splits=splits)
         for path, splits in sorted(members.items())
         if path.split("/")[0] in set(chosen)
     ]
     return chosen, _unique_ids(videos)
 
 
-def folder(dataset: DatasetConfig, videos: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
+def folder(dataset: DatasetConfig, videos: list[Video]) -> tuple[tuple[str, ...], list[Video]]:
     """Classes and videos of a folder per class, split by ratio with a seed.
 
     Videos whose id matches `group_pattern` with the same text (its first group, if it has one)
@@ -178,7 +168,7 @@ def _choose(dataset: DatasetConfig, classes: tuple[str, ...]) -> tuple[str, ...]
     return tuple(name for name in classes if name in dataset.classes)
 
 
-def _unique_ids(videos: list[Listed]) -> list[Listed]:
+def _unique_ids(videos: list[Video]) -> list[Video]:
     """Keep the ending in the id where two files of a folder differ only by it."""
     seen = Counter(video.id for video in videos)
     # An id may also be the full name of another file: a.avi, a.mp4 and a.avi.mp4.
@@ -189,14 +179,14 @@ def _unique_ids(videos: list[Listed]) -> list[Listed]:
     ]
 
 
-def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Listed]) -> dict[str, str]:
+def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Video]) -> dict[str, str]:
     """Video id -> "train" or "test"; at least one of each of every class that has two."""
     grouped = [(video.id, video.class_name, _group(dataset, video)) for video in videos]
     test = smaller_part(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
     return {video.id: "test" if video.id in test else "train" for video in videos}
 
 
-def _group(dataset: DatasetConfig, video: Listed) -> str:
+def _group(dataset: DatasetConfig, video: Video) -> str:
     group = group_of(video.id, dataset.group_pattern)
     if group is None:
         raise UserError(

@@ -5,12 +5,12 @@ reads only lists and directories and imports nothing heavy.
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tsn.config.schema import DatasetConfig
 from tsn.datasets import demo, layouts
-from tsn.datasets.layouts import Listed
+from tsn.datasets.records import MISSING, Video
 from tsn.runtime.errors import UserError
 
 VIDEO_SUFFIXES = frozenset([
@@ -22,28 +22,12 @@ VIDEO_SUFFIXES = frozenset([
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One listed video: `stamp` (size and modification time) changes when the file does."""
-
-    id: str
-    path: str
-    class_name: str
-    splits: dict[int, str]
-    stamp: str
-
-    @property
-    def missing(self) -> bool:
-        """Whether the file was not on disk."""
-        return self.stamp == "missing"
-
-
-@dataclass(frozen=True)
 class Listing:
     """All videos of a data set, its classes in label order, and the files no list names."""
 
     classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
-    unlisted: tuple[str, ...] = field(default=())
+    videos: tuple[Video, ...]
+    unlisted: tuple[str, ...] = ()
 
 
 def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
@@ -75,14 +59,14 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
             f"datasets.{dataset.name}.lists: {dataset.lists!r} names no video of "
             f"{', '.join(classes)}; correct the lists or the key classes"
         )
-    if all(on_disk.get(video.path, "missing") == "missing" for video in listed):
+    if all(on_disk.get(video.path, MISSING) == MISSING for video in listed):
         raise UserError(
             f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
             f"{str(root)!r}; expected for example {str(root / listed[0].path)!r}"
         )
-    entries = tuple(
-        Entry(v.id, str(root / v.path), v.class_name, v.splits, on_disk.get(v.path, "missing"))
-        for v in sorted(listed, key=lambda video: video.id)
+    videos = tuple(
+        replace(video, path=str(root / video.path), stamp=on_disk.get(video.path, MISSING))
+        for video in sorted(listed, key=lambda video: video.id)
     )
     named = {video.path for video in listed}
     inside = set(classes) if dataset.classes else None
@@ -93,22 +77,22 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
             if p not in named and (inside is None or p.split("/")[0] in inside)
         )
     )
-    return Listing(classes, entries, unlisted)
+    return Listing(classes, videos, unlisted)
 
 
 def _demo(dataset: DatasetConfig, results: Path) -> Listing:
     clips = demo.plan(dataset.render_seed, dataset.train_per_class, dataset.test_per_class)
-    entries = tuple(
-        Entry(
+    videos = tuple(
+        Video(
             clip.id,
             str(results / dataset.name / "videos" / f"{clip.id}.mp4"),
             clip.class_name,
-            {1: clip.split},
-            f"rendered {clip.seed}",
+            splits={1: clip.split},
+            stamp=f"rendered {clip.seed}",
         )
         for clip in sorted(clips, key=lambda clip: clip.id)
     )
-    return Listing(tuple(sorted({clip.class_name for clip in clips})), entries)
+    return Listing(tuple(sorted({clip.class_name for clip in clips})), videos)
 
 
 def _scan(root: Path) -> tuple[dict[str, str], list[str]]:
@@ -135,13 +119,13 @@ def _stamp(file: os.DirEntry) -> str:
     try:
         status = file.stat()
     except OSError:  # a dangling link: as good as missing
-        return "missing"
+        return MISSING
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _videos_of(on_disk: dict[str, str]) -> list[Listed]:
+def _videos_of(on_disk: dict[str, str]) -> list[Video]:
     return [
-        Listed(os.path.splitext(path)[0], path, path.split("/")[0], {})
+        Video(os.path.splitext(path)[0], path, path.split("/")[0])
         for path in sorted(on_disk)
         if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
     ]

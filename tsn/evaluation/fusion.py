@@ -3,7 +3,8 @@
 import numpy as np
 
 from tsn.config.schema import FusionConfig
-from tsn.datasets.index import Video, class_names, members
+from tsn.datasets.index import class_names, members
+from tsn.datasets.records import Video
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError

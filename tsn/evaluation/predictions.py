@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.datasets.index import Video, class_names, members
+from tsn.datasets.index import class_names, members
+from tsn.datasets.records import Video
 from tsn.evaluation.fusion import align, fuse
 from tsn.evaluation.scores import Scores
 from tsn.models.modality import FUSED

@@ -12,7 +12,8 @@ from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
 from tsn.data.transforms import cut_crops
-from tsn.datasets.index import Video, class_names, members, read_index
+from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.records import Video
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, write_scores
 from tsn.models.network import TSN

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from tsn.config.settings import paper_weights
-from tsn.datasets.index import Video, members
+from tsn.datasets.index import members
+from tsn.datasets.records import Video
 from tsn.evaluation.fusion import align, check_index, check_match, combine
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError

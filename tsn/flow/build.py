@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tsn.config.schema import FlowConfig
+from tsn.datasets.records import Video
 from tsn.flow.quantise import clipped_share, quantise
 from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
-from tsn.shards.build import Part, Source, build_shard
+from tsn.shards.build import Part, build_shard
 from tsn.video.decode import MAX_FRAMES
 from tsn.video.isolation import read_frames
 
@@ -25,7 +26,7 @@ logger = logging.getLogger("tsn")
 
 def build_flow_shard(
     path: Path | str,
-    videos: list[Source],
+    videos: list[Video],
     size: tuple[int, int],
     flow: FlowConfig,
     threads: int,
@@ -40,7 +41,7 @@ def build_flow_shard(
     logger.info("TV-L1 by %s", tvl1.backend)
     chunk = GPU_CHUNK if tvl1.backend in GPU_BACKENDS else CHUNK
 
-    def parts_of(video: Source) -> Iterator[Part]:
+    def parts_of(video: Video) -> Iterator[Part]:
         pictures = read_frames(video.path, size, "grey", max_frames=max_frames)
         for frames in overlapping_chunks(pictures, chunk):
             yield Part(*tvl1.quantised(frames, flow.bound))

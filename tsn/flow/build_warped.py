@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from tsn.config.schema import FlowConfig
+from tsn.datasets.records import Video
 from tsn.flow.build import CHUNK, overlapping_chunks, quantised_part
 from tsn.flow.quantise import dequantise
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
-from tsn.shards.build import Part, Source, build_shard
+from tsn.shards.build import Part, build_shard
 from tsn.shards.format import Shard
 from tsn.video.isolation import read_frames
 
@@ -19,7 +20,7 @@ from tsn.video.isolation import read_frames
 def build_warped_shard(
     path: Path | str,
     flow_shard: Path | str,
-    videos: list[Source],
+    videos: list[Video],
     flow: FlowConfig,
     threads: int,
 ) -> None:
@@ -31,7 +32,7 @@ def build_warped_shard(
     undo = WarpedFlow(TVL1(flow.params, flow.backend, threads), threads)
     with Shard(flow_shard) as first:
 
-        def parts_of(video: Source) -> Iterator[Part]:
+        def parts_of(video: Video) -> Iterator[Part]:
             for rows in warped_rows(undo, first, video, flow.bound):
                 yield quantised_part(rows, flow.bound)
 
@@ -41,9 +42,7 @@ def build_warped_shard(
         )
 
 
-def warped_rows(
-    undo: WarpedFlow, first: Shard, video: Source, bound: float
-) -> Iterator[np.ndarray]:
+def warped_rows(undo: WarpedFlow, first: Shard, video: Video, bound: float) -> Iterator[np.ndarray]:
     """Warped flow of a video, some pairs at a time: float32 (pairs, 2, H, W) in px.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.evaluation.fusion import combine, softmax
 from tsn.evaluation.protocol import score_videos
 from tsn.models.modality import NAMES
@@ -94,7 +94,7 @@ class Ensemble:
         for modality, (network, info, maker) in self._networks.items():
             clip = Clip(path, maker)
             frames = clip.frames
-            video = Video(path, path, "", 0, 0, True, {})
+            video = Video(path, path, "", 0, {})
             snippets = TestSnippets(clip, [video], modality, self._test, info.input_size)
             scored = score_videos(network, [snippets[0]], snippets, self._device)
             scores[modality] = next(scored).cpu().numpy()

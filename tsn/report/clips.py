@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.datasets.index import Video, members
+from tsn.datasets.index import members
+from tsn.datasets.records import Video
 from tsn.flow.draw import colour_code
 from tsn.flow.export.pictures import colour_scale, limited, ruled
 from tsn.flow.quantise import dequantise

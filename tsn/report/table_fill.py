@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.datasets.index import Video, class_names, members, read_index
+from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.records import Video
 from tsn.evaluation.fusion import check_index, fuse
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, read_scores

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsn.config.schema import FramesConfig
+from tsn.datasets.records import Video
 from tsn.runtime.job import code_version
 from tsn.runtime.progress import track
 from tsn.shards.format import ShardWriter, StoredVideo, write_shard
@@ -20,15 +21,6 @@ from tsn.video.isolation import read_frames
 from tsn.video.prefetch import prefetch
 
 logger = logging.getLogger("tsn")
-
-
-class Source(NamedTuple):
-    """A video file of a shard; `stamp` only makes the parameters of a job change with the file."""
-
-    id: str
-    path: str
-    class_name: str
-    stamp: str = ""
 
 
 class Part(NamedTuple):
@@ -45,9 +37,9 @@ def build_shard(
     path: Path | str,
     stream: str,
     size: Size,
-    videos: list[Source],
+    videos: list[Video],
     fingerprint: dict,
-    parts_of: Callable[[Source], Iterator[Part]],
+    parts_of: Callable[[Video], Iterator[Part]],
     earlier: Mapping[str, StoredVideo] | None = None,
     at_once: int = 1,
 ) -> None:
@@ -81,7 +73,7 @@ def build_shard(
                 writer.quarantine(video.id, video.class_name, error.status, str(error))
 
 
-def add_parts(writer: ShardWriter, video: Source, parts: Iterable[Part]) -> None:
+def add_parts(writer: ShardWriter, video: Video, parts: Iterable[Part]) -> None:
     """Append a video to a shard.
 
     Raises:
@@ -97,11 +89,11 @@ def add_parts(writer: ShardWriter, video: Source, parts: Iterable[Part]) -> None
 
 
 def build_rgb_shard(
-    path: Path | str, videos: list[Source], frames: FramesConfig, max_frames: int = MAX_FRAMES
+    path: Path | str, videos: list[Video], frames: FramesConfig, max_frames: int = MAX_FRAMES
 ) -> None:
     """Decode the videos of one shard to JPEGs; one of more than `max_frames` is quarantined."""
 
-    def parts_of(video: Source) -> Iterator[Part]:
+    def parts_of(video: Video) -> Iterator[Part]:
         for frame in read_frames(video.path, frames.size, "rgb", max_frames=max_frames):
             yield Part(encode_jpeg(frame, frames.jpeg_quality))
 

@@ -1,25 +1,29 @@
-"""The list of videos of every shard: what the run that found the videos hands to its jobs.
+"""The list of videos of every shard, which a run writes as it starts and its jobs read.
 
-A job is told the name of its list and a digest of it. So a shard is made anew when its own videos
-change, the record of a job stays small however many videos there are, and a job on another node
-reads one short list instead of looking through the whole data set again.
+A job's parameter is the name of its list and a digest of it. So a shard is made anew when its own
+videos change, the record of a job stays small however many videos there are, and a job on another
+node reads one short list instead of scanning the whole data set again.
+
+No rule writes the lists: below a rule that runs anyway, Snakemake (9.27) does not look at changed
+parameters, so one new video would make all shards anew, or leave a stale one.
 
 This runs while the Snakefile is parsed, so it imports nothing heavy.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv, write_tsv
 
 COLUMNS = ("id", "path", "class", "stamp")
 
-Rows = Sequence[Sequence[str]]
-"""The videos of one shard, each as `COLUMNS`."""
+VideosByShard = Mapping[str, Sequence[Video]]
+"""Name of a shard -> its videos."""
 
 
 class ShardLists:
@@ -31,9 +35,9 @@ class ShardLists:
         is_job: whether this process is a job on another node, which trusts the lists it was handed.
     """
 
-    def __init__(self, results: str, find: Callable[[str], Mapping[str, Rows]], is_job: bool):
+    def __init__(self, results: str, find: Callable[[str], VideosByShard], is_job: bool):
         self._results, self._is_job = Path(results), is_job
-        self._found: dict[str, Mapping[str, Rows]] = {}
+        self._found: dict[str, VideosByShard] = {}
         self._find = find
         self.names = cache(self._names)
         self.handed = cache(self._handed)
@@ -62,15 +66,15 @@ class ShardLists:
         Files that say the same already are left alone.
         """
         for dataset, shards in self._found.items():
-            for shard, rows in shards.items():
+            for shard, videos in shards.items():
                 file = self._folder(dataset) / f"{shard}.tsv"
-                if not file.exists() or digest(_read(file)) != digest(rows):
-                    write_tsv(file, COLUMNS, rows)
+                if not file.exists() or digest(_read(file)) != digest(videos):
+                    write_tsv(file, COLUMNS, map(_row, videos))
             for file in self._folder(dataset).glob("*.tsv"):
                 if file.stem not in shards:
                     file.unlink(missing_ok=True)
 
-    def _videos(self, dataset: str) -> Mapping[str, Rows]:
+    def _videos(self, dataset: str) -> VideosByShard:
         if dataset not in self._found:
             self._found[dataset] = self._find(dataset)
         return self._found[dataset]
@@ -79,14 +83,14 @@ class ShardLists:
         return self._results / dataset / "shards" / "videos"
 
 
-def digest(rows: Rows) -> str:
-    """Changes with the videos of a shard, and with the files themselves (their stamps)."""
-    text = json.dumps([list(row) for row in rows])
+def digest(videos: Iterable[Video]) -> str:
+    """Changes with what a shard depends on: its videos, and the files themselves (their stamps)."""
+    text = json.dumps([_row(video) for video in videos])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_list(file: Path | str, expected: str) -> list[list[str]]:
-    """The videos of a shard as [id, path, class, stamp].
+def read_list(file: Path | str, expected: str) -> list[Video]:
+    """The videos of a shard: id, path, class and stamp of each.
 
     Args:
         file: the list.
@@ -96,19 +100,24 @@ def read_list(file: Path | str, expected: str) -> list[list[str]]:
         UserError: if there is no list, or it is not the one that the job was started with.
     """
     try:
-        rows = _read(Path(file))
+        videos = _read(Path(file))
     except FileNotFoundError:
         raise UserError(
             f"{file}: there is no such list of videos; Snakemake writes it as a run starts: run it "
             "without --no-hooks, in a folder that all nodes share"
         ) from None
-    if digest(rows) != expected:
+    if digest(videos) != expected:
         raise UserError(
             f"{file}: names other videos than when this job was planned; another run started in "
             "the meantime: when it has ended, run the same command again"
         )
-    return rows
+    return videos
 
 
-def _read(file: Path) -> list[list[str]]:
-    return [[row[name] or "" for name in COLUMNS] for row in read_tsv(file)[1]]
+def _row(video: Video) -> list[str]:
+    return [video.id, video.path, video.class_name, video.stamp]
+
+
+def _read(file: Path) -> list[Video]:
+    rows = ([row[name] or "" for name in COLUMNS] for row in read_tsv(file)[1])
+    return [Video(id, path, class_name, stamp=stamp) for id, path, class_name, stamp in rows]

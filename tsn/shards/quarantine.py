@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv, write_tsv
 from tsn.shards.store import ShardSet

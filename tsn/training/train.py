@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from tsn.data.dataset import CentreSnippets, TrainingSnippets
-from tsn.datasets.index import Video, class_names, members, read_index
+from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.job import code_version
 from tsn.runtime.out_of_memory import oom_as_user_error

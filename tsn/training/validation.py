@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from tsn.datasets.group_split import group_of, smaller_part
-from tsn.datasets.index import Video
+from tsn.datasets.records import Video
 from tsn.training.device import autocast
 from tsn.training.epoch import counts, summed_loss
 from tsn.training.processes import Processes

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from tsn.config.checks import check_model
-from tsn.datasets.index import digest, sources_by_shard, without_missing
+from tsn.datasets.build_index import digest, videos_by_shard, without_missing
 from tsn.datasets.scan import list_videos
 from tsn.shards.lists import ShardLists
 from tsn.runtime.code_digest import code_digest
@@ -86,7 +86,7 @@ def listing(dataset):
 
 shard_lists = ShardLists(
     RESULTS,
-    lambda name: sources_by_shard(listing(name).entries, settings(name).dataset.shards),
+    lambda name: videos_by_shard(listing(name).videos, settings(name).dataset.shards),
     is_job=not workflow.is_main_process,
 )
 

@@ -10,12 +10,11 @@ gpus = snakemake.resources.get("gpu", 0)
 with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}", gpus):
     from tsn.config.schema import FlowConfig
     from tsn.flow.build import build_flow_shard
-    from tsn.shards.build import Source
     from tsn.shards.lists import read_list
 
     build_flow_shard(
         snakemake.output.shard,
-        [Source(*video) for video in read_list(*snakemake.params.videos)],
+        read_list(*snakemake.params.videos),
         tuple(snakemake.params.size),
         FlowConfig.from_dict(snakemake.params.flow),
         snakemake.threads,

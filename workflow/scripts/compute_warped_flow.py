@@ -12,13 +12,12 @@ with job(
 ):
     from tsn.config.schema import FlowConfig
     from tsn.flow.build_warped import build_warped_shard
-    from tsn.shards.build import Source
     from tsn.shards.lists import read_list
 
     build_warped_shard(
         snakemake.output.shard,
         snakemake.input.flow,
-        [Source(*video) for video in read_list(*snakemake.params.videos)],
+        read_list(*snakemake.params.videos),
         FlowConfig.from_dict(snakemake.params.flow),
         snakemake.threads,
     )

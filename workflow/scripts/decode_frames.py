@@ -8,12 +8,12 @@ snakemake: Snakemake
 
 with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
     from tsn.config.schema import FramesConfig, build
-    from tsn.shards.build import Source, build_rgb_shard
+    from tsn.shards.build import build_rgb_shard
     from tsn.shards.lists import read_list
 
     build_rgb_shard(
         snakemake.output.shard,
-        [Source(*video) for video in read_list(*snakemake.params.videos)],
+        read_list(*snakemake.params.videos),
         build(FramesConfig, snakemake.params.frames),
         snakemake.params.max_frames,
     )

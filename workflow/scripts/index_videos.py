@@ -9,7 +9,7 @@ from tsn.runtime.job import job
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"index {snakemake.wildcards.dataset}"):
-    from tsn.datasets.index import index_dataset
+    from tsn.datasets.build_index import index_dataset
 
     index_dataset(
         snakemake.params.dataset,

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from tsn.datasets.records import Video
 from tsn.datasets.video_files import find_video_files
 from tsn.runtime.errors import UserError
-from tsn.shards.build import Source
 
 ENDINGS = {"h5": ".h5", "flo": "", "npy": ".npy", "mp4": ".mp4", "png": ".png"}
 """What the outputs of each format end in; those of "flo" are folders."""
@@ -35,7 +35,7 @@ class Target:
 class Job:
     """Outputs that are made together: by kind, "flow" or "warped_flow", from these videos."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[Video, ...]
     outputs: dict[str, Path]
 
 
@@ -66,7 +66,7 @@ def choose_target(out: str, wanted: str | None) -> Target:
     return Target(path, formats[ending], single=True)
 
 
-def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
+def find_videos(inputs: Iterable[str], target: Target) -> list[Video]:
     """List the videos that files and folders stand for, each once, in the order given.
 
     A video's id is its path below the folder that all inputs share, without the ending; its class
@@ -77,17 +77,17 @@ def find_videos(inputs: Iterable[str], target: Target) -> list[Source]:
         UserError: an input does not exist, a folder has no video, or two videos have one id.
     """
     found, common = find_video_files(inputs, exclude=target.path)
-    by_id: dict[str, Source] = {}
+    by_id: dict[str, Video] = {}
     for path in found:
         name = os.path.splitext(os.path.relpath(path, common))[0]
         if name in by_id:
             raise _clash(by_id[name], str(path), name)
-        by_id[name] = Source(name, str(path), PurePosixPath(name).parent.name)
+        by_id[name] = Video(name, str(path), PurePosixPath(name).parent.name)
     return list(by_id.values())
 
 
 def plan_jobs(
-    sources: Sequence[Source], target: Target, warped: bool = False, force: bool = False
+    sources: Sequence[Video], target: Target, warped: bool = False, force: bool = False
 ) -> tuple[list[Job], int]:
     """Lay down which outputs are made from which videos.
 
@@ -141,7 +141,7 @@ def _outputs(base: Path, format: str, warped: bool) -> dict[str, Path]:
     return outputs
 
 
-def _clash(first: Source, second: str, name: str | Path) -> UserError:
+def _clash(first: Video, second: str, name: str | Path) -> UserError:
     return UserError(
         f"{first.path!r} and {second!r} would both be written as {str(name)!r}; "
         "rename one, or run them apart"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tsn.datasets.records import Video
 from tsn.flow.draw import colour_code, strip
 from tsn.flow.export.blocks import Options, blocks, sample
 from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png
@@ -15,7 +16,6 @@ from tsn.flow.export.pictures import colour_scale, limited, ruled
 from tsn.flow.export.plan import Job
 from tsn.flow.export.shards import export_shards
 from tsn.runtime.progress import Advance, progress
-from tsn.shards.build import Source
 from tsn.video.errors import VideoError
 from tsn.video.isolation import probe
 
@@ -28,7 +28,7 @@ SAMPLE = 8
 """Pairs that the colours of a video are fitted to."""
 
 
-def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Source, VideoError]:
+def export(jobs: Sequence[Job], format: str, options: Options) -> dict[Video, VideoError]:
     """Do the jobs, telling on stderr how far they are.
 
     Args:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tsn.datasets.records import Video
 from tsn.flow.build import quantised_part
 from tsn.flow.build_warped import warped_rows
 from tsn.flow.export.blocks import Options, blocks
@@ -12,11 +13,11 @@ from tsn.flow.export.plan import Job
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.job import code_version
 from tsn.runtime.progress import Advance, progress
-from tsn.shards.build import Source, add_parts
+from tsn.shards.build import add_parts
 from tsn.shards.format import Shard, write_shard
 from tsn.video.decode import VideoError, decoder_versions
 
-RowsOf = Callable[[Source, Advance], Iterator[np.ndarray]]
+RowsOf = Callable[[Video, Advance], Iterator[np.ndarray]]
 
 
 class _NothingUsableError(Exception):
@@ -24,8 +25,8 @@ class _NothingUsableError(Exception):
 
 
 def export_shards(
-    job: Job, options: Options, lengths: Mapping[Source, int]
-) -> dict[Source, VideoError]:
+    job: Job, options: Options, lengths: Mapping[Video, int]
+) -> dict[Video, VideoError]:
     """Write the flow of the job's videos into one shard and, if wanted, warped flow into another.
 
     Their rows and fingerprints are those of the pipeline's shards.
@@ -39,10 +40,10 @@ def export_shards(
         What is wrong with each video that could not be used; it has a row that says so. If no
         video can be used, no file is written.
     """
-    failures: dict[Source, VideoError] = {}
+    failures: dict[Video, VideoError] = {}
     plain = replace(options, warped=False)
 
-    def flow_rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
+    def flow_rows(source: Video, advance: Advance) -> Iterator[np.ndarray]:
         return (block.flow for block in blocks(source.path, plain, advance))
 
     try:
@@ -57,7 +58,7 @@ def export_shards(
             ):
                 undo = WarpedFlow(options.tvl1, options.threads)
 
-                def rows(source: Source, advance: Advance) -> Iterator[np.ndarray]:
+                def rows(source: Video, advance: Advance) -> Iterator[np.ndarray]:
                     for block in warped_rows(undo, first, source, options.bound):
                         yield block
                         advance(len(block))
@@ -74,7 +75,7 @@ def _write(
     options: Options,
     made_by: dict,
     rows_of: RowsOf,
-    failures: dict[Source, VideoError],
+    failures: dict[Video, VideoError],
     advance: Advance,
 ) -> None:
     fingerprint = {**made_by, "size": list(options.size), "bound": options.bound}

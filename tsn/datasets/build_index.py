@@ -1,0 +1,135 @@
+"""Making the index of a data set: a TSV with one row per video, and a report for people."""
+
+import hashlib
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from tsn.config.schema import DatasetConfig, build
+from tsn.datasets.index import CHECKSUM, COLUMNS
+from tsn.datasets.records import Video
+from tsn.datasets.scan import Listing, list_videos
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of, write_text, write_tsv
+
+logger = logging.getLogger("tsn")
+
+
+def shard_of(video_id: str, shards: int) -> int:
+    """The shard of a video: stable, whatever other videos there are."""
+    digest = hashlib.sha256(video_id.encode("utf-8", errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % shards
+
+
+def shard_name(shard: int) -> str:
+    """The name of a shard's file, without ending."""
+    return f"{shard:04d}"
+
+
+def videos_by_shard(videos: Iterable[Video], shards: int) -> dict[str, list[Video]]:
+    """Name of every shard that has videos -> its videos."""
+    members = defaultdict(list)
+    for video in videos:
+        members[shard_name(shard_of(video.id, shards))].append(video)
+    return dict(sorted(members.items()))
+
+
+def digest(listing: Listing) -> str:
+    """Changes with everything that the index says, and with the files themselves."""
+    videos = [(v.id, v.path, v.class_name, v.splits, v.stamp) for v in listing.videos]
+    text = json.dumps([listing.classes, videos])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:
+    """Write `index.tsv`: id, path, class, label, shard, on_disk, and train/test/- per split.
+
+    Labels count the classes that have a video in the listing, in the order of its classes.
+    """
+    inhabited = {video.class_name for video in listing.videos}
+    names = [name for name in listing.classes if name in inhabited]
+    labels = {name: label for label, name in enumerate(names)}
+    rows = (
+        (
+            video.id,
+            video.path,
+            video.class_name,
+            labels[video.class_name],
+            shard_of(video.id, shards),
+            "no" if video.missing else "yes",
+            *(video.splits.get(n, "-") for n in splits),
+        )
+        for video in listing.videos
+    )
+    write_tsv(path, [*COLUMNS, *(f"split{n}" for n in splits)], rows)
+
+
+def without_missing(listing: Listing) -> Listing:
+    """The listing without what is not on disk (`data.missing: exclude`): videos, empty classes."""
+    present = tuple(video for video in listing.videos if not video.missing)
+    inhabited = {video.class_name for video in present}
+    classes = tuple(name for name in listing.classes if name in inhabited)
+    return Listing(classes, present, listing.unlisted)
+
+
+def index_dataset(
+    dataset: dict, results: Path, exclude_missing: bool, index: Path, report_file: Path
+) -> None:
+    """List the videos of a data set and write the index and the report.
+
+    Args:
+        dataset: the fields of a `DatasetConfig`.
+        results: the folder `results/`.
+        exclude_missing: leave out listed videos that are not on disk.
+        index: `index.tsv`.
+        report_file: what was found, for people.
+
+    Raises:
+        UserError: if a split has nothing to train on or to test on, and see `list_videos`.
+    """
+    config = build(DatasetConfig, dataset)
+    found = list_videos(config, results)
+    listing = without_missing(found) if exclude_missing else found
+    for split in config.splits:
+        for part in ("train", "test"):
+            if not any(video.splits.get(split) == part for video in listing.videos):
+                raise UserError(
+                    f"datasets.{config.name}: split {split} has no {part} video among the "
+                    f"{len(listing.videos)} found; add videos, or look at splits, lists, classes "
+                    "and test_ratio"
+                )
+    write_index(index, listing, config.shards, config.splits)
+    text = report(found, config.splits, exclude_missing)
+    write_text(report_file, f"{text}{CHECKSUM}{sha256_of(index)}\n")
+    logger.info("%s", "\n".join(line for line in text.splitlines() if not line.startswith(" ")))
+
+
+def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
+    """What was found, for people: counts, then missing and unlisted videos by name."""
+    present = [video for video in listing.videos if not video.missing]
+    missing = [video.id for video in listing.videos if video.missing]
+    inhabited = {video.class_name for video in present}
+    lines = [
+        f"{len(present)} of {len(listing.videos)} listed videos on disk, "
+        f"in {len(inhabited)} of {len(listing.classes)} classes"
+    ]
+    for split in splits:
+        count = Counter(video.splits.get(split, "-") for video in present)
+        lines.append(
+            f"split {split}: {count['train']} train, {count['test']} test, {count['-']} in neither"
+        )
+        for part in ("train", "test"):
+            have = {video.class_name for video in present if video.splits.get(split) == part}
+            if without := sorted(inhabited - have):
+                lines += _named(f"classes without a {part} video in split {split}", without)
+    fate = (
+        "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
+    )
+    lines += _named(f"missing, {fate}", missing) + _named("unlisted, not used", listing.unlisted)
+    return "\n".join(lines) + "\n"
+
+
+def _named(title: str, names) -> list[str]:
+    return [f"{len(names)} {title}{':' if names else ''}", *(f"  {name!r}" for name in names)]
