@@ -9,7 +9,6 @@ import pytest
 from tsn.config.checks import check_model
 from tsn.config.schema import DatasetConfig, TrainingConfig, build
 from tsn.config.settings import check, paper_weights, resolve
-from tsn.datasets.group_split import group_of
 from tsn.runtime.errors import UserError
 
 
@@ -321,18 +320,6 @@ def test_without_a_preset_its_keys_must_be_given(config):
     assert "training.batch_size: this key is missing; set it, or training.preset" in complaint(
         config
     )
-
-
-@pytest.mark.parametrize(
-    ("dataset", "video", "group"),
-    [
-        ("ucf101", "Archery/v_Archery_g07_c02", "g07"),
-        ("hmdb51", "wave/A_Film!_wave_u_cm_np1_fr_med_12", "A_Film!_wave"),
-    ],
-)
-def test_groups_of_the_official_data_sets(config, dataset, video, group):
-    """Names as in the official lists."""
-    assert group_of(video, resolve(config, dataset, "tsn").groups) == group
 
 
 def test_weights_are_searched_for_on_held_out_videos_only(config):

@@ -1,6 +1,7 @@
 """The index: it survives any file name, and a new video touches one shard only."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -33,9 +34,9 @@ def video(name: str, class_name="c", splits=None, stamp="1 2") -> Video:
 @pytest.mark.parametrize("name", AWFUL, ids=ascii)
 def test_any_name_is_read_back(tmp_path, name):
     class_name = f"class {name}"
-    listing = Listing((class_name,), (video(name, class_name, {2: "test"}),))
+    listing = Listing((class_name,), (replace(video(name, class_name, {2: "test"}), group="g"),))
     write_index(tmp_path / "index.tsv", listing, 4, (1, 2))
-    expected = Video(f"{class_name}/{name}", f"/v/{name}.avi", class_name, 0, {2: "test"})
+    expected = Video(f"{class_name}/{name}", f"/v/{name}.avi", class_name, 0, {2: "test"}, "g")
     assert read_index(tmp_path / "index.tsv") == [expected]
 
 
@@ -43,9 +44,9 @@ def test_the_index_is_a_table_that_people_can_read(tmp_path):
     listing = Listing(("b", "a"), (video("1", "a", {1: "train"}), video("2", "b", stamp="missing")))
     write_index(tmp_path / "index.tsv", listing, 1, (1, 2))
     assert (tmp_path / "index.tsv").read_text().splitlines() == [
-        "id\tpath\tclass\tlabel\tshard\ton_disk\tsplit1\tsplit2",
-        "a/1\t/v/1.avi\ta\t1\t0\tyes\ttrain\t-",
-        "b/2\t/v/2.avi\tb\t0\t0\tno\t-\t-",
+        "id\tpath\tclass\tlabel\tgroup\tshard\ton_disk\tsplit1\tsplit2",
+        "a/1\t/v/1.avi\ta\t1\ta/1\t0\tyes\ttrain\t-",
+        "b/2\t/v/2.avi\tb\t0\tb/2\t0\tno\t-\t-",
     ]
 
 

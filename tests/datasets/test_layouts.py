@@ -41,9 +41,9 @@ def test_ucf101_lists_with_dos_line_ends_and_labels_from_class_numbers(tmp_path)
     classes, videos = layouts.official(ucf(tmp_path))
     assert classes == ("Jump", "Run")
     assert videos == [
-        Video("Jump/v_a", "Jump/v_a.avi", "Jump", splits={1: "train"}),
-        Video("Run/v b", "Run/v b.avi", "Run", splits={1: "train"}),
-        Video("Run/v_c", "Run/v_c.avi", "Run", splits={1: "test"}),
+        Video("Jump/v_a", "Jump/v_a.avi", "Jump", splits={1: "train"}, group="Jump/v_a"),
+        Video("Run/v b", "Run/v b.avi", "Run", splits={1: "train"}, group="Run/v b"),
+        Video("Run/v_c", "Run/v_c.avi", "Run", splits={1: "test"}, group="Run/v_c"),
     ]
 
 
@@ -165,6 +165,16 @@ def test_restriction_to_classes_keeps_label_order(tmp_path):
 def test_a_class_that_is_not_there_is_answered_with_similar_ones(tmp_path):
     sentence = refusal(ucf(tmp_path, classes=("Jumps",)))
     assert "datasets.own.classes" in sentence and "'Jumps'" in sentence and "Jump?" in sentence
+
+
+def test_groups_of_the_official_data_sets(tmp_path):
+    """Names as in the official lists."""
+    lists = {"classInd.txt": "1 Archery", "trainlist01.txt": "Archery/v_Archery_g07_c02.avi 1"}
+    (video,) = layouts.official(ucf(tmp_path, {**lists, "testlist01.txt": ""}))[1]
+    assert video.group == "g07"
+    dataset = hmdb(tmp_path, {"wave_test_split1.txt": "A_Film!_wave_u_cm_np1_fr_med_12.avi 1"})
+    (video,) = layouts.official(dataset)[1]
+    assert video.group == "A_Film!_wave"
 
 
 def listed(*paths: str) -> list[Video]:

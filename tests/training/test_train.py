@@ -305,10 +305,13 @@ def test_quarantined_videos_are_not_trained_on(run, make_job, make_tiny_set, mon
 
 
 def test_a_training_is_of_its_own_seed_and_leaves_out_what_it_validates_on(
-    run, make_job, monkeypatch, tiny_network, tiny_set
+    run, make_job, monkeypatch, tiny_network, make_tiny_set
 ):
     """Groups are the numbers of the videos: red/2 goes with blue/2."""
-    job = replace(make_job(validation=0.25, seed=7, segments=3), groups=r"\d$")
+    job, tiny_set = make_job(validation=0.25, seed=7, segments=3), make_tiny_set()
+    videos = read_index(tiny_set.index)
+    grouped = tuple(replace(video, group=video.id.split("/")[1]) for video in videos)
+    write_index(tiny_set.index, Listing(("red", "blue"), grouped), 2, (1,))
     found = []
 
     def spy(self, job, *parts):
@@ -317,10 +320,10 @@ def test_a_training_is_of_its_own_seed_and_leaves_out_what_it_validates_on(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Run, "__init__", spy)
-        run(job)
+        run(job, tiny=tiny_set)
     network, trained, validated, *_ = found
     videos = members(read_index(tiny_set.index), 1, "train")
-    parts = hold_out(videos, 0.25, r"\d$", 7)
+    parts = hold_out(videos, 0.25, 7)
     assert (trained.videos, validated.videos) == parts
     assert sorted([len(part) for part in parts]) == [2, 6]
     assert validated[0][0].shape[0] == 3

@@ -1,11 +1,13 @@
 """Held-out training videos, the best epoch, signs of overfitting, and the record of it all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.training.conftest import equal
-from tsn.datasets.group_split import OFFICIAL_GROUPS, smaller_part
+from tsn.datasets.group_split import smaller_part
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import load_model
@@ -15,7 +17,7 @@ from tsn.training.validation import Best, hold_out, overfitting, validate
 
 def ucf101(classes=4, groups=18, clips=3) -> list[Video]:
     return [
-        Video(f"{c}/v_{c}_g{g:02}_c{n:02}", "", str(c), c, {1: "train"})
+        Video(f"{c}/v_{c}_g{g:02}_c{n:02}", "", str(c), c, {1: "train"}, f"g{g:02}")
         for c in range(classes)
         for g in range(groups)
         for n in range(clips)
@@ -24,7 +26,7 @@ def ucf101(classes=4, groups=18, clips=3) -> list[Video]:
 
 def test_whole_groups_are_held_out_of_every_class():
     videos = ucf101()
-    trained, held = hold_out(videos, 0.1, OFFICIAL_GROUPS["ucf101"], 1)
+    trained, held = hold_out(videos, 0.1, 1)
     assert sorted(v.id for v in [*trained, *held]) == sorted(v.id for v in videos)
     groups = [{v.id.split("_")[2] for v in part} for part in (trained, held)]
     assert not groups[0] & groups[1]
@@ -35,21 +37,17 @@ def test_whole_groups_are_held_out_of_every_class():
 
 def test_the_choice_follows_the_seed_and_nothing_is_held_out_by_default():
     videos = ucf101()
-    chosen = [
-        {v.id for v in hold_out(videos, 0.1, OFFICIAL_GROUPS["ucf101"], seed)[1]}
-        for seed in (1, 1, 2)
-    ]
+    chosen = [{v.id for v in hold_out(videos, 0.1, seed)[1]} for seed in (1, 1, 2)]
     assert chosen[0] == chosen[1] != chosen[2]
-    assert hold_out(videos, 0, None, 1) == (videos, [])
+    assert hold_out(videos, 0, 1) == (videos, [])
 
 
 def test_without_groups_every_class_gives_some_of_its_videos():
-    trained, held = hold_out(ucf101(), 0.25, None, 1)
+    videos = [replace(video, group="") for video in ucf101()]
+    trained, held = hold_out(videos, 0.25, 1)
     for label in range(4):
         assert sum(v.label == label for v in held) == round(0.25 * 54)
     assert len(trained) == 4 * 54 - len(held)
-    # So it is where a pattern finds nothing: each video is a group of its own.
-    assert hold_out(ucf101(), 0.25, "_nowhere_", 1) == (trained, held)
 
 
 def test_a_group_that_is_mostly_too_much_is_left_out():

@@ -11,7 +11,6 @@ from tsn.config.checks import check_blocks, check_complete, checked_dataset
 from tsn.config.layers import merge, of_modality, with_preset, without_overruled
 from tsn.config.schema import DatasetConfig
 from tsn.config.validation import check_schema
-from tsn.datasets.group_split import OFFICIAL_GROUPS
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.errors import UserError
 
@@ -40,11 +39,6 @@ class Settings:
     def plain_dataset(self) -> dict:
         """The data set's configuration as plain values."""
         return asdict(self.dataset)
-
-    @property
-    def groups(self) -> str | None:
-        """The pattern that finds the group of related clips in a video's id; None: no groups."""
-        return self.dataset.group_pattern or OFFICIAL_GROUPS.get(self.dataset.layout)
 
     @property
     def modalities(self) -> list[str]:

@@ -38,13 +38,13 @@ def videos_by_shard(videos: Iterable[Video], shards: int) -> dict[str, list[Vide
 
 def digest(listing: Listing) -> str:
     """Changes with everything that the index says, and with the files themselves."""
-    videos = [(v.id, v.path, v.class_name, v.splits, v.stamp) for v in listing.videos]
+    videos = [(v.id, v.path, v.class_name, v.group, v.splits, v.stamp) for v in listing.videos]
     text = json.dumps([listing.classes, videos])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:
-    """Write `index.tsv`: id, path, class, label, shard, on_disk, and train/test/- per split.
+    """Write `index.tsv`: id, path, class, label, group, shard, on_disk, and train/test/- per split.
 
     Labels count the classes that have a video in the listing, in the order of its classes.
     """
@@ -57,6 +57,7 @@ def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ..
             video.path,
             video.class_name,
             labels[video.class_name],
+            video.group or video.id,
             shard_of(video.id, shards),
             "no" if video.missing else "yes",
             *(video.splits.get(n, "-") for n in splits),

@@ -6,7 +6,7 @@ from tsn.datasets.records import MISSING, Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv, sha256_of
 
-COLUMNS = ("id", "path", "class", "label", "shard", "on_disk")
+COLUMNS = ("id", "path", "class", "label", "group", "shard", "on_disk")
 """Followed by one column per split: split1 …, with train, test or -."""
 
 CHECKSUM = "sha256 of index.tsv: "
@@ -31,6 +31,7 @@ def read_index(path: Path | str) -> list[Video]:
                 row["class"],
                 int(row["label"]),
                 {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
+                row["group"],
                 {"yes": "", "no": MISSING}[row["on_disk"]],
             )
             for row in rows

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets.group_split import group_of, smaller_part
+from tsn.datasets.group_split import OFFICIAL_GROUPS, group_of, smaller_part
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 
@@ -47,7 +47,11 @@ def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Video]]:
         for path, splits in sorted(members.items())
         if path.split("/")[0] in set(chosen)
     ]
-    return chosen, _unique_ids(videos)
+    pattern = OFFICIAL_GROUPS[dataset.layout]
+    return chosen, [
+        replace(video, group=group_of(video.id, pattern) or video.id)
+        for video in _unique_ids(videos)
+    ]
 
 
 def folder(dataset: DatasetConfig, videos: list[Video]) -> tuple[tuple[str, ...], list[Video]]:
@@ -66,7 +70,10 @@ def folder(dataset: DatasetConfig, videos: list[Video]) -> tuple[tuple[str, ...]
             "per class with video files in it"
         )
     chosen = _choose(dataset, tuple(classes))
-    videos = _unique_ids([video for video in videos if video.class_name in set(chosen)])
+    videos = [
+        replace(video, group=_group(dataset, video))
+        for video in _unique_ids([video for video in videos if video.class_name in set(chosen)])
+    ]
     split_of = {n: _split_by_ratio(dataset, n, videos) for n in dataset.splits}
     return chosen, [
         replace(v, splits={n: split_of[n][v.id] for n in dataset.splits}) for v in videos
@@ -181,7 +188,7 @@ def _unique_ids(videos: list[Video]) -> list[Video]:
 
 def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Video]) -> dict[str, str]:
     """Video id -> "train" or "test"; at least one of each of every class that has two."""
-    grouped = [(video.id, video.class_name, _group(dataset, video)) for video in videos]
+    grouped = [(video.id, video.class_name, video.group) for video in videos]
     test = smaller_part(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
     return {video.id: "test" if video.id in test else "train" for video in videos}
 

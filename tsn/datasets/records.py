@@ -16,6 +16,8 @@ class Video:
         class_name: its class; "" if unknown.
         label: number of the class, from 0; -1 until the index numbers the classes.
         splits: number of a split -> "train" or "test"; splits that leave it out are not there.
+        group: what related clips have in common, so that no split parts them; an id of its own for
+            a video that has none.
         stamp: size and modification time of the file, which change when it does, or `MISSING`.
     """
 
@@ -24,6 +26,7 @@ class Video:
     class_name: str = ""
     label: int = -1
     splits: dict[int, str] = field(default_factory=dict, hash=False)
+    group: str = ""
     stamp: str = ""
 
     @property

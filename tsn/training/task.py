@@ -11,11 +11,7 @@ from tsn.runtime.files import write_json
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What is trained on what: names for the record, and everything that determines the result.
-
-    `groups` is the pattern that finds a video's group in its id (see `data.grouped`): validation
-    holds out whole groups. None: every video is a group of its own.
-    """
+    """What is trained on what: names for the record, and everything that determines the result."""
 
     dataset: str
     experiment: str
@@ -24,7 +20,6 @@ class TrainingJob:
     seed: int
     model: ModelConfig
     recipe: TrainingConfig
-    groups: str | None = None
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _data(
     job: TrainingJob, videos: list[Video], store: ShardSet
 ) -> tuple[TrainingSnippets, CentreSnippets]:
     recipe, size = job.recipe, job.model.input_size
-    trained, held = hold_out(videos, recipe.validation, job.groups, job.seed)
+    trained, held = hold_out(videos, recipe.validation, job.seed)
     snippets = TrainingSnippets(store, trained, job.modality, recipe, size, job.seed)
     if not len(snippets):
         raise UserError(

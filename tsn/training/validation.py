@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from tsn.datasets.group_split import group_of, smaller_part
+from tsn.datasets.group_split import smaller_part
 from tsn.datasets.records import Video
 from tsn.training.device import autocast
 from tsn.training.epoch import counts, summed_loss
@@ -20,21 +20,17 @@ RISE = 1.05
 """How far the validation loss must be above its best for that: within 5 % it is noise."""
 
 
-def hold_out(
-    videos: list[Video], share: float, groups: str | None, seed: int
-) -> tuple[list[Video], list[Video]]:
-    """Split training videos into those that are trained on and those that are held out.
+def hold_out(videos: list[Video], share: float, seed: int) -> tuple[list[Video], list[Video]]:
+    """Split training videos into those that are trained on and whole groups that are held out.
 
     Args:
         videos: the training videos of a split.
         share: about how many of each class are held out, 0 <= share < 1.
-        groups: pattern that finds the group in a video's id; groups stay together. A video in
-            whose id it finds nothing is a group of its own.
         seed: seeds the choice.
     """
     if share == 0:
         return videos, []
-    grouped = [(v.id, v.class_name, group_of(v.id, groups) or v.id) for v in videos]
+    grouped = [(v.id, v.class_name, v.group or v.id) for v in videos]
     held = smaller_part(grouped, share, f"{seed}/validation")
     return [v for v in videos if v.id not in held], [v for v in videos if v.id in held]
 

@@ -54,6 +54,5 @@ rule score_held_out:
         test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
         share=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality)["validation"],
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
-        groups=lambda wc: settings(wc.dataset).groups,
     script:
         "../scripts/score_held_out.py"

@@ -27,6 +27,5 @@ rule train_model:
         model=lambda wc: owned(wc, experiments.trained_by).model(wc.modality),
         recipe=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality),
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
-        groups=lambda wc: settings(wc.dataset).groups,
     script:
         "../scripts/train_model.py"

@@ -19,7 +19,7 @@ with job(
 
     files, split = snakemake.input, int(at.split)
     training = members(read_index(files.index), split, "train")
-    _, videos = hold_out(training, given.share, given.groups, given.seed)
+    _, videos = hold_out(training, given.share, given.seed)
     test = build(TestConfig, given.test)
     where = files.model, files.index, list(files.shards)
     write_scores(snakemake.output.scores, score(*where, split, test, snakemake.threads, videos))

@@ -20,7 +20,7 @@ with job(
     params, files, out = snakemake.params, snakemake.input, snakemake.output
     model, recipe = build(ModelConfig, params.model), build(TrainingConfig, params.recipe)
     names = at.dataset, at.experiment, int(at.split), at.modality
-    what = TrainingJob(*names, params.seed, model, recipe, params.groups)
+    what = TrainingJob(*names, params.seed, model, recipe)
     where = TrainingFiles(files.index, tuple(files.shards), out.model, out.log, out.curves)
     processes, threads = max(1, gpus), snakemake.threads
     torchrun = srun_torchrun(nodes, processes, gpus, threads) if nodes > 1 else ()
