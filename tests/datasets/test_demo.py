@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tsn.datasets.demo import MOTIONS, PATTERNS, plan, render, render_all, render_dataset
-from tsn.datasets.demo_scene import CAMERA, HEIGHT, MOMENT, SPEED, WANDER, Ball, Camera, draw
+from tsn.datasets.demo_scene import CAMERA, HEIGHT, MOMENT, SPEED, WANDER, Ball, CameraMotion, draw
 from tsn.runtime.errors import UserError
 from tsn.video.decode import read_frames
 
@@ -20,7 +20,7 @@ SEEDS = range(60)
 
 def ball(motion: str, seed: int) -> Ball:
     generator = np.random.default_rng(seed)
-    Camera(generator)  # comes first in `draw`
+    CameraMotion(generator)  # comes first in `draw`
     return Ball(generator, motion, FRAMES, np.array([WIDTH, HEIGHT]))
 
 
@@ -132,12 +132,12 @@ def test_data_set_has_a_manifest_of_its_clips(tmp_path, monkeypatch):
 
 def test_pattern_shows_in_one_short_moment_only():
     for seed in SEEDS:
-        share = shown(ball("rises", seed))
-        bright = np.flatnonzero(share == 1)
+        fraction = shown(ball("rises", seed))
+        bright = np.flatnonzero(fraction == 1)
         assert np.all(np.diff(bright) == 1)
         # The moment itself; up to 2 frames on either side it fades.
         assert MOMENT[0] * FRAMES - 1 <= len(bright) <= MOMENT[1] * FRAMES + 1
-        assert np.count_nonzero(share) <= len(bright) + 4
+        assert np.count_nonzero(fraction) <= len(bright) + 4
 
 
 def test_patterns_differ_in_the_moment_and_nowhere_else():
@@ -149,13 +149,13 @@ def test_patterns_differ_in_the_moment_and_nowhere_else():
         np.testing.assert_array_equal(differs, ~hidden)
 
 
-def test_grey_pictures_of_the_patterns_are_alike():
+def test_grey_frames_of_the_patterns_are_alike():
     time = np.flatnonzero(shown(ball("sways", 3)) == 1)[5]
     clips = {name: list(draw(name, "sways", 3, (WIDTH, HEIGHT), FRAMES)) for name in PATTERNS}
-    pictures = np.array([clip[time] for clip in clips.values()])
-    on_ball = (pictures != pictures[0]).any(axis=(0, 3))
-    grey = np.array([cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[on_ball] for p in pictures], float)
-    colour = np.array([p[on_ball].mean(axis=0) for p in pictures])
+    frames = np.array([clip[time] for clip in clips.values()])
+    on_ball = (frames != frames[0]).any(axis=(0, 3))
+    grey = np.array([cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[on_ball] for p in frames], float)
+    colour = np.array([p[on_ball].mean(axis=0) for p in frames])
     contrast, brightness = grey.std(axis=1), grey.mean(axis=1)
     assert contrast.max() < 1.25 * contrast.min()
     assert np.ptp(brightness) < 30 < 45 < np.ptp(colour, axis=0).min()
@@ -190,7 +190,7 @@ def test_motions_do_what_their_names_say():
         assert across > 10 and down < 10
 
 
-def test_one_picture_does_not_tell_rising_from_falling():
+def test_one_frame_does_not_tell_rising_from_falling():
     for seed in SEEDS:
         still = positions(ball("rises", seed)) + positions(ball("falls", seed))
         # Mirror images of each other about a place that only drifts: every height that one
@@ -201,7 +201,7 @@ def test_one_picture_does_not_tell_rising_from_falling():
 def test_camera_never_rests_nor_runs_and_keeps_the_ball_in_view():
     speeds = []
     for seed in SEEDS:
-        camera, thing = Camera(np.random.default_rng(seed)), ball("rises", seed)
+        camera, thing = CameraMotion(np.random.default_rng(seed)), ball("rises", seed)
         views = [camera.view(time) for time in range(FRAMES)]
         seen = np.array([m @ thing.position(t) + o for t, (m, o) in enumerate(views)])
         assert (np.abs(seen) < [WIDTH / 2, HEIGHT / 2]).all()
@@ -211,10 +211,10 @@ def test_camera_never_rests_nor_runs_and_keeps_the_ball_in_view():
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
-def test_scene_and_ball_move_through_the_picture_as_told(motion):
-    camera, thing = Camera(np.random.default_rng(5)), ball(motion, 5)
+def test_scene_and_ball_move_through_the_frame_as_planned(motion):
+    camera, thing = CameraMotion(np.random.default_rng(5)), ball(motion, 5)
     clip = list(draw("dotted", motion, 5, (WIDTH, HEIGHT), FRAMES))
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in clip]
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip]
     flow_of = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     middle = (np.array([WIDTH, HEIGHT]) - 1) / 2
     places = np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), axis=-1) - middle
@@ -237,7 +237,7 @@ def test_scene_reaches_beyond_whatever_the_camera_sees():
     corners = np.array([(x, y) for x in (-WIDTH / 2, WIDTH / 2) for y in (-HEIGHT / 2, HEIGHT / 2)])
     limit = np.array([WIDTH, HEIGHT]) / 2 + demo_scene._MARGIN
     for seed in SEEDS:
-        camera = Camera(np.random.default_rng(seed))
+        camera = CameraMotion(np.random.default_rng(seed))
         for time in range(FRAMES):
             matrix, offset = camera.view(time)
             seen = np.linalg.solve(matrix, (corners - offset).T).T

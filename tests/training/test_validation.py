@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.conftest import equal
-from tsn.datasets.group_split import smaller_part
+from tsn.datasets.group_split import sample_groups
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import load_model
@@ -54,7 +54,7 @@ def test_a_group_that_is_mostly_too_much_is_left_out():
     """Two of eight videos are wanted; a group of four is not, whatever the order of groups."""
     videos = [(f"v{n}", "red", "four" if n < 4 else f"v{n}") for n in range(8)]
     for seed in range(20):
-        chosen = smaller_part(videos, 0.25, str(seed))
+        chosen = sample_groups(videos, 0.25, str(seed))
         assert len(chosen) == 2 and not chosen & {"v0", "v1", "v2", "v3"}
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tsn.config.schema import DatasetConfig, build
@@ -132,5 +132,5 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _named(title: str, names) -> list[str]:
+def _named(title: str, names: Sequence[str]) -> list[str]:
     return [f"{len(names)} {title}{':' if names else ''}", *(f"  {name!r}" for name in names)]

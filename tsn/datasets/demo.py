@@ -1,9 +1,9 @@
 """The embedded demo data set: nine classes of clips, rendered from a seed.
 
-A ball, patterned in one of three ways, rises, falls or sways. The pattern shows in one picture
-and hardly in the flow, the motion shows in the flow and in no single picture; both show only for
-a moment of the clip, which one snippet often misses; and the camera moves all the while, which
-is in the way of plain flow. Every class looks the same in a mirror.
+A ball, patterned in one of three ways, rises, falls or sways. The pattern shows in one frame
+and hardly in the flow, the motion shows in the flow and in no single frame; both show only for a
+moment of the clip, which one snippet often misses; and the camera moves all the while, which is in
+the way of plain flow. Every class looks the same in a mirror.
 """
 
 import hashlib
@@ -124,11 +124,12 @@ def render(
         raise UserError(f"frames is {frames}; demo clips need at least 12")
     with atomic_path(Path(path)) as unfinished, av.open(str(unfinished), "w", "mp4") as out:
         stream = out.add_stream(_ENCODER, rate=FRAME_RATE, options=_QUALITY)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1  # the bytes depend on it
-        for time, picture in enumerate(draw(clip.pattern, clip.motion, clip.seed, size, frames)):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for time, image in enumerate(draw(clip.pattern, clip.motion, clip.seed, size, frames)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             # Left to itself, PyAV converts in as many threads as there are cores.
             frame = frame.reformat(format="yuv420p", interpolation="BICUBIC", threads=1)
             frame.pts = time

@@ -1,6 +1,6 @@
 """What a demo clip shows: a ball over a textured scene, seen by a camera that never rests.
 
-Lengths are in 128ths of the picture's height (pixels, at the default size of 170x128), so that
+Lengths are in 128ths of the frame's height (pixels, at the default size of 170x128), so that
 every size shows the same; times are in frames.
 """
 
@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 
 HEIGHT = 128
-"""Height of a picture in the lengths below."""
+"""Height of a frame in the lengths below."""
 
 # How hard the data set is. Pairs are ranges, from which each clip draws.
 MOMENT = (0.3, 0.4)
-"""Share of the clip in which the ball shows its pattern and its motion."""
+"""Fraction of the clip in which the ball shows its pattern and its motion."""
 SPEED = 2.8
 """Mean speed of the ball in that moment, per frame."""
 WANDER = 0.5
 """Greatest speed of its aimless drift at all times, per frame and axis."""
 CAMERA = (1.0, 2.0)
-"""Greatest speed of the camera, per frame; from about 3 on, the ball often leaves the picture."""
+"""Greatest speed of the camera, per frame; from about 3 on, the ball often leaves the frame."""
 RADIUS = (19.0, 23.0)
 """Radius of the ball."""
 CONTRAST = 0.8
@@ -31,14 +31,14 @@ _WANDER_PERIOD = (30.0, 50.0)
 _ZOOM = 0.04  # the greatest change of scale
 _ROLL = 2.0  # the greatest change of angle, in degrees
 _FADE = 0.5  # frames in which the pattern comes or goes
-# How far the scene reaches beyond the picture: for the widest pan, and 8 for zoom and roll.
+# How far the scene reaches beyond the frame: for the widest pan, and 8 for zoom and roll.
 _MARGIN = CAMERA[1] * _CAMERA_PERIOD[1] / (2 * np.pi) + 8
 # Room for the ball's and the camera's ways around the ball's home, across and down.
 _CLEARANCE = np.array([24, 30])
 _SUPERSAMPLING = 2
 
 # Dark and light colour of each pattern. All have the same two luminances, about 80 and 218 by
-# Rec. 601, so that the grey pictures that flow is made of do not tell the hues apart.
+# Rec. 601, so that the grey images that flow is made of do not tell the hues apart.
 _COLOURS = {
     "checked": ((205, 25, 40), (255, 208, 180)),
     "dotted": ((25, 85, 215), (195, 225, 255)),
@@ -50,7 +50,7 @@ _GREY = (150, 150, 150)  # of the ball outside its moment: between the two lumin
 def draw(
     pattern: str, motion: str, seed: int, size: tuple[int, int], frames: int
 ) -> Iterator[np.ndarray]:
-    """Draw the pictures of one clip, one by one.
+    """Draw the frames of one clip, one by one.
 
     Args:
         pattern: "checked", "dotted" or "ringed".
@@ -65,7 +65,7 @@ def draw(
     generator = np.random.default_rng(seed)
     fine = (_SUPERSAMPLING * size[0], _SUPERSAMPLING * size[1])
     scale = fine[1] / HEIGHT
-    camera = Camera(generator)
+    camera = CameraMotion(generator)
     extent = np.array([HEIGHT * size[0] / size[1], HEIGHT])
     ball = Ball(generator, motion, frames, extent)
     scene = _texture(generator, extent + 2 * _MARGIN, scale)
@@ -74,15 +74,15 @@ def draw(
         matrix, offset = camera.view(time)
         shift = centre + offset * scale - matrix @ scene_centre
         warp = np.column_stack([matrix, shift])
-        picture = cv2.warpAffine(scene, warp, fine, borderMode=cv2.BORDER_REFLECT)
+        frame = cv2.warpAffine(scene, warp, fine, borderMode=cv2.BORDER_REFLECT)
         position = centre + (matrix @ ball.position(time) + offset) * scale
         shown = ball.shown(time)
         colours = shown * np.array(_COLOURS[pattern]) + (1 - shown) * np.array(_GREY)
-        _paint_ball(picture, position, ball.radius * scale, pattern, colours, ball.tilt)
-        yield np.rint(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)).astype(np.uint8)
+        _paint_ball(frame, position, ball.radius * scale, pattern, colours, ball.tilt)
+        yield np.rint(cv2.resize(frame, size, interpolation=cv2.INTER_AREA)).astype(np.uint8)
 
 
-class Camera:
+class CameraMotion:
     """Pans, zooms and rolls, each smoothly back and forth."""
 
     def __init__(self, generator: np.random.Generator):
@@ -94,7 +94,7 @@ class Camera:
         self._reach = [*pan, *generator.uniform(-1, 1, size=2) * [_ZOOM, np.deg2rad(_ROLL)]]
 
     def view(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """The matrix (2, 2) and the offset (2,) that take places in the scene into the picture.
+        """The matrix (2, 2) and the offset (2,) that take places in the scene into the frame.
 
         Places are measured from the centre of either, x to the right and y down.
         """
@@ -117,7 +117,7 @@ class Ball:
         self._motion = motion
         self._way = SPEED * length
         self._side = generator.choice([-1, 1])
-        # Where every motion is centred: the picture of a moment does not tell rising from
+        # Where every motion is centred: one frame of a moment does not tell rising from
         # falling, and hardly swaying.
         room = extent / 2 - self.radius - _CLEARANCE
         self._home = generator.uniform(-1, 1, size=2) * np.maximum(room, 0)
@@ -135,7 +135,7 @@ class Ball:
         return self._home + moved + WANDER / self._omega * np.sin(self._omega * time + self._phase)
 
     def shown(self, time: float) -> float:
-        """Share of the pattern in the ball's colours: 1 in the moment, 0 well outside."""
+        """Fraction of the pattern in the ball's colours: 1 in the moment, 0 well outside."""
         return float(np.clip(1 + min(time - self._start, self._end - time) / _FADE, 0, 1))
 
 
@@ -168,26 +168,26 @@ def _noise(generator: np.random.Generator, extent: np.ndarray, scale: float) -> 
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
-    """Float32 RGB, 0...255, of a hue in degrees and two shares."""
+    """Float32 RGB, 0...255, of a hue in degrees and two fractions."""
     hsv = np.array([[[hue % 360, saturation, value]]], np.float32)
     return 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0]
 
 
 def _paint_ball(
-    picture: np.ndarray,
+    frame: np.ndarray,
     centre: np.ndarray,
     radius: float,
     pattern: str,
     colours: np.ndarray,
     tilt: float,
 ) -> None:
-    """Paint a shaded sphere and its soft shadow into a float32 picture (height, width, 3).
+    """Paint a shaded sphere and its soft shadow into a float32 frame (height, width, 3).
 
     `colours` are the dark and the light one, (2, 3); lengths are in pixels.
     """
     left, top = np.maximum(np.floor(centre - 1.4 * radius), 0).astype(int)
     right, bottom = np.ceil(centre + 1.4 * radius).astype(int) + 1
-    part = picture[top : max(bottom, 0), left : max(right, 0)]  # a view: painting goes through
+    part = frame[top : max(bottom, 0), left : max(right, 0)]  # a view: painting goes through
     y, x = np.indices(part.shape[:2], np.float32)
     x, y = (x + left - centre[0]) / radius, (y + top - centre[1]) / radius
     distance = np.hypot(x, y)

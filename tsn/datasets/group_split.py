@@ -1,4 +1,4 @@
-"""Splitting videos in two parts that no group of related clips straddles."""
+"""Group-aware train/test split."""
 
 import hashlib
 import re
@@ -22,30 +22,30 @@ def group_of(video_id: str, pattern: str | None) -> str | None:
     return match and match[1 if match.re.groups else 0]
 
 
-def smaller_part(videos: Iterable[tuple[str, str, str]], share: float, seed: str) -> set[str]:
-    """Choose about `share` of the videos of every class, whole groups at a time.
+def sample_groups(videos: Iterable[tuple[str, str, str]], fraction: float, seed: str) -> set[str]:
+    """Sample about `fraction` of the videos of every class, whole groups at a time.
 
     Groups in a seeded order are chosen while their classes still need videos. Where groups allow
     it, a class of two videos or more has at least one on either side.
 
     Args:
         videos: (id, class, group) of each.
-        share: 0 < share < 1.
+        fraction: 0 < fraction < 1.
         seed: seeds the order of the groups, which depends on it and on their names alone.
 
     Returns:
         The ids of those chosen.
     """
-    groups = defaultdict(list)
+    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for video_id, class_name, group in videos:
         groups[group].append((video_id, class_name))
     counts = Counter(class_name for members in groups.values() for _, class_name in members)
-    wanted = {name: min(max(1, round(share * n)), n - 1) for name, n in counts.items()}
+    wanted = {name: min(max(1, round(fraction * n)), n - 1) for name, n in counts.items()}
 
     def order(group: str) -> bytes:
         return hashlib.sha256(f"{seed}/{group}".encode(errors="surrogateescape")).digest()
 
-    chosen = set()
+    chosen: set[str] = set()
     for group in sorted(groups, key=order):
         size = Counter(class_name for _, class_name in groups[group])
         gain = sum(min(n, wanted[name]) for name, n in size.items())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets.group_split import OFFICIAL_GROUPS, group_of, smaller_part
+from tsn.datasets.group_split import OFFICIAL_GROUPS, group_of, sample_groups
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 
@@ -189,7 +189,7 @@ def _unique_ids(videos: list[Video]) -> list[Video]:
 def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Video]) -> dict[str, str]:
     """Video id -> "train" or "test"; at least one of each of every class that has two."""
     grouped = [(video.id, video.class_name, video.group) for video in videos]
-    test = smaller_part(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
+    test = sample_groups(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
     return {video.id: "test" if video.id in test else "train" for video in videos}
 
 

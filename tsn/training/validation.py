@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from tsn.datasets.group_split import smaller_part
+from tsn.datasets.group_split import sample_groups
 from tsn.datasets.records import Video
 from tsn.training.device import autocast
 from tsn.training.epoch import counts, summed_loss
@@ -31,7 +31,7 @@ def hold_out(videos: list[Video], share: float, seed: int) -> tuple[list[Video],
     if share == 0:
         return videos, []
     grouped = [(v.id, v.class_name, v.group or v.id) for v in videos]
-    held = smaller_part(grouped, share, f"{seed}/validation")
+    held = sample_groups(grouped, share, f"{seed}/validation")
     return [v for v in videos if v.id not in held], [v for v in videos if v.id in held]
 
 
