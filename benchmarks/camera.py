@@ -39,7 +39,7 @@ def main() -> None:
     tvl1 = TVL1(backend="native_cpu")
     scenes = make_scenes(stills, tvl1)
     print(f"{len(scenes)} pairs: each of {len(stills)} clips under each kind of motion")
-    print("median error at the worst corner in px, share of failures (more than 1 px)\n")
+    print("median error at the worst corner in px, fraction of failures (more than 1 px)\n")
     compare_detectors(scenes)
     compare_estimators(scenes)
     compare_flows(scenes)
@@ -96,7 +96,7 @@ def compare_flows(scenes: list[Scene]) -> None:
     for scene in scenes:
         matches = by_features(scene)
         clipped = (np.abs(scene.flow) >= 20).any(axis=0)
-        x, y = detect_features(scene.prev).places.T
+        x, y = detect_features(scene.prev).points.T
         for name, moved in {
             "float32": by_flow(scene, scene.flow),
             "quantised, bound 20 px": by_flow(scene, scene.stored),
@@ -116,8 +116,8 @@ def measure_residuals(scenes: list[Scene], tvl1: TVL1) -> None:
             found = estimate_homography(scene.prev, scene.cur, scene.stored).homography
             lengths = [np.hypot(*scene.flow)]
             for homography in (found, scene.homography):
-                stilled = warp_to_previous(scene.prev, scene.cur, homography)
-                lengths.append(np.hypot(*tvl1.pairs(scene.prev[None], stilled[None])[0]))
+                stabilised = warp_to_previous(scene.prev, scene.cur, homography)
+                lengths.append(np.hypot(*tvl1.pairs(scene.prev[None], stabilised[None])[0]))
             rows.append([np.median(length[scene.background]) for length in lengths])
         plain, warped, best = np.median(rows, axis=0)
         under = np.mean(np.array(rows)[:, 1] < 0.1)
@@ -156,13 +156,13 @@ def by_flow(scene: Scene, flow: np.ndarray) -> Pairs:
 
 
 def all_corners(scene: Scene, kept: np.ndarray) -> Pairs:
-    corners = detect_features(scene.prev).places[kept]
+    corners = detect_features(scene.prev).points[kept]
     x, y = corners.T
     return corners.astype(np.float32), (corners + scene.stored[:, y, x].T).astype(np.float32)
 
 
 def estimate(estimator: Callable, *pairs: Pairs) -> np.ndarray | None:
-    source, target = (np.concatenate(places) for places in zip(*pairs, strict=True))
+    source, target = (np.concatenate(points) for points in zip(*pairs, strict=True))
     return estimator(source, target) if len(source) > 50 else None
 
 

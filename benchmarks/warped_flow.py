@@ -27,7 +27,7 @@ from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
 QUIET = 0.6
-"""A camera counts as still between two frames if at least this share of the textured pixels
+"""A camera counts as still between two frames if at least this fraction of the textured pixels
 changes by one grey level at most."""
 
 TEXTURE = 15
@@ -42,22 +42,22 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     tvl1 = TVL1(backend="native_cpu")
-    undo = WarpedFlow(tvl1)
+    warped_flow = WarpedFlow(tvl1)
     stop = options.first + options.pairs + 1
-    warm_up(tvl1, undo)
+    warm_up(tvl1, warped_flow)
     rows, parts = [], defaultdict(list)
     for path in options.videos:
         frames = np.stack(list(islice(read_frames(path, SIZE, "grey"), options.first, stop)))
         for pair in pairwise(frames):
-            rows.append(measure(tvl1, undo, np.stack(pair), parts))
+            rows.append(measure(tvl1, warped_flow, np.stack(pair), parts))
     show(rows, parts)
 
 
-def warm_up(tvl1: TVL1, undo: WarpedFlow) -> None:
+def warm_up(tvl1: TVL1, warped_flow: WarpedFlow) -> None:
     """Have everything compiled."""
     noise = np.random.default_rng(0).integers(0, 255, (64, 80), np.uint8)
     frames = np.stack([cv2.resize(np.roll(noise, k, 1), SIZE) for k in (0, 2)])
-    undo(frames, tvl1(frames))
+    warped_flow(frames, tvl1(frames))
 
 
 def timed(times: list[float], work: Callable, *arguments):
@@ -67,25 +67,27 @@ def timed(times: list[float], work: Callable, *arguments):
     return result
 
 
-def measure(tvl1: TVL1, undo: WarpedFlow, frames: np.ndarray, parts: dict[str, list]) -> tuple:
-    """Return, of a pair: quiet share, whether it moved, bytes that differ, both times in ms."""
+def measure(
+    tvl1: TVL1, warped_flow: WarpedFlow, frames: np.ndarray, parts: dict[str, list]
+) -> tuple:
+    """Return, of a pair: quiet fraction, whether it moved, bytes that differ, both times in ms."""
     spent = []
     flow = dequantise(quantise(timed(spent, tvl1, frames)))
-    warped, (camera,) = timed(spent, undo.with_cameras, frames, flow)
+    warped, (camera,) = timed(spent, warped_flow.with_camera_motion, frames, flow)
     first = timed(parts["corners of a frame"], detect_features, frames[0])
     second = detect_features(frames[1])
     matches = timed(parts["matches"], match_features, first, second)
     moved = timed(parts["corners moved by the flow"], move_corners, first, second, flow[0])
-    source, target = (np.concatenate(places) for places in zip(matches, moved, strict=True))
+    source, target = (np.concatenate(points) for points in zip(matches, moved, strict=True))
     if len(source) > 50:
         homography = timed(parts["homography"], find_homography, source, target)
-        stilled = timed(parts["warp"], warp_to_previous, *frames, homography)
-        timed(parts["second TV-L1"], tvl1.pairs, frames[:1], stilled[None])
+        stabilised = timed(parts["warp"], warp_to_previous, *frames, homography)
+        timed(parts["second TV-L1"], tvl1.pairs, frames[:1], stabilised[None])
     differ = (quantise(warped) != quantise(flow)).mean()
-    return quiet_share(*frames), camera.accepted, differ, *spent
+    return quiet_fraction(*frames), camera.accepted, differ, *spent
 
 
-def quiet_share(prev: np.ndarray, cur: np.ndarray) -> float:
+def quiet_fraction(prev: np.ndarray, cur: np.ndarray) -> float:
     slopes = (cv2.Sobel(prev, cv2.CV_32F, *axes) / 8 for axes in ((1, 0), (0, 1)))
     textured = np.hypot(*slopes) > TEXTURE
     change = np.abs(prev.astype(int) - cur)[textured]
@@ -95,10 +97,10 @@ def quiet_share(prev: np.ndarray, cur: np.ndarray) -> float:
 def show(rows: list[tuple], parts: dict[str, list]) -> None:
     quiet, moved, differ, plain, warped = np.array(rows, float).T
     still = quiet >= QUIET
-    print(f"{len(rows)} pairs, the camera still in {still.sum()} (quiet share {QUIET} or more)")
+    print(f"{len(rows)} pairs, the camera still in {still.sum()} (quiet fraction {QUIET} or more)")
     print(f"still: warped flow is plain flow, byte for byte, in {(differ[still] == 0).mean():.1%}")
     for t in np.flatnonzero(still & (differ > 0)):
-        print(f"  pair {t}: quiet share {quiet[t]:.2f}, {differ[t]:.1%} of the bytes differ")
+        print(f"  pair {t}: quiet fraction {quiet[t]:.2f}, {differ[t]:.1%} of the bytes differ")
     print(f"others: a camera motion was found in {moved[~still].mean():.1%}\n")
     print("processor time per pair, ms (medians)")
     print(f"{'plain flow (TV-L1)':30} {median(plain):6.1f}")

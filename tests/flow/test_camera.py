@@ -157,9 +157,9 @@ def test_few_supporters_are_not_enough(render):
 def test_warping_undoes_the_camera_and_fills_the_rest_from_the_previous_frame(render, homography):
     prev = render(*SIZE)
     cur = seen_through(prev, homography)
-    stilled = warp_to_previous(prev, cur, homography)
-    assert stilled.dtype == np.uint8
-    assert np.abs(stilled.astype(int) - prev).mean() < 1.5
+    stabilised = warp_to_previous(prev, cur, homography)
+    assert stabilised.dtype == np.uint8
+    assert np.abs(stabilised.astype(int) - prev).mean() < 1.5
     assert np.abs(cur.astype(int) - prev).mean() > 5
 
 
@@ -184,8 +184,8 @@ def test_what_lies_behind_the_camera_comes_from_the_previous_frame(render):
 def test_pixels_near_the_border_come_from_the_previous_frame():
     prev, cur = np.full(SIZE, 10, np.uint8), np.full(SIZE, 200, np.uint8)
     shift = np.array([[1, 0, 4.0], [0, 1, 0], [0, 0, 1]])
-    stilled = warp_to_previous(prev, cur, shift)
+    stabilised = warp_to_previous(prev, cur, shift)
     kept = np.zeros(SIZE, bool)
     # x + 4 must lie within [5, width - 1 - 5].
     kept[BORDER:-BORDER, BORDER - 4 : -BORDER - 4] = True
-    np.testing.assert_array_equal(stilled, np.where(kept, 200, 10))
+    np.testing.assert_array_equal(stabilised, np.where(kept, 200, 10))

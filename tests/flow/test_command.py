@@ -20,8 +20,8 @@ from tsn.flow.__main__ import main
 from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
 from tsn.flow.draw import colour_code
-from tsn.flow.export import blocks as export_blocks
-from tsn.flow.export.pictures import limited
+from tsn.flow.export import chunks as export_chunks
+from tsn.flow.export.figures import limit_magnitude
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.shards.format import Shard
@@ -76,7 +76,7 @@ def test_npy_holds_flow_and_warped_flow_at_the_videos_own_size(run, folder):
 
 
 def test_blocks_of_a_video_join_without_a_seam(run, folder, monkeypatch):
-    monkeypatch.setattr(export_blocks, "CHUNK", 4)
+    monkeypatch.setattr(export_chunks, "CHUNK", 4)
     for out in ("a.npy", "b.mp4"):
         assert run("in/one.mp4", "-o", out, "-j", "1")[0] == 0
     flow = np.load(folder / "a.npy")
@@ -143,10 +143,10 @@ def test_every_parameter_of_the_method_is_an_option(folder, monkeypatch, capsys)
 def test_mp4_shows_frames_flow_and_warped_flow_side_by_side(run, folder):
     assert run("in/one.mp4", "-o", "out.mp4", "-w", "-s", "63x47")[0] == 0
     with av.open(str(folder / "out.mp4")) as container:
-        # The demo's videos have 25 pictures a second.
+        # The demo's videos have 25 frames a second.
         assert container.streams.video[0].average_rate == 25
         shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    # Three pictures of 63x47, two lines of 4 px between them, made even.
+    # Three cells of 63x47, two lines of 4 px between them, made even.
     assert np.shape(shown) == (11, 48, 198, 3)
     frames = np.stack(list(read_frames(folder / "in" / "one.mp4", (63, 47))))
     difference = shown[5][:47, :60].astype(float) - frames[5][:, :60]
@@ -163,20 +163,20 @@ def test_mp4_darkens_no_motion(run, folder):
 
 def test_png_shows_four_frames_above_their_flow(run, folder):
     assert run("in/one.mp4", "-o", "out.png", "-w", "--max-magnitude", "3")[0] == 0
-    picture = cv2.cvtColor(cv2.imread(str(folder / "out.png")), cv2.COLOR_BGR2RGB)
-    assert picture.shape == (3 * 48 + 8, 4 * 64 + 12, 3)
+    figure = cv2.cvtColor(cv2.imread(str(folder / "out.png")), cv2.COLOR_BGR2RGB)
+    assert figure.shape == (3 * 48 + 8, 4 * 64 + 12, 3)
     frames = list(read_frames(folder / "in" / "one.mp4", None))
     # Pairs 0, 3, 7 and 10 of 0…10: evenly spread, to the nearest.
     for column, pair in enumerate((0, 3, 7, 10)):
         left = column * 68
-        np.testing.assert_array_equal(picture[:48, left : left + 64], frames[pair])
+        np.testing.assert_array_equal(figure[:48, left : left + 64], frames[pair])
         first, second = (cv2.cvtColor(frames[t], cv2.COLOR_RGB2GRAY) for t in (pair, pair + 1))
         flow = TVL1(FAST)(np.stack([first, second]))
-        coloured = colour_code(limited(flow[0], 3), 3)
-        np.testing.assert_array_equal(picture[52:100, left : left + 64], coloured)
+        coloured = colour_code(limit_magnitude(flow[0], 3), 3)
+        np.testing.assert_array_equal(figure[52:100, left : left + 64], coloured)
 
 
-def test_a_bad_video_is_told_in_a_sentence_and_the_others_are_done(run, folder):
+def test_a_bad_video_is_one_sentence_and_the_others_are_done(run, folder):
     (folder / "in" / "bad.avi").write_text("no video")
     render(plan(1, 1, 1)[0], folder / "in" / "short.mp4", (64, 48), 12)
     data = (folder / "in" / "short.mp4").read_bytes()
@@ -203,8 +203,8 @@ def test_a_video_that_breaks_half_way_leaves_nothing(run, folder, monkeypatch, o
                 raise VideoError("unreadable", path, "breaks")
             yield frame
 
-    monkeypatch.setattr(export_blocks, "CHUNK", 4)
-    monkeypatch.setattr(export_blocks, "read_frames", breaking)
+    monkeypatch.setattr(export_chunks, "CHUNK", 4)
+    monkeypatch.setattr(export_chunks, "read_frames", breaking)
     before = files(folder)
     options = ["-f", "flo"] if out == "out" else ["--max-magnitude", "9"] if "mp4" in out else []
     assert run("in/one.mp4", "-o", out, "-j", "1", *options)[0] == 1
@@ -260,7 +260,7 @@ def test_arguments_that_cannot_be_read_are_one_sentence_and_status_2(run, argume
 
 def test_a_log_tells_rate_and_time_left(run, monkeypatch):
     monkeypatch.setattr("tsn.runtime.progress.INTERVAL", 0.0)
-    monkeypatch.setattr(export_blocks, "CHUNK", 4)
+    monkeypatch.setattr(export_chunks, "CHUNK", 4)
     said = run("in/one.mp4", "-o", "out.npy", "-j", "1")[1]
     assert "flow: 4/11 pairs, " in said
     assert "/s, ETA 0:00:0" in said

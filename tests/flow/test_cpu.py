@@ -1,15 +1,11 @@
 """The native engine and its parts against OpenCV, whose method it is."""
 
-from itertools import product
-
 import cv2
 import numpy as np
 import pytest
 
 from tsn.config.tvl1_params import TVL1Params
-from tsn.flow.cpu.median import MEDIAN, NETWORK, median_5x5
 from tsn.flow.cpu.pyramid import Resize, level_sizes
-from tsn.flow.cpu.solver import PAD
 from tsn.flow.cpu.warp import MARGIN, pack, warp
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
@@ -40,33 +36,10 @@ def test_flow_agrees_with_opencv_at_equal_parameters(render, tolerance, params):
     assert (away <= 1).mean() >= 0.995
 
 
-def test_the_initial_flow_is_used_as_opencv_uses_it(render, tolerance):
-    first, second = render(48, 64)[None], render(48, 64, (3.0, -1.0))[None]
-    initial = np.full((1, 2, 48, 64), 1.5, np.float32)
-    params = TVL1Params(warps=1, iterations=5)
-    native, opencv = (
-        TVL1(params, backend).pairs(first, second, initial) for backend in ("native_cpu", "opencv")
-    )
-    assert end_point_difference(native, opencv).mean() <= tolerance
-
-
 def test_the_median_filter_changes_the_flow(render):
     frames = np.stack([render(48, 64), render(48, 64, (2.0, 1.0))])
     plain, filtered = (TVL1(TVL1Params(median_filter=m), "native_cpu")(frames) for m in (1, 5))
     assert np.abs(plain - filtered).max() > 1e-3
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5), (6, 40), (31, 17)])
-def test_median_5x5_is_opencvs_median_blur(size):
-    height, width = size
-    values = np.random.default_rng(3).normal(size=size).astype(np.float32)
-    # Ties and negative zeros are part of real flow.
-    values[::2, ::3] = 0
-    plane = np.zeros((height, width + PAD), np.float32)
-    plane[:, :width] = values
-    out, ranks = np.zeros_like(plane), np.zeros((5, width + PAD), np.float32)
-    median_5x5(plane, height, width, out, ranks)
-    np.testing.assert_array_equal(out[:, :width], cv2.medianBlur(values, 5))
 
 
 @pytest.mark.parametrize("size", [(16, 16), (33, 47), (205, 272)])
@@ -131,12 +104,3 @@ def _cubic(image, x, y, a=-0.75):
         for r, wy in enumerate(taps(y - top))
         for c, wx in enumerate(taps(x - left))
     )
-
-
-def test_the_median_network_selects_the_median_of_all_zeros_and_ones():
-    # The zero-one principle: right for these, right for all numbers.
-    ones = np.array(list(product(range(6), repeat=5)))
-    wires = [ones[:, k // 5] >= 5 - k % 5 for k in range(25)]
-    for i, j in NETWORK:
-        wires[i], wires[j] = wires[i] & wires[j], wires[i] | wires[j]
-    np.testing.assert_array_equal(wires[MEDIAN], ones.sum(axis=1) >= 13)

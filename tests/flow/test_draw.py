@@ -46,11 +46,11 @@ def test_a_strip_shows_frames_flow_and_warped_flow_below_each_other():
     frames = np.full((4, 5, 6), 40, np.uint8)
     flow, warped = np.zeros((2, 3, 2, 5, 6))
     flow[:, 0] = 2.0
-    picture = strip(frames, flow, warped, columns=2)
-    assert picture.shape == (15, 12, 3)
-    assert (picture[:5] == 40).all()
-    assert (picture[5:10] == (255, 0, 0)).all()
-    assert (picture[10:] == 255).all()
+    figure = strip(frames, flow, warped, columns=2)
+    assert figure.shape == (15, 12, 3)
+    assert (figure[:5] == 40).all()
+    assert (figure[5:10] == (255, 0, 0)).all()
+    assert (figure[10:] == 255).all()
 
 
 def test_a_strip_takes_coloured_frames_and_no_warped_flow():

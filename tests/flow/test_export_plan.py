@@ -97,7 +97,7 @@ def test_outputs_are_called_like_the_videos(tmp_path):
         (("a.avi", "a/b.avi"), "flo"),
     ],
 )
-def test_videos_that_would_share_an_output_are_refused(tmp_path, names, format):
+def test_videos_with_the_same_output_are_refused(tmp_path, names, format):
     touch(*(tmp_path / "in" / name for name in names))
     with pytest.raises(UserError, match=r"a\.avi'.* would both be written as"):
         plan([tmp_path / "in"], tmp_path / "out", format, warped=True)

@@ -26,7 +26,7 @@ def test_matches_are_precise_to_a_fraction_of_a_pixel(pair):
 def test_a_frame_matches_itself_exactly(render):
     features = detect_features(render(*SIZE))
     source, target = match_features(features, features)
-    assert len(source) == len(features.places)
+    assert len(source) == len(features.points)
     np.testing.assert_allclose(target, source, atol=0.05)
 
 
@@ -50,7 +50,7 @@ def test_corners_follow_the_flow(pair):
     flow = np.broadcast_to(moved[:, None, None], (2, *SIZE)).astype(np.float32)
     source, target = move_corners(first, second, flow)
     np.testing.assert_allclose(target - source, np.tile(moved, (len(source), 1)), atol=1e-4)
-    assert len(source) > 0.7 * len(first.places)
+    assert len(source) > 0.7 * len(first.points)
 
 
 def test_corners_that_a_wrong_flow_moves_are_left_out(pair):
@@ -58,13 +58,13 @@ def test_corners_that_a_wrong_flow_moves_are_left_out(pair):
     flow = np.broadcast_to(moved[:, None, None], (2, *SIZE)).astype(np.float32).copy()
     flow[:, :, 80:] = -2
     source, _ = move_corners(first, second, flow)
-    assert (source[:, 0] < 80).sum() > 0.7 * (first.places[:, 0] < 80).sum()
-    assert (source[:, 0] >= 80).sum() < 0.1 * (first.places[:, 0] >= 80).sum()
+    assert (source[:, 0] < 80).sum() > 0.7 * (first.points[:, 0] < 80).sum()
+    assert (source[:, 0] >= 80).sum() < 0.1 * (first.points[:, 0] >= 80).sum()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 9), SIZE])
 def test_without_structure_there_is_nothing_to_match(size):
     blank = detect_features(np.full(size, 77, np.uint8))
-    for places in match_features(blank, blank) + move_corners(blank, blank, np.zeros((2, *size))):
-        assert places.shape == (0, 2)
-        assert places.dtype == np.float32
+    for points in match_features(blank, blank) + move_corners(blank, blank, np.zeros((2, *size))):
+        assert points.shape == (0, 2)
+        assert points.dtype == np.float32

@@ -82,12 +82,6 @@ def test_a_frame_is_uploaded_once_for_the_pairs_of_a_run(cuda, frames):
     assert len(cuda.uploads) == 29 + 4
 
 
-def test_an_initial_flow_reaches_the_method_with_its_last_axis_as_channels(cuda, frames):
-    initial = np.random.default_rng(1).normal(size=(3, 2, 6, 8)).astype(np.float32)
-    flow = TVL1(backend="opencv_cuda").pairs(frames[:3], frames[1:4], initial)
-    np.testing.assert_array_equal(flow[:, 1], initial[:, 0])
-
-
 def test_the_parameters_are_given_in_opencvs_order(cuda, frames):
     # cv2.cuda.OpticalFlowDual_TVL1_create: tau, lambda, theta, nscales, warps, epsilon,
     # iterations, scaleStep, gamma, useInitialFlow.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tsn.flow.quantise import clipped_share, dequantise, quantise
+from tsn.flow.quantise import clipped_fraction, dequantise, quantise
 
 
 def test_zero_motion_is_128():
@@ -38,6 +38,6 @@ def test_quantising_leaves_its_argument_alone():
     assert (flow == 3).all()
 
 
-def test_clipped_share_counts_what_the_bound_cuts_off():
-    assert clipped_share(np.array([0.0, 20.0, -20.5, 21.0]), 20.0) == 0.5
-    assert clipped_share(np.empty((0, 2, 4, 4))) == 0.0
+def test_clipped_fraction_counts_what_exceeds_the_bound():
+    assert clipped_fraction(np.array([0.0, 20.0, -20.5, 21.0]), 20.0) == 0.5
+    assert clipped_fraction(np.empty((0, 2, 4, 4))) == 0.0

@@ -46,8 +46,8 @@ def test_a_pan_is_undone_and_the_foreground_keeps_its_motion(pan):
 def test_the_homographies_of_a_pan_are_translations(pan):
     frames = pan[0]
     tvl1 = TVL1(backend="native_cpu")
-    _, cameras = WarpedFlow(tvl1).with_cameras(frames, tvl1(frames))
-    for motion in cameras:
+    _, motions = WarpedFlow(tvl1).with_camera_motion(frames, tvl1(frames))
+    for motion in motions:
         assert motion.accepted
         np.testing.assert_allclose(motion.homography[:2, 2], [-2.3, 0.8], atol=0.4)
         np.testing.assert_allclose(motion.homography[:2, :2], np.eye(2), atol=0.01)
@@ -72,8 +72,8 @@ def test_a_still_camera_leaves_the_flow_as_it_is(render):
 def test_without_an_accepted_homography_the_flow_is_given_back():
     frames = np.full((3, 20, 30), 90, np.uint8)
     flow = np.random.default_rng(0).normal(size=(2, 2, 20, 30)).astype(np.float32)
-    warped, cameras = WarpedFlow(TVL1(backend="native_cpu")).with_cameras(frames, flow)
-    assert not any(motion.accepted for motion in cameras)
+    warped, motions = WarpedFlow(TVL1(backend="native_cpu")).with_camera_motion(frames, flow)
+    assert not any(motion.accepted for motion in motions)
     np.testing.assert_array_equal(warped, flow)
     assert not np.shares_memory(warped, flow)
 

@@ -1,1 +1,1 @@
-"""Optical flow: TV-L1, its engines, warped flow, quantisation and pictures."""
+"""Optical flow: TV-L1, its engines, warped flow, quantisation, figures and export."""

@@ -7,13 +7,17 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 
+if TYPE_CHECKING:
+    from tsn.flow.export.plan import ExportJob, Target
+
 SHARD_SIZE = (340, 256)
-"""Width and height in px of a shard's rows where none is given, as in the pipeline."""
+"""Default width and height in px of a shard's flow, as in the pipeline."""
 
 _PROG = "python -m tsn.flow"
 
@@ -31,7 +35,7 @@ formats:
 
 _EXAMPLES = f"""\
 examples:
-  Look at the flow of a clip, as a picture and as a video with warped flow:
+  Look at the flow of a clip, as an image and as a video with warped flow:
     {_PROG} clip.mp4 -o clip.png
     {_PROG} clip.mp4 -o flow.mp4 --warped
 
@@ -51,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: its arguments; None for those of the process.
 
     Returns:
-        The exit status: 0; 1 if a video failed or something is wrong with what was asked for;
-        130 if interrupted. Arguments that cannot be parsed exit with 2.
+        The exit status: 0; 1 if a video failed or an argument is wrong; 130 if interrupted.
+        Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
     return run_command(lambda: _run(arguments))
@@ -62,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from tsn.flow.export.plan import choose_target, find_videos, plan_jobs
 
     target = choose_target(arguments.out, arguments.format)
-    _check_meaningful(arguments, target.format)
+    _check_options_fit(arguments, target.format)
     params = TVL1Params(**{f.name: getattr(arguments, f.name) for f in fields(TVL1Params)})
     sources = find_videos(arguments.videos, target)
     jobs, kept = plan_jobs(sources, target, arguments.warped, arguments.force)
@@ -76,9 +80,11 @@ def _run(arguments: argparse.Namespace) -> int:
     return _export(arguments, params, target, jobs)
 
 
-def _export(arguments: argparse.Namespace, params: TVL1Params, target, jobs) -> int:
-    # Compiling and importing what computes takes seconds, which mistakes do not have to wait for.
-    from tsn.flow.export.blocks import Options
+def _export(
+    arguments: argparse.Namespace, params: TVL1Params, target: "Target", jobs: "list[ExportJob]"
+) -> int:
+    # Importing and compiling the engine takes seconds: errors in the arguments come first.
+    from tsn.flow.export.chunks import Options
     from tsn.flow.export.run import export
     from tsn.flow.quantise import BOUND
     from tsn.flow.tvl1 import TVL1
@@ -100,13 +106,13 @@ def _export(arguments: argparse.Namespace, params: TVL1Params, target, jobs) -> 
     return 1 if failures else 0
 
 
-def _check_meaningful(arguments: argparse.Namespace, format: str) -> None:
+def _check_options_fit(arguments: argparse.Namespace, format: str) -> None:
     for name, formats in (("bound", ("h5",)), ("max_magnitude", ("mp4", "png"))):
         if getattr(arguments, name) is not None and format not in formats:
             option = "--" + name.replace("_", "-")
             raise UserError(
-                f"{option} means nothing to the format {format}, only to {' and '.join(formats)}; "
-                "leave it out"
+                f"{option} has no effect on the format {format}, only on "
+                f"{' and '.join(formats)}; leave it out"
             )
 
 
@@ -138,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="replace outputs that exist, instead of keeping them")
     add(
         "--bound", type=_above_zero, metavar="PX",
-        help="h5: motion beyond this is cut off (default: 20)",
+        help="h5: motion beyond this is clipped (default: 20)",
     )  # fmt: skip
     add(
         "--max-magnitude", type=_above_zero, metavar="PX",
@@ -155,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs, else native: "
         "native_cuda where that runs, else native_cpu",
     )  # fmt: skip
-    explained = _explained(TVL1Params)
+    explained = _attribute_docs(TVL1Params)
     for field in fields(TVL1Params):
         add(
             "--" + field.name.strip("_").replace("_", "-"),
@@ -172,9 +178,9 @@ def _layout(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=98)
 
 
-def _explained(kind: type) -> dict[str, str]:
-    """What a class's docstring says of its attributes."""
-    section = inspect.getdoc(kind).partition("Attributes:\n")[2].partition("\n\n")[0]
+def _attribute_docs(kind: type) -> dict[str, str]:
+    """The attributes' descriptions in a class's docstring."""
+    section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
     parts = re.split(r"^    (\w+): ", section, flags=re.MULTILINE)[1:]
     texts = (" ".join(text.split()).rstrip(".").replace("%", "%%") for text in parts[1::2])
     lowered = (text[:1].lower() + text[1:] for text in texts)

@@ -1,4 +1,4 @@
-"""Making flow shards: videos to quantised TV-L1 flow."""
+"""Building flow shards: videos to quantised TV-L1 flow."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
-from tsn.flow.quantise import clipped_share, quantise
+from tsn.flow.quantise import clipped_fraction, quantise
 from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
 from tsn.shards.build import Part, build_shard
 from tsn.video.decode import MAX_FRAMES
@@ -19,7 +19,7 @@ CHUNK = 32
 """Pairs computed at a time: bounds memory for videos of any length."""
 
 GPU_CHUNK = 256
-"""The same on a GPU, where more at a time are quicker: most clips are one chunk."""
+"""The same on a GPU, which larger batches keep busy: most clips are one chunk."""
 
 logger = logging.getLogger("tsn")
 
@@ -42,9 +42,9 @@ def build_flow_shard(
     chunk = GPU_CHUNK if tvl1.backend in GPU_BACKENDS else CHUNK
 
     def parts_of(video: Video) -> Iterator[Part]:
-        pictures = read_frames(video.path, size, "grey", max_frames=max_frames)
-        for frames in overlapping_chunks(pictures, chunk):
-            yield Part(*tvl1.quantised(frames, flow.bound))
+        frames = read_frames(video.path, size, "grey", max_frames=max_frames)
+        for stack in overlapping_chunks(frames, chunk):
+            yield Part(*tvl1.quantised(stack, flow.bound))
 
     fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}
     build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
@@ -64,5 +64,5 @@ def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.
 
 
 def quantised_part(flow: np.ndarray, bound: float) -> Part:
-    """Flow (n, 2, H, W) in px as bytes, with the share of it that the bound cuts off."""
-    return Part(quantise(flow, bound), clipped_share(flow, bound))
+    """Flow (n, 2, H, W) in px as bytes, with the fraction of its values that is clipped."""
+    return Part(quantise(flow, bound), clipped_fraction(flow, bound))

@@ -1,4 +1,4 @@
-"""Making warped-flow shards: videos and their flow shards to flow without the camera's motion."""
+"""Building warped-flow shards from videos and their flow shards."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,59 +14,75 @@ from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
 from tsn.shards.build import Part, build_shard
 from tsn.shards.format import Shard
+from tsn.video.decode import MAX_FRAMES
 from tsn.video.isolation import read_frames
 
 
 def build_warped_shard(
     path: Path | str,
-    flow_shard: Path | str,
+    flow_shard_path: Path | str,
     videos: list[Video],
     flow: FlowConfig,
     threads: int,
+    max_frames: int = MAX_FRAMES,
 ) -> None:
     """Compute and quantise the warped flow of one shard from its videos and its flow.
+
+    A video of more than `max_frames` frames is quarantined, as in the flow shard.
 
     Raises:
         UserError: if the flow shard is damaged or not of these videos.
     """
-    undo = WarpedFlow(TVL1(flow.params, flow.backend, threads), threads)
-    with Shard(flow_shard) as first:
+    warped_flow = WarpedFlow(TVL1(flow.params, flow.backend, threads), threads)
+    with Shard(flow_shard_path) as flow_shard:
 
         def parts_of(video: Video) -> Iterator[Part]:
-            for rows in warped_rows(undo, first, video, flow.bound):
-                yield quantised_part(rows, flow.bound)
+            for fields in warped_flow_fields(
+                warped_flow, flow_shard, video, flow.bound, max_frames
+            ):
+                yield quantised_part(fields, flow.bound)
 
-        fingerprint = {**undo.fingerprint, "size": list(first.size), "bound": flow.bound}
+        size = flow_shard.size
+        fingerprint = {**warped_flow.fingerprint, "size": list(size), "bound": flow.bound}
         build_shard(
-            path, "warped_flow", first.size, videos, fingerprint, parts_of, first.videos, threads
+            path, "warped_flow", size, videos, fingerprint, parts_of, flow_shard.videos, threads
         )
 
 
-def warped_rows(undo: WarpedFlow, first: Shard, video: Video, bound: float) -> Iterator[np.ndarray]:
+def warped_flow_fields(
+    warped_flow: WarpedFlow,
+    flow_shard: Shard,
+    video: Video,
+    bound: float,
+    max_frames: int = MAX_FRAMES,
+) -> Iterator[np.ndarray]:
     """Warped flow of a video, some pairs at a time: float32 (pairs, 2, H, W) in px.
 
     Args:
-        undo: takes the camera's motion out.
-        first: the shard with the video's flow.
+        warped_flow: removes the camera's motion.
+        flow_shard: the shard with the video's flow.
         video: the video.
         bound: bound of the quantised flow in px.
+        max_frames: a video of more frames is bad.
 
     Raises:
         VideoError: the video is bad.
         UserError: the shard does not hold the video, or not as it is now.
     """
-    known = first.videos.get(video.id)
-    if known is None:
-        raise UserError(f"{first.path}: does not hold {video.id}; remove it and run again")
+    stored = flow_shard.videos.get(video.id)
+    if stored is None:
+        raise UserError(f"{flow_shard.path}: does not hold {video.id}; remove it and run again")
     changed = UserError(
-        f"{video.path}: has changed since {first.path} was made; remove that shard and run again"
+        f"{video.path}: has changed since {flow_shard.path} was made; remove that shard and run "
+        "again"
     )
     start = 0
-    for frames in overlapping_chunks(read_frames(video.path, first.size, "grey"), CHUNK):
-        stop = start + len(frames) - 1
-        if stop > known.length:
+    frames = read_frames(video.path, flow_shard.size, "grey", max_frames=max_frames)
+    for stack in overlapping_chunks(frames, CHUNK):
+        stop = start + len(stack) - 1
+        if stop > stored.length:
             raise changed
-        yield undo(frames, dequantise(first.read(known, range(start, stop)), bound))
+        yield warped_flow(stack, dequantise(flow_shard.read(stored, range(start, stop)), bound))
         start = stop
-    if start != known.length:
+    if start != stored.length:
         raise changed

@@ -1,12 +1,12 @@
-"""Camera motion between two frames, as a homography, and its undoing.
+"""Camera motion between two frames, as a homography, and its compensation.
 
-The recipe is dense_flow's (after Wang and Schmid, Action Recognition with Improved Trajectories,
-2013): matched features and corners moved by the flow give pairs of points, RANSAC a homography.
-dense_flow's SURF is not in pip's OpenCV; `features` tells what stands for it, `homography` how the
-estimate is made precise, and `benchmarks/camera.py` measures both.
+The method is dense_flow's (after Wang and Schmid, Action Recognition with Improved Trajectories,
+2013): matched features and corners moved by the flow give point pairs, RANSAC a homography.
+dense_flow's SURF is not in pip's OpenCV; `features` says what replaces it, `homography` how the
+estimate is refined, and `benchmarks/camera.py` measures both.
 
-A camera on a tripod needs one rule more. A textured foreground that fills a good part of the frame
-and moves a little is enough for some homography within a px of most pairs; but stillness then
+A camera on a tripod needs one more rule. A textured foreground that fills a good part of the frame
+and moves a little supports some homography within a px of most pairs; but the identity then
 explains the background exactly, and the homography nothing.
 """
 
@@ -19,33 +19,33 @@ from tsn.flow.features import Features, detect_features, match_features, move_co
 from tsn.flow.homography import find_homography, transfer_errors, weights
 
 INLIER_DISTANCE = 1.0
-"""Pairs within this many px of the homography support it (dense_flow)."""
+"""Point pairs within this many px of the homography are inliers (dense_flow)."""
 
-FEWEST_PAIRS = 50
-"""Above this many pairs a homography is estimated (dense_flow)."""
+MIN_PAIRS = 50
+"""A homography is estimated from more than this many point pairs (dense_flow)."""
 
-FEWEST_INLIERS = 25
-"""Above this many inliers it is accepted (dense_flow)."""
+MIN_INLIERS = 25
+"""A homography is accepted with more than this many inliers (dense_flow)."""
 
 STILLNESS = 0.85
-"""The camera counts as still if no motion at all has this share of the homography's support.
+"""The camera counts as still if the identity has this fraction of the homography's support.
 
-With real clips of still cameras the share was .92 or more, and at most .84 when they were panned
-by .1 px, which is less than a step of the stored flow."""
+With real clips of still cameras it had .92 or more, and at most .84 when they were panned by
+.1 px, which is less than a step of the stored flow."""
 
 BORDER = 5
-"""What maps to within this many px of the border is not taken from the frame (dense_flow)."""
+"""Pixels that map to within this many px of the border are not warped (dense_flow)."""
 
 
 @dataclass(frozen=True)
-class Camera:
+class CameraMotion:
     """The camera's motion from one frame to the next.
 
     Attributes:
         homography: float64 (3, 3), maps (x, y, 1) of the previous frame to the current one;
             the identity unless accepted.
-        inliers: Pairs that supported the estimate, accepted or not.
-        accepted: Whether the camera moved and there was enough support.
+        inliers: Point pairs that support the estimate, accepted or not.
+        accepted: Whether the camera moved, with enough inliers.
     """
 
     homography: np.ndarray
@@ -58,7 +58,7 @@ def estimate_homography(
     cur: np.ndarray,
     flow: np.ndarray,
     features: tuple[Features, Features] | None = None,
-) -> Camera:
+) -> CameraMotion:
     """Estimate the camera's motion between two frames.
 
     Args:
@@ -66,28 +66,28 @@ def estimate_homography(
         cur: Current frame, uint8 (H, W).
         flow: float32 (2, H, W), motion from prev to cur in px, x then y; bytes dequantised are
             precise enough.
-        features: `detect_features` of both frames, where they are known already.
+        features: `detect_features` of both frames, if computed already.
     """
     first, second = features or (detect_features(prev), detect_features(cur))
     pairs = match_features(first, second), move_corners(first, second, flow)
-    source, target = (np.concatenate(places) for places in zip(*pairs, strict=True))
-    still = np.eye(3)
-    if len(source) <= FEWEST_PAIRS:
-        return Camera(still, 0, False)
+    source, target = (np.concatenate(points) for points in zip(*pairs, strict=True))
+    identity = np.eye(3)
+    if len(source) <= MIN_PAIRS:
+        return CameraMotion(identity, 0, False)
     homography = find_homography(source, target)
     if homography is None:
-        return Camera(still, 0, False)
+        return CameraMotion(identity, 0, False)
     errors = transfer_errors(homography, source, target)
     inliers = int((errors <= INLIER_DISTANCE).sum())
     support = weights(errors).sum()
-    support_of_stillness = weights(transfer_errors(still, source, target)).sum()
-    if inliers <= FEWEST_INLIERS or support_of_stillness >= STILLNESS * support:
-        return Camera(still, inliers, False)
-    return Camera(homography, inliers, True)
+    identity_support = weights(transfer_errors(identity, source, target)).sum()
+    if inliers <= MIN_INLIERS or identity_support >= STILLNESS * support:
+        return CameraMotion(identity, inliers, False)
+    return CameraMotion(homography, inliers, True)
 
 
 def warp_to_previous(prev: np.ndarray, cur: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Return the current frame as it would look had the camera stood still.
+    """Return the current frame as a camera that did not move would have seen it.
 
     Args:
         prev: Previous frame, uint8 (H, W).
@@ -98,9 +98,9 @@ def warp_to_previous(prev: np.ndarray, cur: np.ndarray, homography: np.ndarray) 
         uint8 (H, W), interpolated linearly. Pixels that map outside `cur`, or to within `BORDER`
         px of its border, are those of `prev`.
     """
-    stilled = np.empty_like(prev)
-    _warp(prev, cur, homography.astype(np.float64), stilled)
-    return stilled
+    stabilised = np.empty_like(prev)
+    _warp(prev, cur, homography.astype(np.float64), stabilised)
+    return stabilised
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -113,7 +113,7 @@ def _warp(prev, cur, homography, out):
             depth = h[2, 0] * x + h[2, 1] * y + h[2, 2]
             to_x = (h[0, 0] * x + h[0, 1] * y + h[0, 2]) / depth
             to_y = (h[1, 0] * x + h[1, 1] * y + h[1, 2]) / depth
-            # What lies behind the camera maps nowhere; so does what maps to infinity.
+            # Points behind the camera, and those that map to infinity, have no place in `cur`.
             if not (depth > 0 and BORDER <= to_x <= right and BORDER <= to_y <= bottom):
                 out[y, x] = prev[y, x]
                 continue

@@ -1,21 +1,30 @@
-"""What TV-L1 is given, checked and brought to the form the engines take."""
+"""Validation of frames, and their conversion to the form that flow engines take."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import torch
 
-def check_frames(name: str, value: Any, on_gpu: bool = False) -> Any:
+    Array: TypeAlias = np.ndarray | torch.Tensor
+
+_OVERSHOOT = 128
+"""Grey levels by which floating-point frames may leave 0..255: interpolation overshoots less."""
+
+
+def check_frames(name: str, value: "Array", on_gpu: bool = False) -> Any:
     """Return frames as C-contiguous uint8 or float32 (N, H, W).
 
     Args:
-        name: What the caller calls them, for messages.
-        value: Frames (N, H, W), uint8 or floating point; a NumPy array or a torch tensor.
-        on_gpu: Whether tensors on a GPU are taken; they are returned as tensors, anything else as a
-            NumPy array.
+        name: The argument's name, for messages.
+        value: Frames (N, H, W), uint8 or floating point on the 0..255 scale; a NumPy array or a
+            torch tensor.
+        on_gpu: Whether tensors on a GPU are accepted; they are returned as tensors, anything else
+            as a NumPy array.
 
     Raises:
-        ValueError: Wrong type, shape, device or value; the message tells which.
+        ValueError: Wrong type, shape, device, value or scale; the message tells which.
     """
     frames = _as_array(name, value, on_gpu)
     if frames.ndim != 3:
@@ -25,28 +34,28 @@ def check_frames(name: str, value: Any, on_gpu: bool = False) -> Any:
         )
     if 0 in frames.shape:
         raise ValueError(f"{name} must not be empty, but has shape {tuple(frames.shape)}")
-    return _check_values(name, frames, bytes_too=True)
+    kind = str(frames.dtype).removeprefix("torch.")
+    if kind == "uint8":
+        return frames.contiguous() if is_tensor(frames) else np.ascontiguousarray(frames)
+    if not kind.startswith("float"):
+        raise ValueError(f"{name} must be uint8 or floating point, not {kind}")
+    # Values that float32 cannot hold become inf, which is refused below.
+    if is_tensor(frames):
+        frames = frames.float().contiguous()
+    else:
+        with np.errstate(over="ignore"):
+            frames = np.ascontiguousarray(frames, dtype=np.float32)
+    _check_scale(name, float(frames.min()), float(frames.max()))
+    return frames
 
 
-def check_flow(name: str, value: Any, frames: tuple[int, int, int], on_gpu: bool = False) -> Any:
-    """Return flow as C-contiguous float32 (N, 2, H, W) for frames of shape (N, H, W).
-
-    Arguments and errors as in `check_frames`.
-    """
-    flow = _as_array(name, value, on_gpu)
-    expected = (frames[0], 2, *frames[1:])
-    if tuple(flow.shape) != expected:
-        raise ValueError(f"{name} must have shape {expected}, not {tuple(flow.shape)}")
-    return _check_values(name, flow, bytes_too=False)
-
-
-def like(model: Any, result: Any) -> Any:
-    """Return a result as a tensor if the model is one."""
-    if isinstance(result, np.ndarray) and is_tensor(model):
+def as_type_of(reference: "Array", array: Any) -> Any:
+    """Convert an array to a torch tensor if the reference is one."""
+    if isinstance(array, np.ndarray) and is_tensor(reference):
         import torch
 
-        return torch.from_numpy(result)
-    return result
+        return torch.from_numpy(array)
+    return array
 
 
 def is_tensor(value: Any) -> bool:
@@ -55,7 +64,7 @@ def is_tensor(value: Any) -> bool:
 
 
 def _as_array(name: str, value: Any, on_gpu: bool) -> Any:
-    """Return an array, or a tensor on a GPU where that is taken."""
+    """Return a NumPy array, or a tensor on a GPU where that is accepted."""
     if is_tensor(value):
         value = value.detach()
         if str(value.dtype) == "torch.bfloat16":
@@ -73,20 +82,21 @@ def _as_array(name: str, value: Any, on_gpu: bool) -> Any:
     return value
 
 
-def _check_values(name: str, values: Any, bytes_too: bool) -> Any:
-    kind = str(values.dtype).removeprefix("torch.")
-    if bytes_too and kind == "uint8":
-        return values.contiguous() if is_tensor(values) else np.ascontiguousarray(values)
-    if not kind.startswith("float"):
-        raise ValueError(f"{name} must be uint8 or floating point, not {kind}")
-    # Values that float32 cannot hold become inf, which is refused below.
-    if is_tensor(values):
-        values = values.float().contiguous()
-        finite = bool(values.isfinite().all())
-    else:
-        with np.errstate(over="ignore"):
-            values = np.ascontiguousarray(values, dtype=np.float32)
-        finite = bool(np.isfinite(values).all())
-    if not finite:
+def _check_scale(name: str, lowest: float, highest: float) -> None:
+    """Refuse floating-point frames that are not on the scale of bytes.
+
+    Frames scaled to 0..1 have next to no flow, because the data term weighs grey levels.
+    """
+    # NaN propagates through min and max.
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise ValueError(f"{name} contains NaN or infinite values: replace them first")
-    return values
+    if 0 < max(abs(lowest), abs(highest)) <= 1:
+        raise ValueError(
+            f"{name} reaches from {lowest:.3g} to {highest:.3g}: floating-point frames must be on "
+            "the 0..255 scale; multiply frames of 0..1 by 255"
+        )
+    if lowest < -_OVERSHOOT or highest > 255 + _OVERSHOOT:
+        raise ValueError(
+            f"{name} reaches from {lowest:.3g} to {highest:.3g}: floating-point frames must be on "
+            "the 0..255 scale; rescale them"
+        )

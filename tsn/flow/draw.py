@@ -1,4 +1,4 @@
-"""Flow as pictures."""
+"""Colour-coded flow and figures of it."""
 
 from functools import cache
 
@@ -23,10 +23,8 @@ def colour_wheel() -> np.ndarray:
     """Return the Middlebury colour wheel, float64 (55, 3) RGB in 0..255, whole numbers."""
     arcs = []
     for steps, first, following in _ARCS:
-        share = np.arange(steps)[:, None] / steps
-        rising = np.floor(255 * share)
-        first, following = np.array(first, float), np.array(following, float)
-        arcs.append(first + np.sign(following - first) * rising)
+        rising = np.floor(255 * np.arange(steps)[:, None] / steps)
+        arcs.append(first + np.sign(np.subtract(following, first)) * rising)
     return np.concatenate(arcs)
 
 
@@ -59,9 +57,9 @@ def colour_code(flow: np.ndarray, max_magnitude: float | None = None) -> np.ndar
     # Negated as in the original, so that motion to the right is red.
     turn = (np.arctan2(-flow[1], -flow[0]) / np.pi + 1) / 2 * (len(wheel) - 1)
     lower = np.floor(turn).astype(int)
-    share = (turn - lower)[..., None]
+    weight = (turn - lower)[..., None]
     upper = (lower + 1) % len(wheel)
-    colour = ((1 - share) * wheel[lower] + share * wheel[upper]) / 255
+    colour = ((1 - weight) * wheel[lower] + weight * wheel[upper]) / 255
     colour = np.where(radius <= 1, 1 - radius * (1 - colour), colour * _BEYOND)
     return np.floor(255 * colour).astype(np.uint8)
 
@@ -101,10 +99,10 @@ def strip(
     if max_magnitude is None:
         largest = max(float(np.hypot(field[:, 0], field[:, 1]).max()) for field in fields)
         max_magnitude = largest or 1.0
-    pictures = frames[shown]
-    if pictures.ndim == 3:
-        pictures = np.repeat(pictures[..., None], 3, axis=3)
-    rows = [np.concatenate(list(pictures), axis=1)]
+    images = frames[shown]
+    if images.ndim == 3:
+        images = np.repeat(images[..., None], 3, axis=3)
+    rows = [np.concatenate(list(images), axis=1)]
     for field in fields:
         coloured = [colour_code(one, max_magnitude) for one in field]
         rows.append(np.concatenate(coloured, axis=1))

@@ -1,17 +1,18 @@
-"""What every TV-L1 engine offers, and how the pairs of a clip are spread over threads."""
+"""The interface of flow engines, and how the pairs of a clip are spread over threads."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
-
-import numpy as np
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
+Array: TypeAlias = Any
+"""A NumPy array; for engines that run on a GPU, a torch tensor on it as well."""
+
 
 class Engine(Protocol):
-    """Computes flow for checked input: C-contiguous uint8 or float32 on the 0..255 scale.
+    """Computes flow of validated frames: C-contiguous uint8 or float32 on the 0..255 scale.
 
     Attributes:
         implementation: Name of the code that computes, for fingerprints.
@@ -21,20 +22,23 @@ class Engine(Protocol):
     implementation: str
     version: str
 
-    def sequence(self, frames: np.ndarray) -> np.ndarray:
+    def sequence(self, frames: Array) -> Array:
         """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W), T >= 2."""
 
-    def pairs(
-        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None
-    ) -> np.ndarray:
-        """Return the flow (N, 2, H, W) from first to second (N, H, W), N >= 1.
+    def pairs(self, first: Array, second: Array) -> Array:
+        """Return the flow (N, 2, H, W) from first to second (N, H, W), N >= 1."""
 
-        `initial`, float32 (N, 2, H, W) or None, is where the search starts.
-        """
+
+@runtime_checkable
+class QuantisingEngine(Protocol):
+    """An engine that quantises where it computes, so that fewer bytes leave a GPU."""
+
+    def quantised(self, frames: Array, bound: float) -> tuple[Array, float]:
+        """Return the flow of `sequence` as bytes, and the fraction of clipped values."""
 
 
 class Workers:
-    """Threads that work on runs of consecutive pairs, each with a state of its own.
+    """Threads that process runs of consecutive pairs, each with a state of its own.
 
     Args:
         threads: Number of threads; 1 works in the caller's.
@@ -44,13 +48,13 @@ class Workers:
     def __init__(self, threads: int, chunk: int) -> None:
         self._threads = threads
         self._chunk = chunk
-        self._pool = ThreadPoolExecutor(threads, "tvl1") if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads, "flow") if threads > 1 else None
         self._states = threading.local()
 
-    def state(self, key: object, make: Callable[[], T]) -> T:
-        """Return this thread's state for `key`, made anew when the last one had another key."""
+    def state(self, key: object, create: Callable[[], T]) -> T:
+        """Return this thread's state for `key`, created anew when the last one had another key."""
         if getattr(self._states, "key", None) != key:
-            self._states.value = make()
+            self._states.value = create()
             self._states.key = key
         return self._states.value
 

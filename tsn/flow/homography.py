@@ -1,32 +1,32 @@
-"""The homography that most pairs of points agree on, fitted precisely.
+"""The homography that most point pairs agree on, by RANSAC and a robust refinement.
 
-RANSAC finds which pairs go together; among them, those of a foreground that moves almost like the
-background pull a least-squares fit towards it. So the homography is fitted again, to all pairs,
-with weights that fall steeply with a pair's distance.
+RANSAC's inliers include pairs of a foreground that moves almost like the background, which pull a
+least-squares fit towards it. So the homography is fitted again to all pairs, with weights that
+fall steeply with the transfer error.
 """
 
 import cv2
 import numpy as np
 from numba import njit
 
-TOLERANCE = 0.5
-"""RANSAC counts pairs within this many px. dense_flow has 1 px, which lets through more of what
-moves slowly: a quarter more failures in `benchmarks/camera.py`."""
+RANSAC_DISTANCE = 0.5
+"""RANSAC's inliers lie within this many px. dense_flow has 1 px, which includes more of a slowly
+moving foreground: a quarter more failures in `benchmarks/camera.py`."""
 
-ITERATIONS = 10_000
-"""Most samples that RANSAC draws: with one pair in six right, 99.9 % sure."""
+MAX_ITERATIONS = 10_000
+"""Most samples that RANSAC draws: 99.9 % confidence with one correct pair in six."""
 
 CONFIDENCE = 0.9999
-"""RANSAC stops earlier when it is this sure."""
+"""RANSAC stops earlier at this confidence."""
 
 SCALE = 0.2
-"""A pair that is this many px away weighs a quarter: about the precision of the pairs."""
+"""A pair with this error in px has weight 1/4: about the precision of the pairs."""
 
 _STEPS = 10
-"""Most Gauss-Newton steps of the fit; it has mostly settled after four."""
+"""Most Gauss-Newton steps of the fit; it mostly converges in four."""
 
-_SETTLED = 1e-6
-"""A step that changes no coefficient by more ends the fit: 1e-4 px at the frame's corners."""
+_CONVERGED = 1e-6
+"""The fit ends when no coefficient changes by more: 1e-4 px at the frame's corners."""
 
 
 def find_homography(source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
@@ -34,13 +34,13 @@ def find_homography(source: np.ndarray, target: np.ndarray) -> np.ndarray | None
 
     Args:
         source: float32 (N, 2), x and y in px, N >= 4.
-        target: float32 (N, 2), where they went.
+        target: float32 (N, 2), the corresponding points.
 
     Returns:
         float64 (3, 3), maps (x, y, 1) of the source to the target; its last element is 1.
     """
     found, _ = cv2.findHomography(
-        source, target, cv2.RANSAC, TOLERANCE, maxIters=ITERATIONS, confidence=CONFIDENCE
+        source, target, cv2.RANSAC, RANSAC_DISTANCE, maxIters=MAX_ITERATIONS, confidence=CONFIDENCE
     )
     if found is None or not np.isfinite(found).all():
         return None
@@ -48,7 +48,7 @@ def find_homography(source: np.ndarray, target: np.ndarray) -> np.ndarray | None
 
 
 def transfer_errors(homography: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return by how many px, float64 (N,), each source is mapped beside its target."""
+    """Return the distance in px, float64 (N,), between each mapped source and its target."""
     mapped = np.c_[source, np.ones(len(source))] @ homography.T
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.hypot(*(mapped[:, :2] / mapped[:, 2:] - target).T)
@@ -56,10 +56,7 @@ def transfer_errors(homography: np.ndarray, source: np.ndarray, target: np.ndarr
 
 
 def weights(errors: np.ndarray) -> np.ndarray:
-    """Return what pairs weigh, 1 down to 0, by their distances in px.
-
-    These are the weights of Geman and McClure's estimator (1985), which no far pair can sway.
-    """
+    """Return the weights (1 down to 0) of Geman and McClure's estimator (1985) for errors in px."""
     return 1 / (1 + (errors / SCALE) ** 2) ** 2
 
 
@@ -79,7 +76,7 @@ def _fit(start: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarra
         except np.linalg.LinAlgError:
             break
         current += np.append(step, 0).reshape(3, 3)
-        if np.abs(step).max() < _SETTLED:
+        if np.abs(step).max() < _CONVERGED:
             break
     fitted = unscaling @ current @ scaling
     return fitted / fitted[2, 2]
@@ -90,11 +87,11 @@ def _equations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return matrix (8, 8) and right side (8,) of a Gauss-Newton step.
 
-    With p = (x, y, 1), its place q = (x, y) and its depth d, the derivatives of the mapped (u, v)
+    With p = (x, y, 1), q = (x, y) and depth d, the derivatives of the mapped (u, v)
     are [p, 0, -u q] / d and [0, p, -v q] / d. So every block holds moments of p.
     """
     moments, right = np.zeros((4, 3, 3)), np.zeros(8)
-    _add_up(current, points, wanted, scale, moments, right)
+    _accumulate(current, points, wanted, scale, moments, right)
     plain, by_u, by_v, by_both = moments + np.triu(moments.transpose(0, 2, 1), 1)
     nothing = np.zeros((3, 3))
     rows = [
@@ -106,13 +103,13 @@ def _equations(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_up(current, points, wanted, scale, moments, right):
-    """Add up weighted moments of the points.
+def _accumulate(current, points, wanted, scale, moments, right):
+    """Accumulate weighted moments of the points.
 
     Args:
         current: float64 (3, 3), the homography so far.
         points: float64 (N, 2).
-        wanted: float64 (N, 2), where they went.
+        wanted: float64 (N, 2), the corresponding points.
         scale: `SCALE` in the unit of the points.
         moments: float64 (4, 3, 3), zeros; the lower triangles get the sums of w p p^T / d^2 times
             1, u, v and u^2 + v^2.
@@ -123,15 +120,18 @@ def _add_up(current, points, wanted, scale, moments, right):
         inverse = 1 / (current[2, 0] * x + current[2, 1] * y + current[2, 2])
         u = (current[0, 0] * x + current[0, 1] * y + current[0, 2]) * inverse
         v = (current[1, 0] * x + current[1, 1] * y + current[1, 2]) * inverse
-        miss_x, miss_y = wanted[n, 0] - u, wanted[n, 1] - v
-        weight = inverse / (1 + (miss_x * miss_x + miss_y * miss_y) / (scale * scale)) ** 2
-        along = u * miss_x + v * miss_y
-        right[0] += weight * miss_x * x
-        right[1] += weight * miss_x * y
-        right[2] += weight * miss_x
-        right[3] += weight * miss_y * x
-        right[4] += weight * miss_y * y
-        right[5] += weight * miss_y
+        residual_x, residual_y = wanted[n, 0] - u, wanted[n, 1] - v
+        weight = (
+            inverse
+            / (1 + (residual_x * residual_x + residual_y * residual_y) / (scale * scale)) ** 2
+        )
+        along = u * residual_x + v * residual_y
+        right[0] += weight * residual_x * x
+        right[1] += weight * residual_x * y
+        right[2] += weight * residual_x
+        right[3] += weight * residual_y * x
+        right[4] += weight * residual_y * y
+        right[5] += weight * residual_y
         right[6] -= weight * along * x
         right[7] -= weight * along * y
         factor = weight * inverse

@@ -27,30 +27,24 @@ class OpenCVEngine:
 
     def sequence(self, frames: np.ndarray) -> np.ndarray:
         """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W)."""
-        return self.pairs(frames[:-1], frames[1:], None)
+        return self.pairs(frames[:-1], frames[1:])
 
-    def pairs(
-        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None
-    ) -> np.ndarray:
+    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the flow (N, 2, H, W) from first to second (N, H, W)."""
         out = np.empty((len(first), 2, *first.shape[1:]), np.float32)
 
         def work(begin: int, end: int) -> None:
             # The object keeps fewer scales after a small frame: one object per size.
-            method = self._workers.state(
-                (first.shape[1:], initial is None), lambda: self._create(initial is not None)
-            )
+            method = self._workers.state(first.shape[1:], self._create)
             for n in range(begin, end):
-                out[n] = _calculate(
-                    method, first[n], second[n], None if initial is None else initial[n]
-                )
+                out[n] = _calculate(method, first[n], second[n])
 
         self._workers.run(len(out), work)
         return out
 
-    def _create(self, use_initial: bool) -> "cv2.optflow.DualTVL1OpticalFlow":
+    def _create(self) -> "cv2.optflow.DualTVL1OpticalFlow":
         params = self._params
-        return cv2.optflow.DualTVL1OpticalFlow_create(
+        return cv2.optflow.DualTVL1OpticalFlow.create(
             tau=params.tau,
             lambda_=params.lambda_,
             theta=params.theta,
@@ -62,7 +56,6 @@ class OpenCVEngine:
             scaleStep=params.scale_step,
             gamma=params.gamma,
             medianFiltering=params.median_filter,
-            useInitialFlow=use_initial,
         )
 
 
@@ -72,17 +65,11 @@ def as_opencv_frame(frame: np.ndarray) -> np.ndarray:
 
 
 def _calculate(
-    method: "cv2.optflow.DualTVL1OpticalFlow",
-    first: np.ndarray,
-    second: np.ndarray,
-    initial: np.ndarray | None,
+    method: "cv2.optflow.DualTVL1OpticalFlow", first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
     height, width = first.shape
     grow = ((0, max(0, _SMALLEST_SIDE - height)), (0, max(0, _SMALLEST_SIDE - width)))
-    flow = None if initial is None else np.pad(initial, ((0, 0), *grow)).transpose(1, 2, 0)
-    result = method.calc(
-        np.pad(as_opencv_frame(first), grow, mode="edge"),
-        np.pad(as_opencv_frame(second), grow, mode="edge"),
-        None if flow is None else np.ascontiguousarray(flow),
-    )
+    padded = [np.pad(as_opencv_frame(frame), grow, mode="edge") for frame in (first, second)]
+    result = np.empty((*padded[0].shape, 2), np.float32)
+    method.calc(padded[0], padded[1], result)
     return result[:height, :width].transpose(2, 0, 1)

@@ -54,7 +54,7 @@ class OpenCVCudaEngine:
         return self._run(frames, frames[1:], None, shared=True)
 
     def pairs(
-        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None
+        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None = None
     ) -> np.ndarray:
         """Return the flow (N, 2, H, W) from first to second (N, H, W)."""
         return self._run(first, second, initial, shared=False)

@@ -1,4 +1,4 @@
-"""Warped flow: the flow that is left when the camera's motion is undone.
+"""Warped flow: optical flow with the camera's motion removed.
 
     >>> warped = WarpedFlow(TVL1())(frames, flow)
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from tsn.flow import camera, features, homography
-from tsn.flow.camera import Camera, estimate_homography, warp_to_previous
+from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
 from tsn.flow.features import detect_features
 from tsn.flow.tvl1 import TVL1
 
@@ -24,20 +24,25 @@ T = TypeVar("T")
 VERSION = "2"
 """Raised whenever a change to the estimate or the warp changes its numbers."""
 
-_CONSTANTS = {
-    features: (
-        "CORNERS",
-        "CORNER_QUALITY",
-        "CORNER_DISTANCE",
-        "MATCH_WINDOW",
-        "SMOOTHING",
-        "RADIUS",
-        "LEAST_CORRELATION",
-    ),
-    homography: ("TOLERANCE", "ITERATIONS", "CONFIDENCE", "SCALE"),
-    camera: ("INLIER_DISTANCE", "FEWEST_PAIRS", "FEWEST_INLIERS", "STILLNESS", "BORDER"),
+_PARAMETERS = {
+    "corners": features.MAX_CORNERS,
+    "corner_quality": features.CORNER_QUALITY,
+    "corner_distance": features.CORNER_DISTANCE,
+    "match_window": features.MATCH_WINDOW,
+    "smoothing": features.SMOOTHING,
+    "radius": features.PATCH_RADIUS,
+    "least_correlation": features.MIN_CORRELATION,
+    "tolerance": homography.RANSAC_DISTANCE,
+    "iterations": homography.MAX_ITERATIONS,
+    "confidence": homography.CONFIDENCE,
+    "scale": homography.SCALE,
+    "inlier_distance": camera.INLIER_DISTANCE,
+    "fewest_pairs": camera.MIN_PAIRS,
+    "fewest_inliers": camera.MIN_INLIERS,
+    "stillness": camera.STILLNESS,
+    "border": camera.BORDER,
 }
-"""What the estimate is made with, for fingerprints."""
+"""Parameters of the estimate, as fingerprints record them."""
 
 
 class WarpedFlow:
@@ -60,24 +65,22 @@ class WarpedFlow:
             "version": VERSION,
             "detector": "corners",
             "opencv": cv2.__version__,
-            **{
-                name.lower(): getattr(module, name)
-                for module, names in _CONSTANTS.items()
-                for name in names
-            },
+            **_PARAMETERS,
             "tvl1": self._tvl1.fingerprint,
         }
 
     def __call__(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
-        """Return the warped flow alone; see `with_cameras`."""
-        return self.with_cameras(frames, flow)[0]
+        """Return the warped flow alone; see `with_camera_motion`."""
+        return self.with_camera_motion(frames, flow)[0]
 
-    def with_cameras(self, frames: np.ndarray, flow: np.ndarray) -> tuple[np.ndarray, list[Camera]]:
+    def with_camera_motion(
+        self, frames: np.ndarray, flow: np.ndarray
+    ) -> tuple[np.ndarray, list[CameraMotion]]:
         """Compute the warped flow of a clip.
 
         Args:
             frames: Grey frames, uint8 (T, H, W).
-            flow: Their flow, float (T-1, 2, H, W) in px, as `TVL1` gives it; quantised and
+            flow: Their flow, float (T-1, 2, H, W) in px, as `TVL1` computes it; quantised and
                 dequantised is precise enough.
 
         Returns:
@@ -97,18 +100,18 @@ class WarpedFlow:
                 f"flow must be floating point of shape {expected}, not {flow.dtype} of shape "
                 f"{flow.shape}"
             )
-        found = self._map(detect_features, frames)
+        detected = self._map(detect_features, frames)
         # A frame's features serve the pair before it and the pair after it.
-        cameras = self._map(estimate_homography, frames, frames[1:], flow, pairwise(found))
+        motions = self._map(estimate_homography, frames, frames[1:], flow, pairwise(detected))
         warped = np.array(flow, np.float32)
-        moved = [t for t, motion in enumerate(cameras) if motion.accepted]
+        moved = [t for t, motion in enumerate(motions) if motion.accepted]
         if moved:
-            motions = (cameras[t].homography for t in moved)
+            homographies = (motions[t].homography for t in moved)
             following = (frames[t + 1] for t in moved)
-            stilled = np.stack(self._map(warp_to_previous, frames[moved], following, motions))
-            warped[moved] = self._tvl1.pairs(frames[moved], stilled)
-        return warped, cameras
+            stabilised = self._map(warp_to_previous, frames[moved], following, homographies)
+            warped[moved] = self._tvl1.pairs(frames[moved], np.stack(stabilised))
+        return warped, motions
 
     def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:
-        """Return work(...) of the arguments side by side, up to the end of the shortest."""
+        """Return work(...) of the arguments in parallel, up to the end of the shortest."""
         return list((self._pool.map if self._pool else map)(work, *arguments))

@@ -5,8 +5,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tsn.flow.export.figures import add_grid_lines
 from tsn.flow.export.formats import mp4_file
-from tsn.flow.export.pictures import ruled
 from tsn.models.modality import NAMES
 from tsn.predict.ensemble import Prediction
 from tsn.predict.output import best, top
@@ -30,7 +30,7 @@ def write_strip(path: Path, prediction: Prediction, classes: tuple[str, ...], co
     wanted = set(shown.astype(int).tolist())
     frames = [f for t, f in enumerate(read_frames(prediction.path, None)) if t in wanted]
     height, width = frames[0].shape[:2]
-    strip = ruled(np.concatenate(frames, axis=1), height, width)
+    strip = add_grid_lines(np.concatenate(frames, axis=1), height, width)
     wide = 1.5 * strip.shape[1] / strip.shape[0]
     with figure(path, wide + 3.4, 2.0, columns=2, width_ratios=(wide, 1.8)) as (left, right):
         left.imshow(strip)

@@ -10,7 +10,7 @@ import numpy as np
 from tsn.datasets.index import members
 from tsn.datasets.records import Video
 from tsn.flow.draw import colour_code
-from tsn.flow.export.pictures import colour_scale, limited, ruled
+from tsn.flow.export.figures import add_grid_lines, colour_scale, limit_magnitude
 from tsn.flow.quantise import dequantise
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path, write_json
@@ -130,12 +130,12 @@ def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, 
         if stream == "rgb":
             rows.append(store.read(video_id, moments))
         else:
-            fields = limited(flows[stream], scale)
+            fields = limit_magnitude(flows[stream], scale)
             rows.append(np.stack([colour_code(field, scale) for field in fields]))
     width, height = next(iter(stores.values())).size
     small = (_WIDTH, max(1, round(_WIDTH * height / width)))
     strip = np.concatenate([np.concatenate([_resized(p, small) for p in row], 1) for row in rows])
-    return ruled(strip, small[1], small[0]), scale
+    return add_grid_lines(strip, small[1], small[0]), scale
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -49,6 +49,7 @@ rule compute_warped_flow:
     params:
         code=lambda wc: code_of("compute_warped_flow"),
         flow=lambda wc: block(wc.dataset, "flow"),
+        max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
         videos=videos_of,
     script:
         "../scripts/compute_warped_flow.py"

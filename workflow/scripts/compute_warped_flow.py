@@ -20,4 +20,5 @@ with job(
         read_list(*snakemake.params.videos),
         FlowConfig.from_dict(snakemake.params.flow),
         snakemake.threads,
+        snakemake.params.max_frames,
     )

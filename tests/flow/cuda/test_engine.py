@@ -8,7 +8,7 @@ import pytest
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.cpu_engine import NativeEngine
 from tsn.flow.cuda.cuda_engine import CudaEngine
-from tsn.flow.quantise import clipped_share, quantise
+from tsn.flow.quantise import clipped_fraction, quantise
 
 FEW = TVL1Params(warps=2, iterations=60)
 """Enough for every path: levels, warps, several launches, pairs that converge within one."""
@@ -73,21 +73,12 @@ def test_iterations_end_where_a_look_after_each_would_end_them(emulate, clip):
     assert ends == [2 + next(n for n, change in enumerate(changes) if change <= threshold)]
 
 
-def test_the_initial_flow_is_used_as_on_the_cpu(emulate, render):
-    first, second = render(48, 64)[None], render(48, 64, (3.0, -1.0))[None]
-    initial = np.full((1, 2, 48, 64), 1.5, np.float32)
-    params = TVL1Params(warps=1, iterations=5)
-    gpu = emulate(params).pairs(first, second, initial)
-    cpu = NativeEngine(params, 1).pairs(first, second, initial)
-    assert difference(gpu, cpu).max() < 1e-3
-
-
 def test_bytes_are_those_of_the_quantised_flow(emulate, clip):
     engine = emulate(FEW)
     flow = engine.sequence(clip)
     data, clipped = engine.quantised(clip, 1.5)
     np.testing.assert_array_equal(data, quantise(flow, 1.5))
-    assert clipped == pytest.approx(clipped_share(flow, 1.5))
+    assert clipped == pytest.approx(clipped_fraction(flow, 1.5))
     assert 0 < clipped < 1
 
 

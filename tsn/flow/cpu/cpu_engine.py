@@ -1,15 +1,14 @@
 """The native TV-L1 engine: OpenCV's method in compiled loops, one pair of frames a thread.
 
-The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it; see
-`solver`, `warp`, `median` and `pyramid` for its parts. What is
-compiled in one of these files calls nothing compiled in another: Numba's cache notices a change
-in a function's own file only.
+The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it; see `solver`,
+`warp` and `pyramid` for its parts. What is compiled in one of these files calls nothing compiled in
+another: Numba's cache notices a change in a function's own file only.
 """
 
+import cv2
 import numpy as np
 
 from tsn.config.tvl1_params import TVL1Params
-from tsn.flow.cpu.median import median_5x5
 from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cpu.solver import MAX_BLOCK, PAD, iterate
 from tsn.flow.cpu.warp import MARGIN, pack, warp
@@ -19,7 +18,7 @@ VERSION = "1"
 """Raised whenever a change to the engine changes its numbers."""
 
 _CHUNK = 8
-"""Pairs in a row that one task computes; each task builds one pyramid more than it has pairs."""
+"""Consecutive pairs that one task computes; a task builds one pyramid more than it has pairs."""
 
 
 class NativeEngine:
@@ -47,14 +46,12 @@ class NativeEngine:
             for t in range(begin, end):
                 # Frame t is the second of one pair and the first of the next.
                 space.load((t + 1) % 2, frames[t + 1])
-                space.flow(t % 2, (t + 1) % 2, None, out[t])
+                space.flow(t % 2, (t + 1) % 2, out[t])
 
         self._workers.run(len(out), work)
         return out
 
-    def pairs(
-        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None
-    ) -> np.ndarray:
+    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the flow (N, 2, H, W) from first to second (N, H, W)."""
         out = np.empty((len(first), 2, *first.shape[1:]), np.float32)
 
@@ -63,7 +60,7 @@ class NativeEngine:
             for n in range(begin, end):
                 space.load(0, first[n])
                 space.load(1, second[n])
-                space.flow(0, 1, None if initial is None else initial[n], out[n])
+                space.flow(0, 1, out[n])
 
         self._workers.run(len(out), work)
         return out
@@ -107,7 +104,7 @@ def _planes(count: int, rows: int, stride: int) -> list[np.ndarray]:
 
 
 class _Workspace:
-    """Everything that one thread needs for frames of one size, allocated once."""
+    """All buffers that one thread needs for frames of one size, allocated once."""
 
     def __init__(self, height: int, width: int, params: TVL1Params) -> None:
         self.params = params
@@ -122,34 +119,22 @@ class _Workspace:
         """Build the pyramid of a frame (H, W) in one of the two slots."""
         self.frames[slot].load(frame, self.shrink)
 
-    def flow(self, first: int, second: int, initial: np.ndarray | None, out: np.ndarray) -> None:
+    def flow(self, first: int, second: int, out: np.ndarray) -> None:
         """Write the flow (2, H, W) between the frames in two slots into `out`."""
-        self._start(initial)
+        for plane in self.levels[-1].primal:
+            plane[...] = 0
         for s in reversed(range(len(self.levels))):
             level = self.levels[s]
             level.solve(self.frames[first].grey[s], self.frames[second].packed[s])
             if s:
                 for k, (source, target) in enumerate(
-                    zip(level.moving, self.levels[s - 1].moving, strict=True)
+                    zip(level.primal, self.levels[s - 1].primal, strict=True)
                 ):
-                    # The illumination change is no displacement: it does not grow.
+                    # The illumination change is no displacement: it is not rescaled.
                     self.grow[s - 1](source, target, 1 / self.params.scale_step if k < 2 else 1.0)
         height, width = self.sizes[0]
         for k in range(2):
-            out[k] = self.levels[0].moving[k][:height, :width]
-
-    def _start(self, initial: np.ndarray | None) -> None:
-        """Put the initial flow, or zero, on the coarsest level."""
-        for plane in self.levels[-1].moving:
-            plane[...] = 0
-        if initial is None:
-            return
-        height, width = self.sizes[0]
-        for k in range(2):
-            self.levels[0].moving[k][:height, :width] = initial[k]
-            for s, shrink in enumerate(self.shrink):
-                source, target = self.levels[s].moving[k], self.levels[s + 1].moving[k]
-                shrink(source, target, self.params.scale_step)
+            out[k] = self.levels[0].primal[k][:height, :width]
 
 
 class _Level:
@@ -158,14 +143,15 @@ class _Level:
     def __init__(self, height: int, width: int, params: TVL1Params) -> None:
         self.height, self.width, self.params = height, width, params
         stride = width + PAD + -width % PAD
-        lit = params.gamma != 0
+        with_illumination = params.gamma != 0
         planes = iter(_planes(15, height + 1, stride))
-        self.moving = [next(planes) for _ in range(3 if lit else 2)]
+        self.primal = [next(planes) for _ in range(3 if with_illumination else 2)]
         self.dual = tuple(next(planes) for _ in range(4))
-        self.light = (self.moving[2], next(planes), next(planes)) if lit else (None,) * 3
+        self.illumination = (
+            (self.primal[2], next(planes), next(planes)) if with_illumination else (None,) * 3
+        )
         self.data = tuple(next(planes) for _ in range(4))
-        self.spare = next(planes)
-        self.ranks = np.empty((5, stride), np.float32)
+        self.filtered = next(planes)
         self.constants = tuple(
             np.float32(value)
             for value in (
@@ -183,7 +169,7 @@ class _Level:
     def solve(self, first: np.ndarray, packed: np.ndarray) -> None:
         """Improve the flow of this level, in place."""
         params = self.params
-        for plane in self.dual + self.light[1:]:
+        for plane in self.dual + self.illumination[1:]:
             if plane is not None:
                 plane[...] = 0
         threshold = params.epsilon**2 * self.height * self.width
@@ -196,21 +182,24 @@ class _Level:
                     break
 
     def _warp(self, first: np.ndarray, packed: np.ndarray) -> None:
-        u1, u2 = self.moving[:2]
-        warp(first, packed, u1, u2, *self.data, self.starts, self.weights, self.line)
+        u1, u2 = self.primal[:2]
+        gx, gy, inverse, rho = self.data
+        buffers = self.starts, self.weights, self.line
+        warp(first, packed, u1, u2, gx, gy, inverse, rho, *buffers)
 
     def _filter(self) -> None:
+        inside = np.s_[: self.height, : self.width]
         for k in range(2):
-            median_5x5(self.moving[k], self.height, self.width, self.spare, self.ranks)
-            self.moving[k], self.spare = self.spare, self.moving[k]
+            cv2.medianBlur(self.primal[k][inside], 5, dst=self.filtered[inside])
+            self.primal[k], self.filtered = self.filtered, self.primal[k]
 
     def _iterate(self, threshold: float) -> float:
         return iterate(
             self.height,
             self.width,
-            tuple(self.moving[:2]),
+            tuple(self.primal[:2]),
             self.dual,
-            self.light,
+            self.illumination,
             self.data,
             self.errors,
             self.constants,

@@ -1,4 +1,4 @@
-"""The inner loop of TV-L1: primal and dual updates until the flow stands still.
+"""The inner loop of TV-L1: primal and dual updates until the flow has converged.
 
 Primal and dual variables are updated in one sweep over the rows, and several iterations follow
 each other through the rows, one row apart, so that their data stay in the processor's cache.
@@ -97,10 +97,10 @@ def _sweep(
 
 @njit(nogil=True, cache=True)
 def _block_size(error, threshold, most):
-    """Iterations to run before the error is looked at again.
+    """Iterations to run before the error is checked again.
 
     As many as it takes to converge if each halved the error. It falls more slowly than that, so
-    the iterations end where they would with a look after each (measured on real clips: the same
+    the iterations end where they would with a check after each (measured on real clips: the same
     flow, bit for bit; assuming a fall to 0.7 instead ends some too late).
     """
     if threshold <= 0:
@@ -111,7 +111,7 @@ def _block_size(error, threshold, most):
 
 
 @njit(nogil=True, cache=True)
-def iterate(height, width, flow, dual, light, data, errors, constants, threshold, most):
+def iterate(height, width, flow, dual, illumination, data, errors, constants, threshold, most):
     """Iterate on one warp of one level until it has converged, in place.
 
     Args:
@@ -119,7 +119,7 @@ def iterate(height, width, flow, dual, light, data, errors, constants, threshold
         width: Columns of the level.
         flow: Planes (u1, u2) in px of the level.
         dual: Planes (p11, p12, p21, p22), the dual variables of u1 and u2.
-        light: Planes (u3, p31, p32), the illumination change and its dual; three times None
+        illumination: Planes (u3, p31, p32), the illumination change and its dual; three times None
             without it.
         data: Planes (warped x gradient, warped y gradient, 1 / squared gradient, constant part
             of the residual) in grey levels.
@@ -132,7 +132,7 @@ def iterate(height, width, flow, dual, light, data, errors, constants, threshold
         The last sum of squared changes.
     """
     u1, u2 = flow
-    u3, p31, p32 = light
+    u3, p31, p32 = illumination
     p11, p12, p21, p22 = dual
     gx, gy, inverse, rho = data
     step, theta, taut, gamma = constants

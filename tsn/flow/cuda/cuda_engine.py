@@ -63,7 +63,7 @@ class CudaEngine:
         self._run(frames, None, None, out)
         return out
 
-    def pairs(self, first: Frames, second: Frames, initial: Frames | None) -> Frames:
+    def pairs(self, first: Frames, second: Frames, initial: Frames | None = None) -> Frames:
         """Return the flow (N, 2, H, W) from first to second (N, H, W)."""
         out = self._like(first, len(first), "float32")
         self._run(first, second, initial, out)

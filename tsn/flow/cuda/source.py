@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-from tsn.flow.cpu.median import COLUMN_SORT, MEDIAN, NETWORK
+from tsn.flow.cuda.median_network import COLUMN_SORT, MEDIAN, NETWORK
 
 PARTS = ("common.cu", "pyramid.cu", "warp.cu", "iterate.cu", "median.cu", "store.cu")
 """Files of the folder kernels, each using those before it."""

@@ -1,7 +1,7 @@
-"""Files that hold flow, or show it: each is written as its parts come, and appears when complete.
+"""Files of flow and of figures, written incrementally and renamed into place when complete.
 
 with flo_folder(path) as write:
-write(flow)                # float32 (n, 2, H, W), px; as often as there is more
+write(flow)  # float32 (n, 2, H, W), px; any number of times
 """
 
 import glob
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -48,8 +49,7 @@ def flo_folder(path: Path) -> Iterator[Write]:
 def npy_file(path: Path) -> Iterator[Write]:
     """Write flow (n, 2, H, W) in px as one float32 array (pairs, 2, H, W), as `np.load` reads it.
 
-    The number of pairs is not known before the last one: it is put into the header at the end,
-    where NumPy keeps room for it.
+    The number of pairs is known at the end only: then the header, which NumPy pads, is rewritten.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         pairs = 0
@@ -74,9 +74,9 @@ def npy_file(path: Path) -> Iterator[Write]:
 
 @contextmanager
 def mp4_file(path: Path, rate: Fraction) -> Iterator[Write]:
-    """Write pictures, uint8 (n, H, W, 3) RGB, as an H.264 video at `rate` pictures a second.
+    """Write frames, uint8 (n, H, W, 3) RGB, as an H.264 video at `rate` frames a second.
 
-    Every player takes it: 4:2:0 colours, and an odd side is made even by repeating its last line.
+    For the sake of players: 4:2:0 colours, and an odd side is made even by repeating its last line.
     """
     import av
 
@@ -91,15 +91,18 @@ def mp4_file(path: Path, rate: Fraction) -> Iterator[Write]:
         av.open(file, "w", format="mp4", options={"movflags": "faststart"}) as out,
     ):
         # The limit is MPEG-4's, and holds every usual rate, 30000/1001 for one.
-        stream = out.add_stream(codec, rate=rate.limit_denominator(1001), options=quality)
+        stream = cast(
+            av.VideoStream,
+            out.add_stream(codec, rate=rate.limit_denominator(1001), options=quality),
+        )
         stream.pix_fmt = "yuv420p"
         times = itertools.count()
 
-        def write(pictures: np.ndarray) -> None:
-            _, height, width, _ = pictures.shape
-            even = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            for picture in even:
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        def write(images: np.ndarray) -> None:
+            _, height, width, _ = images.shape
+            even = np.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            for image in even:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts = next(times)
                 if not frame.pts:
                     stream.height, stream.width = even.shape[1:3]
@@ -109,11 +112,11 @@ def mp4_file(path: Path, rate: Fraction) -> Iterator[Write]:
         out.mux(stream.encode())
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture, uint8 (H, W, 3) RGB."""
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write an image, uint8 (H, W, 3) RGB."""
     import cv2
 
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.tobytes())
 
@@ -122,7 +125,7 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 def _atomic_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, renamed to it when the block ends well, removed otherwise.
 
-    What killed writers of the same folder left behind is removed first.
+    Leftovers of killed writers of the same folder are removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):

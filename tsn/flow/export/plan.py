@@ -1,6 +1,6 @@
-"""What `python -m tsn.flow` is to do: from the names on its command line to videos and outputs.
+"""From the names on the command line of `python -m tsn.flow` to its videos and outputs.
 
-Everything that can be wrong with the names is found here, before the first video is decoded.
+All errors in the names are found here, before the first video is decoded.
 """
 
 import os
@@ -17,7 +17,7 @@ ENDINGS = {"h5": ".h5", "flo": "", "npy": ".npy", "mp4": ".mp4", "png": ".png"}
 """What the outputs of each format end in; those of "flo" are folders."""
 
 FIELDS = ("h5", "flo", "npy")
-"""Formats that hold flow itself, and warped flow beside it; the others are pictures of both."""
+"""Formats of flow itself, with warped flow in a file of its own; the others are figures of both."""
 
 _FLO_NAME = re.compile(r"\d{6,}\.flo")
 
@@ -32,15 +32,15 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Job:
-    """Outputs that are made together: by kind, "flow" or "warped_flow", from these videos."""
+class ExportJob:
+    """Outputs that are made together, by kind ("flow" or "warped_flow"), from some videos."""
 
     sources: tuple[Video, ...]
     outputs: dict[str, Path]
 
 
 def choose_target(out: str, wanted: str | None) -> Target:
-    """Tell from the name of the output, and the format asked for if any, what it is to be.
+    """Return what the output's name, and the requested format if any, stand for.
 
     Raises:
         UserError: the name and the format do not go together, or do not say enough.
@@ -88,8 +88,8 @@ def find_videos(inputs: Iterable[str], target: Target) -> list[Video]:
 
 def plan_jobs(
     sources: Sequence[Video], target: Target, warped: bool = False, force: bool = False
-) -> tuple[list[Job], int]:
-    """Lay down which outputs are made from which videos.
+) -> tuple[list[ExportJob], int]:
+    """Plan which outputs are made from which videos.
 
     Args:
         sources: the videos, as `find_videos` lists them.
@@ -107,17 +107,17 @@ def plan_jobs(
     folder, name = target.path.parent, os.path.splitext(target.path.name)[0]
     if target.format == "h5":
         base = folder / name if target.single else target.path / "flow"
-        jobs = [Job(tuple(sources), _outputs(base, "h5", warped))]
+        jobs = [ExportJob(tuple(sources), _outputs(base, "h5", warped))]
     elif target.single:
         if len(sources) > 1:
             raise UserError(
                 f"-o {target.path.name}: this file can show one video, and there are "
                 f"{len(sources)}; name a folder, with --format {target.format}"
             )
-        jobs = [Job((sources[0],), _outputs(folder / name, target.format, warped))]
+        jobs = [ExportJob((sources[0],), _outputs(folder / name, target.format, warped))]
     else:
         jobs = [
-            Job((source,), _outputs(target.path / source.id, target.format, warped))
+            ExportJob((source,), _outputs(target.path / source.id, target.format, warped))
             for source in sources
         ]
     _check_apart(jobs)
@@ -148,7 +148,7 @@ def _clash(first: Video, second: str, name: str | Path) -> UserError:
     )
 
 
-def _check_apart(jobs: Sequence[Job]) -> None:
+def _check_apart(jobs: Sequence[ExportJob]) -> None:
     """Check that no output is another one, lies in another one, or is one of the videos."""
     owners = {path: job.sources[0] for job in jobs for path in job.outputs.values()}
     videos = {os.path.realpath(source.path) for job in jobs for source in job.sources}
@@ -169,7 +169,7 @@ def _exists(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
 
 
-def _check_replaceable(job: Job) -> None:
+def _check_replaceable(job: ExportJob) -> None:
     for path in job.outputs.values():
         for inside in path.iterdir() if path.is_dir() else ():
             if not _FLO_NAME.fullmatch(inside.name):
@@ -179,7 +179,7 @@ def _check_replaceable(job: Job) -> None:
                 )
 
 
-def _without_existing(jobs: Sequence[Job], optional: bool) -> tuple[list[Job], int]:
+def _without_existing(jobs: Sequence[ExportJob], optional: bool) -> tuple[list[ExportJob], int]:
     left, kept = [], 0
     for job in jobs:
         existing = {kind: path for kind, path in job.outputs.items() if _exists(path)}
@@ -189,5 +189,5 @@ def _without_existing(jobs: Sequence[Job], optional: bool) -> tuple[list[Job], i
         kept += len(existing)
         missing = {kind: path for kind, path in job.outputs.items() if kind not in existing}
         if missing:
-            left.append(Job(job.sources, missing))
+            left.append(ExportJob(job.sources, missing))
     return left, kept

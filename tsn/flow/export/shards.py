@@ -1,4 +1,4 @@
-"""Flow of videos as shards, those the pipeline makes, without an index or a config."""
+"""Flow of videos as the pipeline's shards, without an index or a config."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -7,92 +7,100 @@ import numpy as np
 
 from tsn.datasets.records import Video
 from tsn.flow.build import quantised_part
-from tsn.flow.build_warped import warped_rows
-from tsn.flow.export.blocks import Options, blocks
-from tsn.flow.export.plan import Job
+from tsn.flow.build_warped import warped_flow_fields
+from tsn.flow.export.chunks import Options, flow_chunks
+from tsn.flow.export.plan import ExportJob
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.job import code_version
 from tsn.runtime.progress import Advance, progress
 from tsn.shards.build import add_parts
 from tsn.shards.format import Shard, write_shard
-from tsn.video.decode import VideoError, decoder_versions
+from tsn.video.decode import decoder_versions
+from tsn.video.errors import VideoError
 
-RowsOf = Callable[[Video, Advance], Iterator[np.ndarray]]
+FlowOf = Callable[[Video, Advance], Iterator[np.ndarray]]
+"""Gives a video's flow or warped flow, (n, 2, H, W) in px, some pairs at a time."""
 
 
-class _NothingUsableError(Exception):
-    """Ends the writing of a shard that no video would be in."""
+class _NoUsableVideoError(Exception):
+    """Ends the writing of a shard that would hold no video."""
 
 
 def export_shards(
-    job: Job, options: Options, lengths: Mapping[Video, int]
+    job: ExportJob, options: Options, lengths: Mapping[Video, int]
 ) -> dict[Video, VideoError]:
     """Write the flow of the job's videos into one shard and, if wanted, warped flow into another.
 
-    Their rows and fingerprints are those of the pipeline's shards.
+    Their flow fields and fingerprints are those of the pipeline's shards.
 
     Args:
         job: outputs "flow" and maybe "warped_flow".
-        options: `size` must be given.
-        lengths: pairs that each video seems to have.
+        options: `size` must be set.
+        lengths: estimated number of pairs of each video.
 
     Returns:
-        What is wrong with each video that could not be used; it has a row that says so. If no
-        video can be used, no file is written.
+        The error of each bad video; the shard holds it as quarantined. If no video can be used,
+        no file is written.
     """
     failures: dict[Video, VideoError] = {}
     plain = replace(options, warped=False)
 
-    def flow_rows(source: Video, advance: Advance) -> Iterator[np.ndarray]:
-        return (block.flow for block in blocks(source.path, plain, advance))
+    def flow_of(source: Video, advance: Advance) -> Iterator[np.ndarray]:
+        return (chunk.flow for chunk in flow_chunks(source.path, plain, advance))
 
     try:
         total = sum(lengths.values())
         with progress(total, "pairs", "flow") as advance:
-            made_by = options.tvl1.fingerprint
-            _write(job, "flow", options, made_by, flow_rows, failures, advance)
+            _write(job, "flow", options, options.tvl1.fingerprint, flow_of, failures, advance)
         if "warped_flow" in job.outputs:
             with (
-                Shard(job.outputs["flow"]) as first,
+                Shard(job.outputs["flow"]) as flow_shard,
                 progress(total, "pairs", "warped flow") as advance,
             ):
-                undo = WarpedFlow(options.tvl1, options.threads)
+                warped_flow = WarpedFlow(options.tvl1, options.threads)
 
-                def rows(source: Video, advance: Advance) -> Iterator[np.ndarray]:
-                    for block in warped_rows(undo, first, source, options.bound):
-                        yield block
-                        advance(len(block))
+                def warped_flow_of(source: Video, advance: Advance) -> Iterator[np.ndarray]:
+                    for fields in warped_flow_fields(
+                        warped_flow, flow_shard, source, options.bound
+                    ):
+                        yield fields
+                        advance(len(fields))
 
-                _write(job, "warped_flow", options, undo.fingerprint, rows, failures, advance)
-    except _NothingUsableError:
+                made_by = warped_flow.fingerprint
+                _write(job, "warped_flow", options, made_by, warped_flow_of, failures, advance)
+    except _NoUsableVideoError:
         pass
     return failures
 
 
 def _write(
-    job: Job,
+    job: ExportJob,
     stream: str,
     options: Options,
     made_by: dict,
-    rows_of: RowsOf,
+    flow_of: FlowOf,
     failures: dict[Video, VideoError],
     advance: Advance,
 ) -> None:
-    fingerprint = {**made_by, "size": list(options.size), "bound": options.bound}
+    size = options.size
+    if size is None:
+        raise ValueError("the videos of a shard have one size: options.size must be set")
+    fingerprint = {**made_by, "size": list(size), "bound": options.bound}
     made_with = {**decoder_versions(), "tsn": code_version()}
     path = job.outputs[stream]
-    with write_shard(path, stream, options.size, fingerprint, made_with) as writer:
+    with write_shard(path, stream, size, fingerprint, made_with) as writer:
         for source in job.sources:
             if source not in failures:
                 try:
                     parts = (
-                        quantised_part(flow, options.bound) for flow in rows_of(source, advance)
+                        quantised_part(flow, options.bound) for flow in flow_of(source, advance)
                     )
                     add_parts(writer, source, parts)
                     continue
                 except VideoError as error:
                     failures[source] = error
-            error = failures[source]
-            writer.quarantine(source.id, source.class_name, error.status, str(error))
+            writer.quarantine(
+                source.id, source.class_name, failures[source].status, str(failures[source])
+            )
         if len(failures) == len(job.sources):
-            raise _NothingUsableError
+            raise _NoUsableVideoError

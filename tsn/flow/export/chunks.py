@@ -1,6 +1,4 @@
-"""Flow of whole videos, computed some pairs at a time: memory depends on the size of the frames,
-not on the length of the videos.
-"""
+"""Flow of whole videos, some pairs at a time, so that memory does not grow with their length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,20 +14,20 @@ from tsn.runtime.progress import Advance
 from tsn.video.decode import to_grey
 from tsn.video.isolation import read_frames
 
-MOST_PIXELS = 1 << 24
+MAX_PIXELS = 1 << 24
 """Pixels of the pairs computed at a time: their flow and warped flow take 0.3 GB."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How flow is computed and shown.
+    """How flow is computed and drawn.
 
     Attributes:
         tvl1: computes it.
         threads: pairs that `tvl1` computes at a time.
         warped: whether warped flow is wanted too.
         size: width and height in px that frames are resized to; None for each video's own.
-        bound: motion in px that a shard's bytes reach to.
+        bound: motion in px at which a shard's flow is clipped.
         max_magnitude: motion in px of full colour; None fits it to each video.
     """
 
@@ -42,8 +40,8 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Block:
-    """Some pairs of a video.
+class FlowChunk:
+    """Consecutive pairs of a video.
 
     Attributes:
         frames: uint8 (pairs + 1, H, W, 3) RGB: the first of each pair, then the last's second.
@@ -56,25 +54,24 @@ class Block:
     warped_flow: np.ndarray | None
 
 
-def blocks(video: str, options: Options, advance: Advance) -> Iterator[Block]:
-    """Yield a video's pairs in order, many at a time; `advance` is called after each block's use.
+def flow_chunks(video: str, options: Options, advance: Advance) -> Iterator[FlowChunk]:
+    """Yield a video's pairs in order, many at a time; `advance` is called after each chunk's use.
 
     Raises:
-        VideoError: the video is bad; possibly after some blocks.
+        VideoError: the video is bad; possibly after some chunks.
     """
     frames = read_frames(video, options.size, "rgb")
     first = next(frames)
-    fitting = min(CHUNK, MOST_PIXELS // first[..., 0].size)
-    undo = WarpedFlow(options.tvl1, options.threads) if options.warped else None
-    for chunk in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
-        grey = np.stack([to_grey(frame) for frame in chunk])
+    fitting = min(CHUNK, MAX_PIXELS // first[..., 0].size)
+    warped_flow = WarpedFlow(options.tvl1, options.threads) if options.warped else None
+    for stack in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
+        grey = np.stack([to_grey(frame) for frame in stack])
         flow = options.tvl1(grey)
-        warped = undo(grey, flow) if undo else None
-        yield Block(chunk, flow, warped)
+        yield FlowChunk(stack, flow, warped_flow(grey, flow) if warped_flow else None)
         advance(len(flow))
 
 
-def sample(video: str, options: Options, count: int) -> Block:
+def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
     """Compute up to `count` pairs spread evenly over a video, and none of the others.
 
     Raises:
@@ -88,7 +85,11 @@ def sample(video: str, options: Options, count: int) -> Block:
     flow = options.tvl1.pairs(first, second)
     warped = None
     if options.warped:
-        undo = WarpedFlow(options.tvl1, options.threads)
-        each = zip(first, second, flow, strict=True)
-        warped = np.concatenate([undo(np.stack([a, b]), motion[None]) for a, b, motion in each])
-    return Block(np.stack([kept[t] for t in (*wanted, wanted[-1] + 1)]), flow, warped)
+        warped_flow = WarpedFlow(options.tvl1, options.threads)
+        warped = np.concatenate(
+            [
+                warped_flow(np.stack([a, b]), field[None])
+                for a, b, field in zip(first, second, flow, strict=True)
+            ]
+        )
+    return FlowChunk(np.stack([kept[t] for t in (*wanted, wanted[-1] + 1)]), flow, warped)
