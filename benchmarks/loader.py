@@ -88,9 +88,20 @@ def store(path: Path, number: int, root: Path, count: int) -> Video:
 
 
 def recipe(modality: str) -> TrainingConfig:
-    values = {"segments": 3, "batch_size": 8, "micro_batch": 8, "unit": "epoch", "length": 1}
-    values |= {"steps": (), "lr": 0.001, "momentum": 0.9, "weight_decay": 5e-4, "dropout": 0.8}
-    values |= {"clip_gradient": 20, "partial_bn": True, "scales": SCALES[modality], "flip": True}
+    values = {"segments": 3, "batch_size": 8, "micro_batch": 8, "epochs": 1}
+    values |= {
+        "lr_milestones": (),
+        "lr": 0.001,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "dropout": 0.8,
+    }
+    values |= {
+        "clip_gradient": 20,
+        "partial_bn": True,
+        "crop_scales": SCALES[modality],
+        "flip": True,
+    }
     values |= {"precision": "auto", "compile": False, "validation": 0, "keep": "last"}
     return TrainingConfig(**values)
 

@@ -74,7 +74,9 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
 
     shards = ShardSet([write_shard(modality, clip, folder)])
     video = Video("class/clip", str(clip), "class", 0, {1: "test"})
-    test = TestConfig(segments=snippets, crops=10, crop_size=224, convention="centre")
+    test = TestConfig(
+        segments=snippets, crops=10, crop_size=224, snippet_sampling="segment_centres"
+    )
     whole = TestSnippets(shards, [video], modality, test, info.input_size)
     our_crops = cut_crops(whole[0], whole.crops, whole.is_flow)
     rows = shards.length(video.id)

@@ -66,7 +66,7 @@ def ours(modality: str, root: Path, videos: list[Video]) -> Callable:
 
 def theirs(modality: str, root: Path, videos: list[Video]) -> Callable:
     flow = modality == "flow"
-    crop = {"type": "MultiScaleCrop", "input_size": SIDE, "scales": recipe(modality).scales}
+    crop = {"type": "MultiScaleCrop", "input_size": SIDE, "scales": recipe(modality).crop_scales}
     crop |= {"random_crop": False, "max_wh_scale_gap": 1, "num_fixed_crops": 13}
     changed = {"RandomResizedCrop": crop}
     if not flow:  # the published one for RGB decodes videos

@@ -82,7 +82,7 @@ def measure_bounds(frames: np.ndarray, repeats: int) -> None:
         torch.cuda.synchronize()
 
     (seconds,) = alternate([run], repeats)
-    sizes = level_sizes(*frames.shape[1:], params.scales, params.scale_step)
+    sizes = level_sizes(*frames.shape[1:], params.pyramid_levels, params.scale_step)
     tiles = sum(-(-w // TILE[0]) * -(-h // TILE[1][2]) for h, w in sizes)
     launches = params.warps * params.iterations // STEPS * pairs
     pixels = launches * STEPS * sum(h * w for h, w in sizes)

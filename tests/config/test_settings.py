@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tsn.config.aliases import with_new_names
 from tsn.config.checks import check_model
 from tsn.config.schema import DatasetConfig, TrainingConfig, build
 from tsn.config.settings import check, paper_weights, resolve
@@ -47,7 +48,7 @@ MISTAKES = {
     "1e-3 is text in YAML": ("training.lr", "1e-3", ["training.lr", "1.0e-3"]),
     "fraction for a count": ("training.segments", 2.5, ["training.segments", "whole number"]),
     "text for a switch": ("training.flip", "yes", ["training.flip", "true or false"]),
-    "number for a list": ("training.steps", 30, ["training.steps", "a list"]),
+    "number for a list": ("training.lr_milestones", 30, ["training.lr_milestones", "a list"]),
     "nothing for a block": ("experiments.tsn", None, ["experiments.tsn", "a map"]),
     "below its range": ("training.batch_size", 0, ["training.batch_size", "0", "1"]),
     "above its range": ("training.dropout", 1, ["training.dropout", "1"]),
@@ -61,11 +62,15 @@ MISTAKES = {
     "bad name": ("datasets.a/b", {"layout": "demo"}, ["datasets", "a/b"]),
     "unknown experiment": ("experiment", "tsm", ["experiment", "'tsm'", "two_stream"]),
     "crop larger than the frame": ("test.crop_size", 300, ["test.crop_size", "300", "340x256"]),
-    "step at the end": ("training.steps", [80], ["training.steps", "80", "training.length"]),
-    "step of one modality": (
+    "milestone at the end": (
+        "training.lr_milestones",
+        [80],
+        ["training.lr_milestones", "80", "training.epochs"],
+    ),
+    "milestone of one modality": (
         "training.per_modality",
-        {"flow": {"steps": [999]}},
-        ["training.steps", "flow", "999"],
+        {"flow": {"lr_milestones": [999]}},
+        ["training.lr_milestones", "flow", "999"],
     ),
     "weight of an untrained modality": (
         "fusion.weights",
@@ -212,7 +217,7 @@ def test_weights_of_an_override_replace_the_weights_below(config):
 
 def test_resolving_leaves_the_configuration_alone(config):
     before = copy.deepcopy(config)
-    resolve(config, "demo", "two_stream").blocks["training"]["steps"].append(99)
+    resolve(config, "demo", "two_stream").blocks["training"]["lr_milestones"].append(99)
     assert config == before
 
 
@@ -256,7 +261,7 @@ def test_blocks_become_hashable_dataclasses(config):
     settings = resolve(config, "demo", "tsn")
     recipe = build(TrainingConfig, settings.training("flow"))
     assert hash(recipe) == hash(build(TrainingConfig, settings.training("flow")))
-    assert recipe.scales == (1, 0.875, 0.75)
+    assert recipe.crop_scales == (1, 0.875, 0.75)
     assert build(DatasetConfig, settings.plain_dataset) == settings.dataset
 
 
@@ -274,25 +279,26 @@ print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules
 
 def schedule(config: dict, dataset: str, modality: str, experiment: str = "tsn") -> tuple:
     recipe = resolve(config, dataset, experiment).training(modality)
-    keys = ("unit", "batch_size", "lr", "steps", "length", "clip_gradient", "dropout")
-    return tuple(recipe[key] for key in keys)
+    (length,) = {"epochs", "iterations"} & recipe.keys()
+    keys = ("batch_size", "lr", "lr_milestones", length, "clip_gradient", "dropout")
+    return length, *(recipe[key] for key in keys)
 
 
 @pytest.mark.parametrize(
     ("preset", "dataset", "modality", "expected"),
     [
         # Wang et al. 2016, section 4.2
-        ("paper", "ucf101", "rgb", ("iteration", 256, 0.001, [2000, 4000], 4500, None, 0.8)),
-        ("paper", "ucf101", "flow", ("iteration", 256, 0.005, [12000, 18000], 20000, None, 0.7)),
+        ("paper", "ucf101", "rgb", ("iterations", 256, 0.001, [2000, 4000], 4500, None, 0.8)),
+        ("paper", "ucf101", "flow", ("iterations", 256, 0.005, [12000, 18000], 20000, None, 0.7)),
         # the solvers of yjxiong/temporal-segment-networks
-        ("caffe", "ucf101", "rgb", ("iteration", 128, 0.001, [1500, 3000], 3500, 40, 0.8)),
-        ("caffe", "ucf101", "flow", ("iteration", 128, 0.005, [10000, 16000], 18000, 20, 0.7)),
-        ("caffe", "hmdb51", "rgb", ("iteration", 128, 0.001, [1000, 2000], 2500, 40, 0.8)),
-        ("caffe", "hmdb51", "warped_flow", ("iteration", 128, 0.005, [4000, 6000], 7000, 20, 0.7)),
+        ("caffe", "ucf101", "rgb", ("iterations", 128, 0.001, [1500, 3000], 3500, 40, 0.8)),
+        ("caffe", "ucf101", "flow", ("iterations", 128, 0.005, [10000, 16000], 18000, 20, 0.7)),
+        ("caffe", "hmdb51", "rgb", ("iterations", 128, 0.001, [1000, 2000], 2500, 40, 0.8)),
+        ("caffe", "hmdb51", "warped_flow", ("iterations", 128, 0.005, [4000, 6000], 7000, 20, 0.7)),
         # the README of yjxiong/tsn-pytorch
-        ("tsn_pytorch", "hmdb51", "rgb", ("epoch", 128, 0.001, [30, 60], 80, 20, 0.8)),
-        ("tsn_pytorch", "ucf101", "flow", ("epoch", 128, 0.001, [190, 300], 340, 20, 0.7)),
-        ("tsn_pytorch", "ucf101", "rgb_diff", ("epoch", 128, 0.001, [80, 160], 180, 40, 0.8)),
+        ("tsn_pytorch", "hmdb51", "rgb", ("epochs", 128, 0.001, [30, 60], 80, 20, 0.8)),
+        ("tsn_pytorch", "ucf101", "flow", ("epochs", 128, 0.001, [190, 300], 340, 20, 0.7)),
+        ("tsn_pytorch", "ucf101", "rgb_diff", ("epochs", 128, 0.001, [80, 160], 180, 40, 0.8)),
     ],
 )
 def test_a_preset_is_the_published_schedule(config, preset, dataset, modality, expected):
@@ -301,8 +307,12 @@ def test_a_preset_is_the_published_schedule(config, preset, dataset, modality, e
 
 
 def test_a_key_wins_over_the_preset_of_its_layer_in_every_modality(config):
-    config["training"] |= {"preset": "caffe", "lr": 0.5, "per_modality": {"flow": {"length": 9}}}
-    config["training"]["steps"] = []
+    config["training"] |= {
+        "preset": "caffe",
+        "lr": 0.5,
+        "per_modality": {"flow": {"iterations": 9}},
+    }
+    config["training"]["lr_milestones"] = []
     assert schedule(config, "ucf101", "rgb")[2:5] == (0.5, [], 3500)
     assert schedule(config, "ucf101", "flow")[2:5] == (0.5, [], 9)
 
@@ -332,3 +342,42 @@ def test_weights_are_searched_for_on_held_out_videos_only(config):
         check(config)
     del config["training"]["per_modality"]["flow"]["validation"]
     check(config)
+
+
+def test_a_length_in_iterations_unsets_that_in_epochs_below_it(config):
+    config["experiments"]["tsn"] = {"training": {"iterations": 500}}
+    recipe = resolve(config, "ucf101", "tsn").training("flow")
+    assert recipe["iterations"] == 500 and "epochs" not in recipe
+
+
+def test_epochs_beside_iterations_are_refused(config):
+    config["experiments"]["tsn"] = {"training": {"iterations": 500, "epochs": 3}}
+    assert "training.epochs: training.iterations is set as well" in complaint(config)
+
+
+def test_old_names_of_keys_are_understood_with_a_warning_each(config):
+    old, new = copy.deepcopy(config), config
+    old["training"] |= {"steps": [7], "scales": [1], "unit": "iteration", "length": 9}
+    old["flow"]["scales"] = 3
+    old["experiments"]["tsn"] = {"training": {"per_modality": {"flow": {"length": 8}}}}
+    old["datasets"]["ucf101"]["override"] = {
+        "test": {"convention": "release"},
+        "fusion": {"level": "softmax"},
+    }
+    new["training"] |= {"lr_milestones": [7], "crop_scales": [1], "iterations": 9}
+    new["flow"]["pyramid_levels"] = 3
+    new["experiments"]["tsn"] = {"training": {"per_modality": {"flow": {"iterations": 8}}}}
+    new["datasets"]["ucf101"]["override"] = {
+        "test": {"snippet_sampling": "caffe"},
+        "fusion": {"fuse": "probabilities"},
+    }
+    renamed, warnings = with_new_names(old)
+    assert renamed == new
+    assert "training.steps: is now lr_milestones; write lr_milestones: [7]" in warnings
+    assert len(warnings) == len(set(warnings)) == 7
+
+
+def test_a_length_without_a_unit_is_in_that_of_the_preset():
+    for preset, length in (("caffe", "iterations"), ("tsn_pytorch", "epochs")):
+        mine = {"training": {"preset": preset, "length": 5}}
+        assert with_new_names(mine)[0]["training"] == {"preset": preset, length: 5}

@@ -26,14 +26,20 @@ def for_training(tiny, make_job, modality="rgb", seed=1, stream=None, videos=Non
 
 
 def for_test(
-    tiny, modality="rgb", segments=3, crops=10, crop_size=32, side=32, convention="centre"
+    tiny,
+    modality="rgb",
+    segments=3,
+    crops=10,
+    crop_size=32,
+    side=32,
+    snippet_sampling="segment_centres",
 ):
     stream = "flow" if modality == "flow" else "rgb"
     return TestSnippets(
         ShardSet(tiny.shards[stream]),
         members(read_index(tiny.index), 1, "test"),
         modality,
-        TestConfig(segments, crops, crop_size, convention),
+        TestConfig(segments, crops, crop_size, snippet_sampling),
         side,
     )
 
@@ -95,7 +101,7 @@ def test_an_item_is_what_was_drawn(
     monkeypatch.setattr("tsn.data.dataset.train_starts", draw_starts)
     monkeypatch.setattr("tsn.data.dataset.random_crop", draw_crop)
     tiny = make_tiny_set(bad=("blue/0",))
-    data = for_training(tiny, make_job, modality, segments=2, flip=flip, scales=(1.0, 0.5))
+    data = for_training(tiny, make_job, modality, segments=2, flip=flip, crop_scales=(1.0, 0.5))
     clips, *_ = [data[0, number][0] for number in range(len(data))]
     assert asked == 7 * [(rows, length, 2), ((64, 48), 32, (1.0, 0.5), flip)]
     stored = ShardSet(tiny.shards[modality]).read(data.videos[0].id, range(rows)).astype(int)
@@ -165,10 +171,12 @@ def test_a_test_item_gives_all_crops_of_all_segments(tiny_set):
     assert np.array_equal(crops_of(data), expected)
 
 
-@pytest.mark.parametrize(("convention", "starts"), [("centre", [0, 2, 3]), ("release", [0, 1, 2])])
-def test_a_test_item_holds_the_snippets_of_its_convention(tiny_set, convention, starts):
+@pytest.mark.parametrize(
+    ("sampling", "starts"), [("segment_centres", [0, 2, 3]), ("caffe", [0, 1, 2])]
+)
+def test_a_test_item_holds_the_snippets_of_its_sampling(tiny_set, sampling, starts):
     """8 rows of flow are 4 starts: t = 4 / 3, or a step of 3 // 2."""
-    data = for_test(tiny_set, "flow", convention=convention)
+    data = for_test(tiny_set, "flow", snippet_sampling=sampling)
     rows = ShardSet(tiny_set.shards["flow"]).read(data.videos[0].id, range(8))
     for snippet, start in zip(data[0], starts, strict=True):
         expected = rows[start : start + 5].transpose(0, 3, 1, 2).reshape(10, 48, 64)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tsn.data.sampling import (
-    TEST_CONVENTIONS,
+    SNIPPET_SAMPLING,
+    caffe_starts,
     centre_starts,
-    release_starts,
     snippet_rows,
     starts_available,
     train_starts,
@@ -94,20 +94,20 @@ def test_the_test_takes_the_centre_of_each_segment(rows, length, segments, expec
 )
 def test_the_release_steps_from_the_first_frame(rows, length, expected):
     """step = (N - L) // 24 (the authors' Caffe release)."""
-    assert release_starts(rows, length, 25).tolist() == expected
+    assert caffe_starts(rows, length, 25).tolist() == expected
 
 
 def test_one_snippet_of_the_release_is_the_first():
-    assert release_starts(100, 5, 1).tolist() == [0]
+    assert caffe_starts(100, 5, 1).tolist() == [0]
 
 
-def test_conventions_of_the_test_by_name():
+def test_samplings_of_the_test_by_name():
     """Of 100 frames: 1.5, 5.5, … by tsn-pytorch, every fourth from the first by the release."""
-    found = {name: rule(100, 1, 25)[:2].tolist() for name, rule in TEST_CONVENTIONS.items()}
-    assert found == {"centre": [2, 6], "release": [0, 4]}
+    found = {name: rule(100, 1, 25)[:2].tolist() for name, rule in SNIPPET_SAMPLING.items()}
+    assert found == {"segment_centres": [2, 6], "caffe": [0, 4]}
 
 
-@pytest.mark.parametrize("rule", [centre_starts, release_starts])
+@pytest.mark.parametrize("rule", [centre_starts, caffe_starts])
 def test_test_snippets_stay_inside_the_video(rule):
     for rows in range(1, 120):
         for length in (1, 5, 6):

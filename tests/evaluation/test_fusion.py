@@ -149,7 +149,7 @@ def test_scores_of_other_classes_than_the_index_has_are_refused(classes):
 def test_softmax_level_sums_probabilities():
     """Shares of (log 3, 0) are 3/4 and 1/4, of (0, log 9) 1/10 and 9/10."""
     one, other = np.array([[np.log(3), 0]]), np.array([[0, np.log(9)]])
-    found = combine({"rgb": one, "flow": other}, {"rgb": 1.0, "flow": 2.0}, "softmax")
+    found = combine({"rgb": one, "flow": other}, {"rgb": 1.0, "flow": 2.0}, "probabilities")
     assert found == pytest.approx(np.array([[0.75 + 0.2, 0.25 + 1.8]]))
 
 
@@ -157,20 +157,20 @@ def test_softmax_level_keeps_a_modality_with_large_scores_from_deciding_alone():
     loud = {"rgb": np.array([100.0, 0.0]), "flow": np.array([0.0, 10.0])}
     weights = {"rgb": 1.0, "flow": 1.5}
     assert combine(loud, weights).argmax() == 0
-    assert combine(loud, weights, "softmax").argmax() == 1
+    assert combine(loud, weights, "probabilities").argmax() == 1
 
 
-def test_the_level_holds_for_accuracies_and_predictions():
+def test_what_is_fused_holds_for_accuracies_and_predictions():
     """RGB is loud and wrong on a; as shares, 1.5 of flow are more than 1 of RGB."""
     loud = scores("rgb", {"a": [0, 100], "b": [0, 1], "c": [0, 1]})
     flow = scores("flow", {"a": [10, 0], "b": [0, 1], "c": [0, 1]})
     index = [TRAIN, *VIDEOS]
-    for level, right in (("score", 2), ("softmax", 3)):
-        config = FusionConfig(PAPER, {"again": PAPER}, level)
+    for fused_of, right in (("logits", 2), ("probabilities", 3)):
+        config = FusionConfig(PAPER, {"again": PAPER}, fused_of)
         found = fuse_split([loud, flow], config, index, 1, "mine")
         for entry in (found["fused"], found["compare"]["again"]):
-            assert entry["top1"] == pytest.approx(right / 3) and entry["level"] == level
-        split = predict_split([loud, flow], PAPER, index, level)
+            assert entry["top1"] == pytest.approx(right / 3) and entry["fuse"] == fused_of
+        split = predict_split([loud, flow], PAPER, index, fused_of)
         assert (split.predicted["fused"] == split.labels).sum() == right
 
 
@@ -181,4 +181,4 @@ def test_the_fusion_says_whose_models_it_fuses():
         "rgb": {"experiment": "tsn", "sha256": "model", "shards": {}},
         "flow": {"experiment": "other", "sha256": "m2", "shards": {}},
     }
-    assert found["protocol"] == {"segments": 25} and found["fused"]["level"] == "score"
+    assert found["protocol"] == {"segments": 25} and found["fused"]["fuse"] == "logits"

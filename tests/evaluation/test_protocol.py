@@ -20,7 +20,7 @@ from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_mod
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 
-PROTOCOL = TestConfig(segments=3, crops=10, crop_size=32, convention="centre")
+PROTOCOL = TestConfig(segments=3, crops=10, crop_size=32, snippet_sampling="segment_centres")
 
 
 @pytest.fixture

@@ -26,7 +26,12 @@ def scores() -> Scores:
         classes=("a", os.fsdecode(b"\xff")),
         model="ab" * 32,
         shards={"backend": "native", "size": [340, 256]},
-        protocol={"segments": 25, "crops": 10, "crop_size": 224, "convention": "centre"},
+        protocol={
+            "segments": 25,
+            "crops": 10,
+            "crop_size": 224,
+            "snippet_sampling": "segment_centres",
+        },
     )
 
 

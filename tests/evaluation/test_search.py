@@ -32,7 +32,7 @@ def test_the_best_weights_are_found():
     """Flow alone is right everywhere; RGB, weighted .4 as by the paper, spoils the last two."""
     rgb = scores("rgb", [1, 1, 1, 1, -9, -9])
     flow = scores("flow", [1, 1, 1, 1, 1, 1])
-    found = search_weights([rgb, flow], INDEX, 1, "score")
+    found = search_weights([rgb, flow], INDEX, 1, "logits")
     assert found["top1"] == 1 and found["paper_top1"] == pytest.approx(4 / 6)
     # .1 : .9 still fails (-.9 + .9 = 0), so RGB must go.
     assert found["weights"] == {"rgb": 0.0, "flow": 1.0}
@@ -42,26 +42,26 @@ def test_the_best_weights_are_found():
 def test_of_equally_good_weights_the_papers_are_taken():
     """1 : 1.5 is .4 : .6."""
     right = [1.0] * 6
-    found = search_weights([scores("rgb", right), scores("flow", right)], INDEX, 1, "score")
+    found = search_weights([scores("rgb", right), scores("flow", right)], INDEX, 1, "logits")
     assert found["weights"] == {"rgb": 0.4, "flow": 0.6}
 
 
-def test_the_level_of_the_fusion_counts():
+def test_what_is_fused_counts():
     """Loud wrong RGB scores need weight 0 as they are, and as shares only less than half."""
     rgb, flow = scores("rgb", [-90] * 4), scores("flow", [9] * 4)
-    at = {level: search_weights([rgb, flow], INDEX, 1, level) for level in ("score", "softmax")}
-    assert at["score"]["weights"]["rgb"] == 0
-    assert at["softmax"]["weights"]["rgb"] == 0.4
+    at = {of: search_weights([rgb, flow], INDEX, 1, of) for of in ("logits", "probabilities")}
+    assert at["logits"]["weights"]["rgb"] == 0
+    assert at["probabilities"]["weights"]["rgb"] == 0.4
 
 
 def test_test_videos_are_refused():
     tested = scores("flow", [1], videos=TEST)
     with pytest.raises(UserError, match="'x', which is no training video of split 1"):
-        search_weights([scores("rgb", [1.0] * 6), tested], INDEX, 1, "score")
+        search_weights([scores("rgb", [1.0] * 6), tested], INDEX, 1, "logits")
 
 
 def test_a_video_that_one_modality_lacks_is_left_out():
-    found = search_weights([scores("rgb", [1] * 6), scores("flow", [1] * 3)], INDEX, 1, "score")
+    found = search_weights([scores("rgb", [1] * 6), scores("flow", [1] * 3)], INDEX, 1, "logits")
     assert found["videos"] == 3
 
 
@@ -69,4 +69,4 @@ def test_nothing_in_common_is_told():
     one = scores("rgb", [1, 1])
     other = replace(scores("flow", [1] * 4), ids=("t2", "t3", "t4", "t5"))
     with pytest.raises(UserError, match="no held-out video has scores of all modalities"):
-        search_weights([one, other], INDEX, 1, "score")
+        search_weights([one, other], INDEX, 1, "logits")

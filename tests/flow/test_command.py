@@ -27,8 +27,8 @@ from tsn.flow.warped import WarpedFlow
 from tsn.shards.format import Shard
 from tsn.video.decode import VideoError, read_frames
 
-FAST = TVL1Params(scales=2, warps=1, iterations=10)
-QUICKLY = ["--scales", "2", "--warps", "1", "--iterations", "10"]
+FAST = TVL1Params(pyramid_levels=2, warps=1, iterations=10)
+QUICKLY = ["--pyramid-levels", "2", "--warps", "1", "--iterations", "10"]
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ def end_point_difference(a, b):
         TVL1Params(),
         TVL1Params(median_filter=5),
         TVL1Params(gamma=0.2),
-        TVL1Params(scales=3, scale_step=0.5, warps=2, iterations=30, lambda_=0.05, theta=0.2),
+        TVL1Params(
+            pyramid_levels=3, scale_step=0.5, warps=2, iterations=30, lambda_=0.05, theta=0.2
+        ),
         TVL1Params(epsilon=0.0, iterations=30),
     ],
 )

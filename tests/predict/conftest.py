@@ -24,7 +24,7 @@ from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, new_network, save_model
 
 SIZE = (64, 48)
-PROTOCOL = TestConfig(segments=4, crops=10, crop_size=32, convention="centre")
+PROTOCOL = TestConfig(segments=4, crops=10, crop_size=32, snippet_sampling="segment_centres")
 WEIGHTS = {"rgb": 1.0, "flow": 1.0, "warped_flow": 0.5, "rgb_diff": 1.0}
 
 

@@ -33,7 +33,7 @@ def plan(*rows: list[dict], names="abc") -> dict:
                 "experiment": name,
                 "model": {"backbone": "resnet18", "input_size": 32},
                 "test": {"segments": 3, "crops": 10},
-                "level": "score",
+                "fuse": "logits",
                 "cells": cells,
             }
             for name, cells in zip(names, rows, strict=False)
@@ -103,16 +103,16 @@ def test_fusion_weights_are_told_once_where_all_rows_share_them(write_experiment
     assert "Fusion of a: 1 RGB + 1.5 optical flow." in table_markdown(fill(apart))
 
 
-def test_the_level_of_the_experiments_fusion_holds_in_tables(write_experiment, fill):
+def test_what_an_experiment_fuses_holds_in_tables(write_experiment, fill):
     """RGB is loud and wrong: as probabilities, 1.5 of flow outweigh 1 of RGB."""
     write_experiment("a", "rgb", [False] * 4, margin=100)
     write_experiment("a", "flow", [True] * 4, margin=10)
     row = [cell({"rgb": 1.0, "flow": 1.5}, run(rgb="a", flow="a"))]
     laid_down = plan(row, row, names=("scores", "probabilities"))
-    laid_down["rows"][1]["level"] = "softmax"
+    laid_down["rows"][1]["fuse"] = "probabilities"
     found = fill(laid_down)
     assert [row["cells"][0]["ours"]["top1"] for row in found["rows"]] == [0, 1]
-    assert "Probabilities are fused instead of scores in: probabilities." in table_markdown(found)
+    assert "Probabilities are fused instead of logits in: probabilities." in table_markdown(found)
 
 
 def test_searched_weights_are_those_of_each_run(write_experiment, fill, tmp_path):

@@ -125,12 +125,12 @@ def test_a_table_of_ones_own_shows_every_modality_and_the_fusion(config, plan):
 def test_the_fusion_of_an_experiment_holds_in_a_table_of_ones_own(config, plan):
     config["experiments"]["tsn"] = {
         "modalities": ["rgb", "flow"],
-        "fusion": {"level": "softmax", "weights": "search"},
+        "fusion": {"fuse": "probabilities", "weights": "search"},
         "training": {"validation": 0.2},
     }
     config["tables"]["mine"] = {"ours": "tsn", "other": "two_stream"}
     found = plan("mine")
-    assert [row["level"] for row in found["rows"]] == ["softmax", "score"]
+    assert [row["fuse"] for row in found["rows"]] == ["probabilities", "logits"]
     searched = cells(found, "ours")[-1]
     assert searched["weights"] == "search"
     assert [run["searched_by"] for run in searched["runs"]] == ["tsn"] * 3

@@ -10,7 +10,7 @@ from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
 from tsn.shards.format import Shard
 
-FLOW = FlowConfig("native_cpu", 10.0, TVL1Params(scales=2, warps=1))
+FLOW = FlowConfig("native_cpu", 10.0, TVL1Params(pyramid_levels=2, warps=1))
 
 
 @pytest.fixture

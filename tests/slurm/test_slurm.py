@@ -28,7 +28,7 @@ CONFIG = {
                     "batch_size": 9,
                     "micro_batch": 5,
                     "per_modality": {
-                        modality: {"length": 1, "steps": []}
+                        modality: {"epochs": 1, "lr_milestones": []}
                         for modality in ("rgb", "flow", "warped_flow")
                     },
                 },

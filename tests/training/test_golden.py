@@ -33,7 +33,7 @@ def golden(make_job, monkeypatch):
         return Backbone(name, net, 64, 3, IMAGENET)
 
     monkeypatch.setattr("tsn.models.network.build_backbone", build)
-    return lambda modality: make_job(modality, length=6, steps=(4,), lr=0.01, micro_batch=3)
+    return lambda modality: make_job(modality, epochs=6, lr_milestones=(4,), lr=0.01, micro_batch=3)
 
 
 @pytest.mark.usefixtures("on_cpu")
@@ -67,7 +67,7 @@ def test_a_run_killed_at_three_random_moments_ends_bit_for_bit_alike(
     seed = random.randrange(1 << 30)
     print("seed of the moments:", seed)
     moments = random.Random(seed)
-    job = make_job(length=20, steps=(16,), batch_size=4, micro_batch=2, validation=0.25)
+    job = make_job(epochs=20, lr_milestones=(16,), batch_size=4, micro_batch=2, validation=0.25)
     tasks = {name: make_task(job, name) for name in ("undisturbed", "killed")}
     for name, task in tasks.items():
         write_task(tmp_path / f"{name}.json", task)

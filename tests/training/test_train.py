@@ -28,14 +28,16 @@ pytestmark = pytest.mark.usefixtures("on_cpu")
 
 @pytest.mark.parametrize("modality", ["rgb", "flow"])
 def test_the_loss_falls_and_the_classes_are_told_apart(run, make_job, modality):
-    log = run(make_job(modality, length=12, steps=(11,), model={"backbone": "resnet18"})).log
+    log = run(
+        make_job(modality, epochs=12, lr_milestones=(11,), model={"backbone": "resnet18"})
+    ).log
     assert 0.4 < float(log[0]["loss"]) < 1.2  # ln 2 = .69 is a guess between two classes
     assert float(log[-1]["loss"]) < 0.1
     assert float(log[-1]["accuracy"]) == 1
 
 
 def test_the_log_has_a_row_per_epoch(run, make_job):
-    log = run(make_job(length=3, batch_size=3)).log
+    log = run(make_job(epochs=3, batch_size=3)).log
     assert tuple(log[0]) == COLUMNS
     # 8 videos in batches of 3 are 3 iterations an epoch.
     assert [(row["epoch"], row["iteration"]) for row in log] == [("0", "3"), ("1", "6"), ("2", "9")]
@@ -198,7 +200,7 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
             weights[name] = weights[name] - 0.01 * rate * speeds[name]
 
     monkeypatch.setattr(Run, "_step", watched)
-    recipe = {"length": 3, "steps": (), "dropout": 0.0, "clip_gradient": None}
+    recipe = {"epochs": 3, "lr_milestones": (), "dropout": 0.0, "clip_gradient": None}
     sgd = {"momentum": 0.8, "weight_decay": 0.3, "lr": 0.01}
     end = run(make_job("flow", batch_size=16, micro_batch=3, **recipe, **sgd))
     for name, expected in weights.items():
@@ -207,16 +209,16 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
 
 
 @pytest.mark.parametrize(
-    ("unit", "length", "steps", "expected"),
+    ("length", "milestones", "expected"),
     [
         # 2 iterations an epoch
-        ("epoch", 4, (1, 3), [1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]),
-        ("iteration", 5, (1, 3), [1, 0.1, 0.1, 0.01, 0.01]),
-        ("iteration", 3, (), [1, 1, 1]),
+        ({"epochs": 4}, (1, 3), [1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]),
+        ({"epochs": None, "iterations": 5}, (1, 3), [1, 0.1, 0.1, 0.01, 0.01]),
+        ({"epochs": None, "iterations": 3}, (), [1, 1, 1]),
     ],
 )
-def test_the_learning_rate_is_divided_by_ten_at_every_step(
-    run, make_job, monkeypatch, tiny_network, unit, length, steps, expected
+def test_the_learning_rate_is_divided_by_ten_at_every_milestone(
+    run, make_job, monkeypatch, tiny_network, length, milestones, expected
 ):
     rates = []
 
@@ -225,7 +227,7 @@ def test_the_learning_rate_is_divided_by_ten_at_every_step(
         self._epoch.add(torch.ones(3, dtype=torch.float64))
 
     monkeypatch.setattr(Run, "_step", record)
-    job = make_job("flow", unit=unit, length=length, steps=steps, lr=0.5)
+    job = make_job("flow", **length, lr_milestones=milestones, lr=0.5)
     log = run(job).log
     assert [rate["weight"] for rate in rates] == pytest.approx([0.5 * x for x in expected])
     # Multipliers of the authors' prototxt files (lr_mult).
@@ -238,7 +240,13 @@ def test_the_learning_rate_is_divided_by_ten_at_every_step(
 
 def test_gradients_are_clipped_by_their_total_norm(run, make_job, monkeypatch, tiny_network):
     """One step from the same start: with momentum 0 and no decay it is lr times the gradient."""
-    recipe = {"unit": "iteration", "length": 1, "steps": (), "momentum": 0.0, "weight_decay": 0.0}
+    recipe = {
+        "epochs": None,
+        "iterations": 1,
+        "lr_milestones": (),
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+    }
     start = run(make_job(**{**recipe, "lr": 1e-12}), "start").state
     limit = 1e-3
     clipped = run(make_job(clip_gradient=limit, **recipe), "clipped").state
@@ -268,7 +276,7 @@ def test_running_statistics_are_those_of_every_micro_batch(run, make_job, monkey
         return Backbone(name, torch.nn.Sequential(*layers, *pooled), 32, 3, IMAGENET)
 
     monkeypatch.setattr("tsn.models.network.build_backbone", build)
-    state = run(make_job(length=2, steps=(), batch_size=6, micro_batch=4)).state
+    state = run(make_job(epochs=2, lr_milestones=(), batch_size=6, micro_batch=4)).state
     assert [len(x) for x in seen] == 2 * [2 * 4, 2 * 2, 2 * 2]  # two snippets a video
     plain = torch.nn.BatchNorm2d(8, momentum=0.3)
     for x in seen:
@@ -281,7 +289,7 @@ def test_dropout_knows_its_place(run, make_job, monkeypatch, tiny_network):
     """Seed, iteration, and micro-batch within it: nothing that a resumed run would not know."""
     places = []
     monkeypatch.setattr("tsn.training.loop.seed_step", lambda *place: places.append(place))
-    run(make_job(seed=7, batch_size=6, micro_batch=3, length=2, steps=()))
+    run(make_job(seed=7, batch_size=6, micro_batch=3, epochs=2, lr_milestones=()))
     assert places == [(7, 0, 0), (7, 0, 1), (7, 1, 0), (7, 2, 0), (7, 2, 1), (7, 3, 0)]
 
 
@@ -300,7 +308,7 @@ def test_quarantined_videos_are_not_trained_on(run, make_job, make_tiny_set, mon
         original(self, job, network, snippets, *rest)
 
     monkeypatch.setattr(Run, "__init__", spy)
-    run(make_job(length=1, steps=()), tiny=make_tiny_set(bad=("red/1", "blue/2")))
+    run(make_job(epochs=1, lr_milestones=()), tiny=make_tiny_set(bad=("red/1", "blue/2")))
     assert sorted(ids["seen"]) == ["blue/0", "blue/1", "blue/3", "red/0", "red/2", "red/3"]
 
 
@@ -354,7 +362,7 @@ def test_labels_follow_the_index(run, make_job, make_tiny_set, tmp_path):
     tiny = make_tiny_set()
     videos = read_index(tiny.index)
     write_index(tiny.index, Listing(("blue", "absent", "red"), tuple(videos)), 2, (1,))
-    state = run(make_job(length=1, steps=()), tiny=tiny).state
+    state = run(make_job(epochs=1, lr_milestones=()), tiny=tiny).state
     assert state["classifier.weight"].shape[0] == 2
     assert np.all([video.label < 2 for video in read_index(tiny.index)])
 

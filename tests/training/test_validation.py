@@ -105,7 +105,7 @@ def test_the_best_epoch_is_the_most_accurate_and_of_equals_that_of_the_lowest_lo
 @pytest.mark.usefixtures("on_cpu")
 def test_the_best_and_the_last_model_are_both_kept(run, make_job):
     """The same training twice: it is the names of the two files that change."""
-    job = {"validation": 0.25, "length": 4, "steps": (), "lr": 0.05}
+    job = {"validation": 0.25, "epochs": 4, "lr_milestones": (), "lr": 0.05}
     last = run(make_job(keep="last", **job), "last")
     best = run(make_job(keep="best", **job), "best")
     other = load_model(last.folder / "best.pt")[0].state_dict()
@@ -121,7 +121,7 @@ def test_the_best_and_the_last_model_are_both_kept(run, make_job):
 @pytest.mark.usefixtures("on_cpu")
 def test_validation_changes_nothing_but_which_videos_are_trained_on(run, make_job, monkeypatch):
     """The network that has been validated goes on as one that has not."""
-    job = make_job(validation=0.25, length=2, steps=())
+    job = make_job(validation=0.25, epochs=2, lr_milestones=())
     validated = run(job, "validated").state
     monkeypatch.setattr(
         "tsn.training.loop.validate",
@@ -159,7 +159,7 @@ def test_curves_and_events_are_written(run, make_job):
     import cv2
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    result = run(make_job(length=2, steps=(1,), validation=0.25))
+    result = run(make_job(epochs=2, lr_milestones=(1,), validation=0.25))
     picture = cv2.imread(str(result.folder / "curves.png"))
     assert picture.shape[0] > 300 and picture.std() > 10
     events = EventAccumulator(str(result.folder / "tensorboard"))

@@ -26,7 +26,13 @@ CONFIG = {
     "datasets": {"tiny": {"layout": "folder", "videos": "videos", "shards": 3, "splits": [1]}},
     "frames": {"size": [64, 48]},
     "model": {"backbone": "resnet18", "weights": "none", "input_size": 32},
-    "training": {"segments": 2, "length": 2, "steps": [1], "batch_size": 4, "micro_batch": 4},
+    "training": {
+        "segments": 2,
+        "epochs": 2,
+        "lr_milestones": [1],
+        "batch_size": 4,
+        "micro_batch": 4,
+    },
     "test": {"segments": 3, "crops": 5, "crop_size": 32},
 }
 

@@ -94,7 +94,8 @@ def check_complete(settings: "Settings", where: str) -> None:
         for key in (f.name for f in fields(kind)):
             found = [settings.training(m) for m in settings.modalities]
             found = found if name == "training" else [settings.blocks[name]]
-            if key != "params" and not all(key in block for block in found):
+            either = ("epochs", "iterations") if key in ("epochs", "iterations") else (key,)
+            if key != "params" and not all(any(k in block for k in either) for block in found):
                 hint = "; set it, or training.preset" if name == "training" else ""
                 raise UserError(f"{name}.{key}: this key is missing{hint} ({where})")
 
@@ -118,10 +119,16 @@ def check_blocks(settings: "Settings", where: str) -> None:
         )
     for modality in modalities:
         recipe = settings.training(modality)
-        if any(step >= recipe["length"] for step in recipe["steps"]):
+        if "epochs" in recipe and "iterations" in recipe:
             raise UserError(
-                f"training.steps: {recipe['steps']} of {modality} must lie below training.length, "
-                f"which is {recipe['length']} ({where})"
+                f"training.epochs: training.iterations is set as well for {modality}; remove one "
+                f"of them ({where})"
+            )
+        length = "iterations" if "iterations" in recipe else "epochs"
+        if any(milestone >= recipe[length] for milestone in recipe["lr_milestones"]):
+            raise UserError(
+                f"training.lr_milestones: {recipe['lr_milestones']} of {modality} must lie below "
+                f"training.{length}, which is {recipe[length]} ({where})"
             )
     combinations = {f"compare.{name}": w for name, w in blocks["fusion"]["compare"].items()}
     if blocks["fusion"]["weights"] == "search":

@@ -4,6 +4,8 @@ import copy
 
 from tsn.config.presets import preset
 
+_INSTEAD_OF = {"epochs": "iterations", "iterations": "epochs"}
+
 
 def with_preset(layer: dict, layout: str) -> dict:
     """The layer with `training.preset` replaced by what it stands for; keys beside it win."""
@@ -18,7 +20,7 @@ def with_preset(layer: dict, layout: str) -> dict:
 def of_modality(block: dict, modality: str) -> dict:
     """A block with `per_modality` applied."""
     common = {key: value for key, value in block.items() if key != "per_modality"}
-    return {**common, **block.get("per_modality", {}).get(modality, {})}
+    return merge(common, block.get("per_modality", {}).get(modality, {}))
 
 
 def without_overruled(blocks: dict, override: dict) -> dict:
@@ -28,6 +30,7 @@ def without_overruled(blocks: dict, override: dict) -> dict:
         if "per_modality" not in blocks.get(name, {}):
             continue
         keys = override.get(name, {}).keys() - {"per_modality"}
+        keys |= {_INSTEAD_OF[key] for key in keys if key in _INSTEAD_OF}
         left[name] = dict(blocks[name])
         left[name]["per_modality"] = {
             modality: {key: value for key, value in special.items() if key not in keys}
@@ -37,8 +40,11 @@ def without_overruled(blocks: dict, override: dict) -> dict:
 
 
 def merge(base: dict, over: dict) -> dict:
-    """Deep merge; the two maps of the fusion block are replaced as a whole."""
-    merged = dict(base)
+    """Deep merge; the two maps of the fusion block are replaced as a whole.
+
+    A training counts its length in epochs or in iterations: setting one unsets the other.
+    """
+    merged = {key: value for key, value in base.items() if _INSTEAD_OF.get(key) not in over}
     for key, value in over.items():
         old = merged.get(key)
         deep = (

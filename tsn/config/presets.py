@@ -14,42 +14,45 @@ _DROPOUT = {"rgb": 0.8, "flow": 0.7, "rgb_diff": 0.8}
 """Before the last layer, in all three."""
 
 
-def _block(unit: str, batch_size: int, **schedules: tuple) -> dict:
-    """A training block from modality = (lr, steps, length, largest gradient norm)."""
+def _block(length: str, batch_size: int, **schedules: tuple) -> dict:
+    """A training block from modality = (lr, milestones, length, largest gradient norm).
+
+    `length` is the key of the third, "epochs" or "iterations".
+    """
     per_modality = {}
     for modality in ("rgb", "rgb_diff", *FLOW_MODALITIES):
         kind = "flow" if modality in FLOW_MODALITIES else modality
-        lr, steps, length, clip = schedules.get(kind, schedules["rgb"])
+        lr, milestones, count, clip = schedules.get(kind, schedules["rgb"])
         per_modality[modality] = {
             "lr": lr,
-            "steps": steps,
-            "length": length,
+            "lr_milestones": milestones,
+            length: count,
             "clip_gradient": clip,
             "dropout": _DROPOUT[kind],
         }
-    return {"unit": unit, "batch_size": batch_size, "per_modality": per_modality}
+    return {"batch_size": batch_size, "per_modality": per_modality}
 
 
 _CAFFE_UCF101 = _block(
-    "iteration",
+    "iterations",
     128,
     rgb=(0.001, [1500, 3000], 3500, 40),
     flow=(0.005, [10000, 16000], 18000, 20),
 )
 _CAFFE_HMDB51 = _block(
-    "iteration",
+    "iterations",
     128,
     rgb=(0.001, [1000, 2000], 2500, 40),
     flow=(0.005, [4000, 6000], 7000, 20),
 )
 _PAPER = _block(
-    "iteration",
+    "iterations",
     256,
     rgb=(0.001, [2000, 4000], 4500, None),
     flow=(0.005, [12000, 18000], 20000, None),
 )
 _TSN_PYTORCH = _block(
-    "epoch",
+    "epochs",
     128,
     rgb=(0.001, [30, 60], 80, 20),
     flow=(0.001, [190, 300], 340, 20),

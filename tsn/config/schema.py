@@ -74,26 +74,29 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The recipe of one modality (`per_modality` already applied)."""
+    """The recipe of one modality (`per_modality` already applied).
+
+    Exactly one of `epochs` and `iterations` is set; `lr_milestones` counts in the same unit.
+    """
 
     segments: int
     batch_size: int
     micro_batch: int
-    unit: str
-    length: int
-    steps: tuple[int, ...]
+    lr_milestones: tuple[int, ...]
     lr: float
     momentum: float
     weight_decay: float
     clip_gradient: float | None
     dropout: float
     partial_bn: bool
-    scales: tuple[float, ...]
+    crop_scales: tuple[float, ...]
     flip: bool
     precision: str
     compile: bool
     validation: float
     keep: str
+    epochs: int | None = None
+    iterations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,19 +108,19 @@ class TestConfig:
     segments: int
     crops: int
     crop_size: int
-    convention: str
+    snippet_sampling: str
 
 
 @dataclass(frozen=True)
 class FusionConfig:
     """Weights of the modalities' scores; `compare` holds further combinations to report.
 
-    `level` is what the weights apply to: "score", before softmax, or "softmax".
+    `fuse` is what the weights apply to: "logits" or "probabilities", after softmax.
     """
 
     weights: dict[str, float]
     compare: dict[str, dict[str, float]] = field(default_factory=dict)
-    level: str = "score"
+    fuse: str = "logits"
 
 
 BLOCKS = {

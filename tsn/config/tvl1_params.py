@@ -4,12 +4,15 @@ A Snakefile imports this module while it is parsed, so numpy, OpenCV and Numba s
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from tsn.runtime.errors import UserError
 
 INNER_ITERATIONS = 30
 """Iterations between two median filters (`innerIterations` of OpenCV's DualTVL1OpticalFlow)."""
+
+_RECORDED_AS = {"pyramid_levels": "scales"}
+"""Names in the fingerprints of shards, which stay what they were."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class TVL1Params:
         tau: Time step of the dual update; the method is stable up to 0.25.
         lambda_: Weight of the data term against smoothness; smaller is smoother.
         theta: Tightness of the coupling between data term and smoothness.
-        scales: Most pyramid levels; fewer where a level would be below 16 px on a side.
+        pyramid_levels: Most pyramid levels; fewer where a level would be below 16 px on a side.
         scale_step: Size of a level relative to the finer one, strictly between 0 and 1.
         warps: Warps of the second frame per level.
         epsilon: A warp's iterations stop when the flow's root mean square change per iteration
@@ -40,7 +43,7 @@ class TVL1Params:
     tau: float = 0.25
     lambda_: float = 0.15
     theta: float = 0.3
-    scales: int = 5
+    pyramid_levels: int = 5
     scale_step: float = 0.8
     warps: int = 5
     epsilon: float = 0.01
@@ -55,11 +58,11 @@ class TVL1Params:
                 raise UserError(f"TV-L1 parameter {name} must be a number, not {value!r}")
             if not math.isfinite(value):
                 raise UserError(f"TV-L1 parameter {name} must be finite, not {value!r}")
-        for name in ("scales", "warps", "iterations", "median_filter"):
+        for name in ("pyramid_levels", "warps", "iterations", "median_filter"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise UserError(f"TV-L1 parameter {name} must be a whole number, not {value!r}")
-        for name in ("tau", "lambda_", "theta", "scales", "warps", "iterations"):
+        for name in ("tau", "lambda_", "theta", "pyramid_levels", "warps", "iterations"):
             if getattr(self, name) <= 0:
                 raise UserError(
                     f"TV-L1 parameter {name} must be above 0, not {getattr(self, name)!r}"
@@ -95,4 +98,13 @@ class TVL1Params:
 
     def as_dict(self) -> dict[str, float | int]:
         """Return every parameter by name, as a fingerprint records it."""
-        return asdict(self)
+        return {_RECORDED_AS.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_record(cls, record: dict) -> "TVL1Params":
+        """The parameters in a fingerprint, which may hold other keys.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        return cls(**{f.name: record[_RECORDED_AS.get(f.name, f.name)] for f in fields(cls)})

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from tsn.config.schema import TestConfig, TrainingConfig
-from tsn.data.sampling import TEST_CONVENTIONS, centre_starts, snippet_rows, train_starts
+from tsn.data.sampling import SNIPPET_SAMPLING, centre_starts, snippet_rows, train_starts
 from tsn.data.transforms import (
     Crop,
     centre_crop,
@@ -104,7 +104,7 @@ class TrainingSnippets(_Snippets):
         recipe = self._recipe
         rng = np.random.default_rng([self._seed, epoch, int(self._hashes[number])])
         starts = train_starts(self._rows(number), self._length, recipe.segments, rng)
-        crop = random_crop(self._shards.size, self._side, recipe.scales, recipe.flip, rng)
+        crop = random_crop(self._shards.size, self._side, recipe.crop_scales, recipe.flip, rng)
         snippets = self._cut(number, starts, crop, self._side)
         snippets = mirror(snippets, self.is_flow) if crop.flip else snippets
         return snippets, int(self._labels[number])
@@ -162,7 +162,7 @@ class TestSnippets(_Snippets):
 
     def __getitem__(self, number: int) -> torch.Tensor:
         test = self._test
-        rule = TEST_CONVENTIONS[test.convention]
+        rule = SNIPPET_SAMPLING[test.snippet_sampling]
         starts = rule(self._rows(number), self._length, test.segments)
         # All at once: the snippets of a short video share rows.
         images = self._read(number, np.concatenate(self._snippet_rows(number, starts)))

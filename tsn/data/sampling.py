@@ -41,20 +41,20 @@ def centre_starts(rows: int, length: int, segments: int) -> np.ndarray:
     return (tick / 2 + tick * np.arange(segments)).astype(np.int64)
 
 
-def release_starts(rows: int, length: int, segments: int) -> np.ndarray:
+def caffe_starts(rows: int, length: int, segments: int) -> np.ndarray:
     """The test snippets of the authors' Caffe release.
 
     They start at the first row and are (rows - length) // (segments - 1) apart, which may leave
     the tail of a video unseen; kept for comparison with the release's figures.
 
-    >>> release_starts(100, 1, 4)
+    >>> caffe_starts(100, 1, 4)
     array([ 0, 33, 66, 99])
     """
     step = max(rows - length, 0) // max(segments - 1, 1)
     return np.arange(segments) * step
 
 
-TEST_CONVENTIONS = {"centre": centre_starts, "release": release_starts}
+SNIPPET_SAMPLING = {"segment_centres": centre_starts, "caffe": caffe_starts}
 
 
 def snippet_rows(start: int, length: int, rows: int) -> np.ndarray:

@@ -14,7 +14,7 @@ SHARED = ("dataset", "split", "classes", "protocol")
 
 
 def fuse(
-    scores: list[Scores], weights: dict[str, float], videos: list[Video], level: str = "score"
+    scores: list[Scores], weights: dict[str, float], videos: list[Video], of: str = "logits"
 ) -> np.ndarray:
     """Weighted sum of scores for the given videos.
 
@@ -22,7 +22,7 @@ def fuse(
         scores: one per modality.
         weights: by modality; modalities without a weight take no part.
         videos: the rows of the result, in order.
-        level: what is summed, see `combine`.
+        of: what is summed, see `combine`.
 
     Returns:
         float64 (V, C); NaN where a modality that takes part has no score for the video.
@@ -40,19 +40,19 @@ def fuse(
             )
     taking_part = [modality for modality, weight in weights.items() if weight]
     aligned = {modality: align(by_modality[modality], videos) for modality in taking_part}
-    return combine(aligned, weights, level)
+    return combine(aligned, weights, of)
 
 
 def combine(
-    scores: dict[str, np.ndarray], weights: dict[str, float], level: str = "score"
+    scores: dict[str, np.ndarray], weights: dict[str, float], of: str = "logits"
 ) -> np.ndarray:
     """Weighted sum of the modalities' scores.
 
     Args:
         scores: by modality, float (..., C), before softmax.
         weights: by modality; zero takes no part.
-        level: "score": scores are summed as they are (Wang et al. 2016); "softmax": their
-            probabilities are, which no modality with large scores can dominate.
+        of: "logits": scores are summed as they are (Wang et al. 2016); "probabilities": their
+            softmax is, which no modality with large scores can dominate.
 
     Returns:
         float64 (..., C).
@@ -61,7 +61,7 @@ def combine(
     for modality, weight in weights.items():
         if weight:
             values = np.asarray(scores[modality], np.float64)
-            total = total + weight * (softmax(values) if level == "softmax" else values)
+            total = total + weight * (softmax(values) if of == "probabilities" else values)
     return total
 
 
@@ -125,8 +125,8 @@ def fuse_split(
         {"dataset", "experiment", "split", "train_videos", "test_videos", "protocol",
         "models": {modality: {"experiment" whose folder holds it, "sha256",
         "shards": their fingerprint}},
-        "modalities": {name: metrics}, "fused": metrics with "weights" and "level",
-        "compare": {name: metrics with "weights" and "level"},
+        "modalities": {name: metrics}, "fused": metrics with "weights" and "fuse",
+        "compare": {name: metrics with "weights" and "fuse"},
         "not_scored": ids of test videos that the main combination could not score}.
 
     Raises:
@@ -140,10 +140,10 @@ def fuse_split(
         check_index(entry, index, split)
 
     def combined(weights: dict[str, float]) -> dict:
-        fused = fuse(scores, weights, videos, fusion.level)
-        return {"weights": weights, "level": fusion.level, **metrics(fused, labels, classes)}
+        fused = fuse(scores, weights, videos, fusion.fuse)
+        return {"weights": weights, "fuse": fusion.fuse, **metrics(fused, labels, classes)}
 
-    main = fuse(scores, fusion.weights, videos, fusion.level)
+    main = fuse(scores, fusion.weights, videos, fusion.fuse)
     return {
         "dataset": scores[0].dataset,
         "experiment": experiment,

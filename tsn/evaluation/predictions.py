@@ -45,7 +45,7 @@ class SplitPredictions:
 
 
 def predict_split(
-    scores: list[Scores], weights: dict[str, float], index: list[Video], level: str = "score"
+    scores: list[Scores], weights: dict[str, float], index: list[Video], of: str = "logits"
 ) -> SplitPredictions:
     """Predict the class with the highest score, the first of several.
 
@@ -53,14 +53,14 @@ def predict_split(
         scores: of all modalities on one split.
         weights: of the fusion, by modality.
         index: the data set.
-        level: of the fusion, see `tsn.evaluation.fusion.combine`.
+        of: what is fused, see `tsn.evaluation.fusion.combine`.
 
     Raises:
         UserError: if the scores do not match each other or the index.
     """
     videos = members(index, scores[0].split, "test")
     values = {entry.modality: align(entry, videos) for entry in scores}
-    values[FUSED] = fuse(scores, weights, videos, level)
+    values[FUSED] = fuse(scores, weights, videos, of)
     return SplitPredictions(
         scores[0].split,
         tuple(class_names(index)),

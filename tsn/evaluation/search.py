@@ -16,7 +16,7 @@ STEPS = 10
 """Weights are tenths that add up to one: as fine as a few hundred held-out videos can tell."""
 
 
-def search_weights(scores: list[Scores], index: list[Video], split: int, level: str) -> dict:
+def search_weights(scores: list[Scores], index: list[Video], split: int, of: str) -> dict:
     """Choose the weights with the best top-1 accuracy on held-out training videos.
 
     Of equally good ones, those nearest to the paper's are taken: few videos must not lead far away.
@@ -25,11 +25,11 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, level: 
         scores: of held-out videos, one per modality.
         index: the data set.
         split: whose training videos they are of.
-        level: of the fusion, see `tsn.evaluation.fusion.combine`.
+        of: what is fused, see `tsn.evaluation.fusion.combine`.
 
     Returns:
         "weights" by modality (they add up to 1), "top1" (0…1) with them and "paper_top1" with the
-        paper's, "videos" (how many), "tried" (how many combinations), "level".
+        paper's, "videos" (how many), "tried" (how many combinations), "fuse".
 
     Raises:
         UserError: a scored video is not a training video of the split, or the scores do not match.
@@ -57,7 +57,7 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, level: 
     paper = _normalised(paper_weights(list(values)))
 
     def top1(weights: dict[str, float]) -> float:
-        return float((combine(values, weights, level).argmax(1) == labels).mean())
+        return float((combine(values, weights, of).argmax(1) == labels).mean())
 
     tried = [dict(zip(values, parts, strict=True)) for parts in _grid(len(values))]
     distance = [sum(abs(weights[name] - paper[name]) for name in values) for weights in tried]
@@ -69,7 +69,7 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, level: 
         "paper_top1": top1(paper),
         "videos": len(videos),
         "tried": len(tried),
-        "level": level,
+        "fuse": of,
     }
 
 

@@ -48,7 +48,7 @@ class OpenCVEngine:
             tau=params.tau,
             lambda_=params.lambda_,
             theta=params.theta,
-            nscales=params.scales,
+            nscales=params.pyramid_levels,
             warps=params.warps,
             epsilon=params.epsilon,
             innnerIterations=params.inner_iterations,

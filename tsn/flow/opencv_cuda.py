@@ -88,7 +88,7 @@ class _Lane:
             params.tau,
             params.lambda_,
             params.theta,
-            params.scales,
+            params.pyramid_levels,
             params.warps,
             params.epsilon,
             params.iterations,

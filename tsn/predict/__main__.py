@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "dataset": run.dataset,
             "experiment": run.experiment,
             "weights": ensemble.weights,
-            "level": run.level,
+            "fuse": run.fuse,
             "models": {modality: run.sha256[modality] for modality in ensemble.weights},
             "test": {"segments": test.segments, "crops": test.crops},
         }

@@ -6,7 +6,6 @@ video costs its decoding and no more flow than a short one.
 """
 
 from collections.abc import Iterable
-from dataclasses import fields
 
 import numpy as np
 
@@ -40,8 +39,7 @@ class RowMaker:
         self.size = tuple(fingerprint["size"])
         if modality in FLOW_MODALITIES:
             made_by = fingerprint["tvl1"] if modality == "warped_flow" else fingerprint
-            params = {f.name: made_by[f.name] for f in fields(TVL1Params)}
-            self._tvl1 = TVL1(TVL1Params(**params), made_by["backend"], threads)
+            self._tvl1 = TVL1(TVL1Params.from_record(made_by), made_by["backend"], threads)
             self._undo = WarpedFlow(self._tvl1) if modality == "warped_flow" else None
             self._check(self._undo.fingerprint if self._undo else self._tvl1.fingerprint)
 

@@ -100,9 +100,8 @@ class Ensemble:
             scores[modality] = next(scored).cpu().numpy()
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
-        level = self._run.level
-        fused = combine(scores, self.weights, level)
-        shares = softmax(fused) if level == "score" else fused / fused.sum()
+        fused = combine(scores, self.weights, self._run.fuse)
+        shares = softmax(fused) if self._run.fuse == "logits" else fused / fused.sum()
         return Prediction(path, frames, scores, fused, shares)
 
     def _load(self, modality: str) -> tuple[TSN, ModelInfo]:

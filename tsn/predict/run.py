@@ -20,7 +20,7 @@ class FinishedRun:
         sha256: by modality, the checksum of the model whose scores were fused.
         shards: by modality, the fingerprint of the shards that it was tested on.
         weights: of the fusion, by modality; those above zero.
-        level: what is fused, "score" or "softmax".
+        fuse: what is fused, "logits" or "probabilities".
         protocol: the test that the accuracies are of.
     """
 
@@ -31,7 +31,7 @@ class FinishedRun:
     sha256: dict[str, str]
     shards: dict[str, dict]
     weights: dict[str, float]
-    level: str
+    fuse: str
     protocol: TestConfig
 
 
@@ -114,7 +114,7 @@ def read_run(folder: Path) -> FinishedRun:
             {modality: models[modality]["sha256"] for modality in weights},
             {modality: models[modality]["shards"] for modality in weights},
             weights,
-            fused["level"],
+            fused["fuse"],
             build(TestConfig, fusion["protocol"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

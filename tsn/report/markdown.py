@@ -160,9 +160,11 @@ def _table_notes(table: dict, published: bool) -> list[str]:
                 notes.append(f"Fusion of {cell_text(row['name'])}: {weights_text(weights)}.")
     if any("searched_by" in run for entry in ours for run in entry["runs"]):
         notes.append("Searched weights are those of held-out training videos, mean of the runs.")
-    softmax = [cell_text(row["name"]) for row in table["rows"] if row["level"] == "softmax"]
-    if softmax:
-        notes.append(f"Probabilities are fused instead of scores in: {', '.join(softmax)}.")
+    probabilities = [
+        cell_text(row["name"]) for row in table["rows"] if row["fuse"] == "probabilities"
+    ]
+    if probabilities:
+        notes.append(f"Probabilities are fused instead of logits in: {', '.join(probabilities)}.")
     return [line for note in [*notes, table["note"]] if note for line in (note, "")][:-1]
 
 

@@ -35,7 +35,7 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
     """
     reader = _Reader(read_index(index), plan["dataset"], results)
     rows = [
-        {**row, "cells": [_fill_cell(cell, row["level"], reader) for cell in row["cells"]]}
+        {**row, "cells": [_fill_cell(cell, row["fuse"], reader) for cell in row["cells"]]}
         for row in plan["rows"]
     ]
     tested = {
@@ -58,13 +58,13 @@ class _Reader:
         path = Path(weights_file(run, self._dataset, self._results))
         return json.loads(path.read_text(encoding="utf-8"))["weights"]
 
-    def accuracy(self, run: dict, weights: dict[str, float], level: str) -> dict:
+    def accuracy(self, run: dict, weights: dict[str, float], of: str) -> dict:
         split = run["split"]
         videos = self.tested.setdefault(split, members(self._index, split, "test"))
         paths = score_files(run, self._dataset, self._results)
         scores = [self._read(path, split) for path in paths]
         labels = np.array([video.label for video in videos])
-        fused = fuse(scores, weights, videos, level)
+        fused = fuse(scores, weights, videos, of)
         found = metrics(fused, labels, tuple(class_names(self._index)))
         return {name: found[name] for name in ("top1", "mean_class")}
 
@@ -74,11 +74,11 @@ class _Reader:
         return scores
 
 
-def _fill_cell(cell: dict, level: str, reader: _Reader) -> dict:
+def _fill_cell(cell: dict, of: str, reader: _Reader) -> dict:
     weights, runs = cell["weights"], []
     for run in cell["runs"]:
         own = reader.weights(run) if weights == "search" else weights
-        runs.append({**run, "weights": own, **reader.accuracy(run, own, level)})
+        runs.append({**run, "weights": own, **reader.accuracy(run, own, of)})
     ours = None
     if runs:
         seeds = sorted({run["seed"] for run in runs})

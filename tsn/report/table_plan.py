@@ -24,7 +24,7 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
     Returns:
         "name", "dataset", "title", "origin", "setting", "note", "classes" (how many the published
         figures are for, or None), "columns" (titles) and "rows": each with "name", "experiment"
-        (None: not run), its "model" and "test" blocks, the "level" of its fusion (None: not run),
+        (None: not run), its "model" and "test" blocks, what is fused, "fuse" (None: not run),
         and one cell per column: "weights" (or "search": each run has its own), "published"
         (percent or None) and "runs": per seed and split, the "experiments" whose folders hold the
         scores, by modality, and where weights are searched for, "searched_by": the experiment whose
@@ -65,7 +65,7 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
                 "experiment": experiment,
                 "model": blocks.get("model"),
                 "test": blocks.get("test"),
-                "level": blocks["fusion"]["level"] if settings else None,
+                "fuse": blocks["fusion"]["fuse"] if settings else None,
                 "cells": cells,
             }
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from tsn.config.aliases import with_new_names
 from tsn.config.checks import check_model
 from tsn.datasets.build_index import digest, videos_by_shard, without_missing
 from tsn.datasets.scan import list_videos
@@ -31,9 +32,13 @@ announce_run()
 
 
 try:
+    config, renamed = with_new_names(config)
     check(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+if workflow.is_main_process:
+    for warning in renamed:
+        print(f"warning: {warning}", file=sys.stderr)
 
 experiments = Experiments(config)
 

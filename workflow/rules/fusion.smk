@@ -31,7 +31,7 @@ rule search_weights:
         runtime=10,
     params:
         code=lambda wc: code_of("search_weights"),
-        level=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"]["level"],
+        fuse=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"]["fuse"],
     script:
         "../scripts/search_weights.py"
 

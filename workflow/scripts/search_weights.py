@@ -17,5 +17,5 @@ with job(snakemake.log[0], f"weights {at.dataset} {at.experiment} split {at.spli
     index = read_index(snakemake.input.index)
     write_json(
         snakemake.output.weights,
-        search_weights(scores, index, int(at.split), snakemake.params.level),
+        search_weights(scores, index, int(at.split), snakemake.params.fuse),
     )

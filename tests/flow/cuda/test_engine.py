@@ -33,7 +33,9 @@ def difference(a, b):
         FEW,
         TVL1Params(warps=2, iterations=60, median_filter=5),
         TVL1Params(warps=1, iterations=60, median_filter=5, gamma=0.2),
-        TVL1Params(scales=2, scale_step=0.5, warps=2, iterations=20, lambda_=0.05, theta=0.2),
+        TVL1Params(
+            pyramid_levels=2, scale_step=0.5, warps=2, iterations=20, lambda_=0.05, theta=0.2
+        ),
         TVL1Params(warps=1, epsilon=0.0, iterations=20),
     ],
 )
@@ -59,10 +61,10 @@ def test_an_engine_can_be_used_again_with_other_frames(emulate, clip):
 
 def test_iterations_end_where_a_look_after_each_would_end_them(emulate, clip):
     # Converged within a launch: a number of iterations that no multiple of STEPS is.
-    until = TVL1Params(scales=1, warps=1, epsilon=0.05)
+    until = TVL1Params(pyramid_levels=1, warps=1, epsilon=0.05)
     flow = emulate(until).pairs(clip[:1], clip[1:2], None)
     fixed = [
-        emulate(TVL1Params(scales=1, warps=1, epsilon=0.0, iterations=n)).pairs(
+        emulate(TVL1Params(pyramid_levels=1, warps=1, epsilon=0.0, iterations=n)).pairs(
             clip[:1], clip[1:2], None
         )
         for n in range(1, 30)

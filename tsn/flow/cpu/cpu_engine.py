@@ -108,7 +108,7 @@ class _Workspace:
 
     def __init__(self, height: int, width: int, params: TVL1Params) -> None:
         self.params = params
-        self.sizes = level_sizes(height, width, params.scales, params.scale_step)
+        self.sizes = level_sizes(height, width, params.pyramid_levels, params.scale_step)
         steps = list(zip(self.sizes, self.sizes[1:], strict=False))
         self.shrink = [Resize.between(a, b, 1 / params.scale_step) for a, b in steps]
         self.grow = [Resize.between(b, a) for a, b in steps]

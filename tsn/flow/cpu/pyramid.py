@@ -11,13 +11,13 @@ SMALLEST_SIDE = 16
 _ONE = np.float32(1)
 
 
-def level_sizes(height: int, width: int, scales: int, step: float) -> list[tuple[int, int]]:
+def level_sizes(height: int, width: int, levels: int, step: float) -> list[tuple[int, int]]:
     """Return (height, width) of every pyramid level, finest first.
 
     Sizes are rounded half to even, as OpenCV rounds them; the first level is always there.
     """
     sizes = [(height, width)]
-    while len(sizes) < scales:
+    while len(sizes) < levels:
         size = (round(sizes[-1][0] * step), round(sizes[-1][1] * step))
         if min(size) < SMALLEST_SIDE:
             break

@@ -43,7 +43,7 @@ def bytes_per_pair(height: int, width: int, params: TVL1Params) -> int:
 
 
 def _sizes(height: int, width: int, params: TVL1Params) -> list[tuple[int, int]]:
-    return level_sizes(height, width, params.scales, params.scale_step)
+    return level_sizes(height, width, params.pyramid_levels, params.scale_step)
 
 
 class Workspace:
