@@ -37,9 +37,8 @@ def code_digest(script: Path) -> str:
         if module not in known and not f"{module}.".startswith(tuple(f"{n}." for n in NEUTRAL)):
             known[module] = _digest(_file(module))
             pending += sorted(_imports(_file(module)))
-    return hashlib.sha256("\n".join(f"{m} {known[m]}" for m in sorted(known)).encode()).hexdigest()[
-        :16
-    ]
+    text = "\n".join(f"{module} {known[module]}" for module in sorted(known))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _file(module: str) -> Path:
@@ -69,9 +68,7 @@ def _imports(path: Path) -> frozenset[str]:
 def _digest(path: Path) -> str:
     parts = [ast.dump(_OnlyNumbers().visit(_tree(path)))]
     if path.name == "__init__.py":
-        parts += [
-            _COMMENTS.sub("", data.read_text(encoding="utf-8")) for data in _data(path.parent)
-        ]
+        parts += [_without_comments(data) for data in _data(path.parent)]
     else:
         package = _file(".".join(["tsn", *path.parent.relative_to(PACKAGE).parts]))
         parts.append(_digest(package) if package != path else "")
@@ -83,6 +80,11 @@ def _data(package: Path) -> Iterator[Path]:
     for folder in sorted(package.iterdir()):
         if folder.is_dir() and not (folder / "__init__.py").exists() and folder.name[0] not in "_.":
             yield from sorted(file for file in folder.iterdir() if file.is_file())
+
+
+def _without_comments(data: Path) -> str:
+    text = data.read_text(encoding="utf-8")
+    return " ".join(_COMMENTS.sub(" ", text).split()) if data.suffix == ".cu" else text
 
 
 def _tree(path: Path) -> ast.Module:
@@ -110,6 +112,11 @@ class _OnlyNumbers(ast.NodeTransformer):
     def visit_arg(self, node: ast.arg) -> ast.AST:
         """An argument without its annotation."""
         node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """A variable without its annotation."""
+        node.annotation = ast.Constant(None)
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
