@@ -30,7 +30,7 @@ from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.config.tvl1_params import TVL1Params
 from tsn.data.dataset import MicroBatches, TrainingSnippets
 from tsn.data.loader import make_loader
-from tsn.data.sampling import snippet_rows, train_starts
+from tsn.data.sampling import snippet_indices, train_starts
 from tsn.data.transforms import cut, random_crop
 from tsn.datasets.records import Video
 from tsn.flow.quantise import quantise
@@ -38,8 +38,8 @@ from tsn.flow.tvl1 import TVL1
 from tsn.shards.format import write_shard
 from tsn.shards.jpeg import encode_jpeg
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import new_network
 from tsn.training.device import prepare
+from tsn.training.train import new_network
 from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
@@ -128,7 +128,7 @@ class JpegFolders:
         folder = self._root / "jpeg" / video.id
         count = self._counts[number]
         starts = train_starts(count, self._length, 3, rng)
-        rows = np.concatenate([snippet_rows(int(s), self._length, count) for s in starts])
+        rows = np.concatenate([snippet_indices(int(s), self._length, count) for s in starts])
         images = []
         for row in rows + 1:
             names = (
@@ -187,7 +187,9 @@ def measure_parts(root: Path, videos: list[Video], options) -> None:
             for number in range(len(videos)):
                 starts = train_starts(options.frames - 1, length, 3, rng)
                 start = time.process_time()
-                images = [data._read(number, rows) for rows in data._snippet_rows(number, starts)]
+                images = [
+                    data._read(number, rows) for rows in data._snippet_indices(number, starts)
+                ]
                 middle = time.process_time()
                 crop = random_crop(SIZE, options.size, SCALES[modality], True, rng)
                 for snippet in images:

@@ -32,11 +32,11 @@ from tsn.config.schema import FlowConfig, FramesConfig, TestConfig
 from tsn.config.tvl1_params import TVL1Params
 from tsn.convert import main as convert
 from tsn.data.dataset import TestSnippets
-from tsn.data.sampling import centre_starts, snippet_rows
+from tsn.data.sampling import centre_starts, snippet_indices
 from tsn.data.transforms import cut_crops
 from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
-from tsn.models.modality import SNIPPET_ROWS
+from tsn.models.modality import SNIPPET_FRAMES
 from tsn.shards.build import build_rgb_shard
 from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import load_model
@@ -80,10 +80,10 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
     whole = TestSnippets(shards, [video], modality, test, info.input_size)
     our_crops = cut_crops(whole[0], whole.crops, whole.is_flow)
     rows = shards.length(video.id)
-    length = SNIPPET_ROWS[modality]
+    length = SNIPPET_FRAMES[modality]
     starts = centre_starts(rows, length, snippets)
     their_starts = their_sampling(rows, length, snippets)
-    images = [snippet_rows(start, length, rows) for start in starts]
+    images = [snippet_indices(start, length, rows) for start in starts]
     frames = list(shards.read(video.id, np.concatenate(images)))
     their_crops = their_pipeline(modality, frames, length, snippets)
 

@@ -15,6 +15,8 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -26,14 +28,16 @@ from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.datasets.records import Video
 from tsn.evaluation.protocol import score_videos
+from tsn.models.parameter_groups import parameter_groups
 from tsn.shards.format import write_shard
 from tsn.shards.jpeg import encode_jpeg
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import new_network
+from tsn.training import fit
 from tsn.training.device import autocast, prepare
-from tsn.training.loop import Run
-from tsn.training.processes import Processes
-from tsn.training.task import TrainingJob
+from tsn.training.distributed import ProcessGroup
+from tsn.training.job import TrainingJob
+from tsn.training.state import State
+from tsn.training.train import new_network
 
 SIZE = (340, 256)
 SIDE = 224
@@ -103,14 +107,14 @@ def measure(backbone, modality, shard, videos, options, device) -> None:
     network = network.to(device, memory_format=torch.channels_last)
     store = ShardSet([shard])
     data = TrainingSnippets(store, videos, modality, recipe, SIDE, 1)
-    nobody = CentreSnippets(store, [], modality, 3, SIDE)
+    nothing = CentreSnippets(store, [], modality, 3, SIDE)
     job = TrainingJob("noise", "benchmark", 1, modality, 1, model, recipe)
-    with tempfile.TemporaryDirectory() as folder:
-        run = TimedRun(
-            job, network, data, nobody, device, options.workers, Processes(), Path(folder) / "state"
-        )
-        run.go(Path(folder) / "log.csv")
-    seconds, waiting = np.array(run.times[5:]).T
+    setup = fit.Setup(job, data, nothing, device, options.workers, ProcessGroup())
+    groups = parameter_groups(network, modality, recipe.lr, recipe.weight_decay)
+    state = State(network, torch.optim.SGD(groups, momentum=recipe.momentum))
+    with timed_steps() as times, tempfile.TemporaryDirectory() as folder:
+        fit.fit(setup, state, Path(folder) / "state.pt", Path(folder) / "log.csv")
+    seconds, waiting = np.array(times[5:]).T
     images = 3 * options.batch
     ready = steps_on_ready_data(network, data, device, options)
     tested = test_rate(network, store, videos[:64], modality, device, options.workers)
@@ -120,17 +124,22 @@ def measure(backbone, modality, shard, videos, options, device) -> None:
     )
 
 
-class TimedRun(Run):
-    """A run that notes how long every step took, and how long it waited for data."""
+@contextmanager
+def timed_steps() -> Iterator[list[tuple[float, float]]]:
+    """Seconds that every training step takes, and those of them that it waits for data."""
+    times: list[tuple[float, float]] = []
 
-    times: list[tuple[float, float]]
-
-    def _step(self, *arguments) -> None:
-        self.times = getattr(self, "times", [])
-        before, start = self._epoch.waiting, time.perf_counter()
-        super()._step(*arguments)
+    def timed(setup, state, *rest) -> None:
+        before, start = state.epoch.waiting, time.perf_counter()
+        step(setup, state, *rest)
         torch.cuda.synchronize()
-        self.times.append((time.perf_counter() - start, self._epoch.waiting - before))
+        times.append((time.perf_counter() - start, state.epoch.waiting - before))
+
+    step, fit.training_step = fit.training_step, timed
+    try:
+        yield times
+    finally:
+        fit.training_step = step
 
 
 def steps_on_ready_data(network, data, device, options) -> float:

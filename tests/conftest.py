@@ -108,7 +108,7 @@ def make_job() -> Callable[..., object]:
     ShuffleNet 0.5x is torchvision's smallest network, and has batch normalisation.
     """
     from tsn.config.schema import ModelConfig, TrainingConfig
-    from tsn.training.task import TrainingJob
+    from tsn.training.job import TrainingJob
 
     def make(modality="rgb", split=1, seed=1, model=None, **recipe) -> TrainingJob:
         network = {

@@ -220,12 +220,12 @@ def test_every_epoch_covers_every_video_once_in_an_order_of_its_own():
 
 def test_batches_are_cut_into_micro_batches():
     assert [len(batch) for batch in batches()] == [3, 1, 3, 1, 2] * 2
-    assert [batches().size(iteration) for iteration in range(6)] == [4, 4, 2] * 2
+    assert [batches().batch_size(iteration) for iteration in range(6)] == [4, 4, 2] * 2
 
 
 @pytest.mark.parametrize("start", range(6))
 def test_a_run_goes_on_from_any_iteration(start):
-    before = sum(1 if batches().size(i) <= 3 else 2 for i in range(start))
+    before = sum(1 if batches().batch_size(i) <= 3 else 2 for i in range(start))
     assert list(batches(iterations=range(start, 6))) == list(batches())[before:]
 
 
@@ -240,29 +240,30 @@ def test_another_seed_gives_another_order():
 
 def test_a_batch_larger_than_the_data_is_one_epoch():
     assert batches(count=3, batch=8, micro=8).per_epoch == 1
-    assert batches(count=3, batch=8).size(5) == 3
+    assert batches(count=3, batch=8).batch_size(5) == 3
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3, 5])
-def test_processes_share_the_micro_batches_of_a_step(processes):
-    """In every iteration each micro-batch has one process; one without any has a stand-in."""
-    alone = batches(micro=2)
-    shares = [MicroBatches(10, 4, 2, 1, range(6), rank, processes) for rank in range(processes)]
-    items = [iter(share) for share in shares]
-    whole = iter(alone)
+@pytest.mark.parametrize("world_size", [1, 2, 3, 5])
+def test_ranks_take_the_micro_batches_of_a_step_round_robin(world_size):
+    """In every iteration each micro-batch has one rank; a rank without one has a dummy batch."""
+    single = batches(micro=2)
+    ranks = [MicroBatches(10, 4, 2, 1, range(6), rank, world_size) for rank in range(world_size)]
+    iterators = [iter(sampler) for sampler in ranks]
+    expected = iter(single)
     for iteration in range(6):
-        # In turns: `BatchStatistics` finds those of the others by it.
-        for rank, share in enumerate(shares):
-            turns = [n for n in range(alone.parts(iteration)) if n % processes == rank]
-            assert list(share.mine(iteration)) == turns
-        parts = [next(whole) for _ in range(alone.parts(iteration))]
+        # `RunningStatistics` relies on the order.
+        count = single.num_micro_batches(iteration)
+        for rank, sampler in enumerate(ranks):
+            local = [number for number in range(count) if number % world_size == rank]
+            assert list(sampler.local_micro_batches(iteration)) == local
+        whole = [next(expected) for _ in range(count)]
         found = {}
-        for share, mine in zip(shares, items, strict=True):
-            for part in share.mine(iteration):
-                found[part] = next(mine)
-            if not share.mine(iteration):
-                assert next(mine) == parts[0][:1]
-        assert [found[part] for part in range(len(parts))] == parts
+        for sampler, iterator in zip(ranks, iterators, strict=True):
+            for number in sampler.local_micro_batches(iteration):
+                found[number] = next(iterator)
+            if not sampler.local_micro_batches(iteration):
+                assert next(iterator) == whole[0][:1]
+        assert [found[number] for number in range(count)] == whole
 
 
 def test_validation_sees_the_centre_of_each_segment_and_of_the_frame(tiny_set):

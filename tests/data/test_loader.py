@@ -63,9 +63,9 @@ def test_a_cpu_has_the_next_batch_made_while_the_network_is_at_work():
     loader.close()
 
 
-def test_a_worker_that_dies_is_told():
+def test_a_worker_that_dies_is_an_error_with_advice():
     before = signal.getsignal(signal.SIGCHLD)
-    with pytest.raises(UserError, match="reads ahead died"):
+    with pytest.raises(UserError, match="loader process died"):
         batches("cuda", 2, Dying)
     assert signal.getsignal(signal.SIGCHLD) is before
 

@@ -7,7 +7,7 @@ from tsn.data.sampling import (
     SNIPPET_SAMPLING,
     caffe_starts,
     centre_starts,
-    snippet_rows,
+    snippet_indices,
     starts_available,
     train_starts,
 )
@@ -121,4 +121,4 @@ def test_test_snippets_stay_inside_the_video(rule):
     [(3, 5, 10, [3, 4, 5, 6, 7]), (0, 5, 3, [0, 1, 2, 2, 2]), (0, 6, 1, [0] * 6)],
 )
 def test_a_video_shorter_than_a_snippet_repeats_its_last_row(start, length, rows, expected):
-    assert snippet_rows(start, length, rows).tolist() == expected
+    assert snippet_indices(start, length, rows).tolist() == expected

@@ -16,7 +16,8 @@ from tsn.evaluation.scores import read_scores
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import ModelInfo, load_model, new_network, save_model
+from tsn.training.checkpoint import ModelInfo, load_model, save_model
+from tsn.training.train import new_network
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 

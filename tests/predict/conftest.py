@@ -21,7 +21,8 @@ from tsn.flow.build_warped import build_warped_shard
 from tsn.runtime.files import write_json
 from tsn.shards.build import build_rgb_shard
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import ModelInfo, new_network, save_model
+from tsn.training.checkpoint import ModelInfo, save_model
+from tsn.training.train import new_network
 
 SIZE = (64, 48)
 PROTOCOL = TestConfig(segments=4, crops=10, crop_size=32, snippet_sampling="segment_centres")

@@ -10,9 +10,9 @@ from torch import nn
 
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
+from tsn.training import fit
 from tsn.training.checkpoint import load_model
-from tsn.training.loop import Run
-from tsn.training.task import Task, TrainingFiles
+from tsn.training.job import Task, TrainingFiles
 from tsn.training.train import train
 
 
@@ -32,7 +32,7 @@ def make_task(tmp_path, tiny_set):
     def make(job, folder="run", tiny=tiny_set, threads=1) -> Task:
         at = tmp_path / folder
         stream = "flow" if job.modality == "flow" else "rgb"
-        names = (str(at / name) for name in ("model.pt", "training.csv", "curves.png"))
+        names = (str(at / name) for name in ("model.pt", "training.csv"))
         return Task(
             job, TrainingFiles(str(tiny.index), tuple(tiny.shards[stream]), *names), threads
         )
@@ -63,19 +63,27 @@ def run(make_task):
 def run_until(run, monkeypatch):
     """A function that trains a job, saving every state, and is stopped before an iteration."""
 
-    def go(job, iteration: int) -> None:
-        step = Run._step
-
-        def dying(self, *arguments):
-            if self._iteration == iteration:
+    def go(job, iteration: int, **where) -> None:
+        def stop(setup, state):
+            if state.iteration == iteration:
                 raise KeyboardInterrupt
-            step(self, *arguments)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Run, "_step", dying)
-            run(job, save_seconds=0)
+            before_each_step(patch, stop)
+            run(job, save_seconds=0, **where)
 
     return go
+
+
+def before_each_step(monkeypatch, act) -> None:
+    """Call `act(setup, state)` before every optimiser step."""
+    step = fit.training_step
+
+    def acting(setup, state, *rest):
+        act(setup, state)
+        step(setup, state, *rest)
+
+    monkeypatch.setattr(fit, "training_step", acting)
 
 
 def equal(one: dict, other: dict) -> bool:

@@ -12,11 +12,11 @@ from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import (
     ModelInfo,
     load_model,
-    new_network,
     read_state,
     save_model,
     write_state,
 )
+from tsn.training.train import new_network
 
 
 def info(**changes) -> ModelInfo:

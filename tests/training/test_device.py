@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tsn.training.device import autocast, prepare, seed_step
-from tsn.training.epoch import summed_loss
+from tsn.training.fit import summed_loss
 
 CPU = torch.device("cpu")
 

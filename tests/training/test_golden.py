@@ -12,7 +12,7 @@ from torch import nn
 from tests.training.conftest import equal, result_of, timeless
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
-from tsn.training.task import write_task
+from tsn.training.job import write_task
 
 LOSSES: dict[str, list[float]] = {
     "rgb": [0.686371, 0.649253, 0.575792, 0.725075, 0.472332, 0.689259],

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torchvision
 
-from tests.training.conftest import equal, timeless
+from tests.training.conftest import before_each_step, equal, timeless
 from tsn.data.dataset import TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.datasets.build_index import write_index
@@ -18,9 +19,10 @@ from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
 from tsn.runtime.errors import UserError
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import load_model, new_network
-from tsn.training.log import COLUMNS
-from tsn.training.loop import Run
+from tsn.training import fit, train
+from tsn.training.checkpoint import load_model
+from tsn.training.log import COLUMNS, Recorder
+from tsn.training.train import new_network
 from tsn.training.validation import hold_out
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
@@ -50,32 +52,28 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(run, make_job):
     assert not equal(run(make_job(seed=2), "third").state, first)
 
 
+def count_steps(monkeypatch) -> list[int]:
+    """The iterations that are computed from now on."""
+    steps: list[int] = []
+    before_each_step(monkeypatch, lambda setup, state: steps.append(state.iteration))
+    return steps
+
+
 @pytest.mark.parametrize("stop", [1, 3, 5])
-def test_a_stopped_run_goes_on_to_the_same_weights_and_log(run, make_job, monkeypatch, stop):
+def test_a_stopped_run_resumes_to_the_same_weights_and_log(
+    run, run_until, make_job, monkeypatch, stop
+):
     """3 epochs of 2 iterations, stopped after 1 (inside an epoch), 3 and 5 of them."""
     job = make_job(batch_size=4, micro_batch=2)
     undisturbed = run(job, "undisturbed")
-    step, steps = Run._step, []
-
-    def dying(self, *arguments):
-        if len(steps) == stop:
-            raise KeyboardInterrupt
-        steps.append(self._iteration)
-        step(self, *arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "_step", dying)
-        run(job, save_seconds=0)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            Run, "_step", lambda self, *a: (steps.append(self._iteration), step(self, *a))
-        )
-        resumed = run(job)
-    assert steps == [0, 1, 2, 3, 4, 5]
+    run_until(job, stop)
+    steps = count_steps(monkeypatch)
+    resumed = run(job)
+    assert steps == [*range(stop, 6)]
     assert equal(resumed.state, undisturbed.state)
     assert timeless(resumed.log) == timeless(undisturbed.log)
     left = sorted(path.name for path in resumed.folder.iterdir())
-    assert left == ["curves.png", "model.pt", "tensorboard", "training.csv"]
+    assert left == ["model.pt", "tensorboard", "training.csv"]
 
 
 def test_a_stopped_run_remembers_its_best_epoch(run, run_until, make_job, monkeypatch):
@@ -86,7 +84,7 @@ def test_a_stopped_run_remembers_its_best_epoch(run, run_until, make_job, monkey
         seen.append(sum(len(labels) for _, labels in loader))
         return dict(zip(("validation_accuracy", "validation_loss"), next(results), strict=True))
 
-    monkeypatch.setattr("tsn.training.loop.validate", known)
+    monkeypatch.setattr("tsn.training.fit.validate", known)
     job = make_job(validation=0.25, keep="best")
     undisturbed = run(job, "undisturbed").state
     run_until(job, 5)
@@ -115,16 +113,16 @@ def test_a_reading_process_that_dies_costs_a_sentence_and_the_steps_since_the_la
             os.kill(os.getpid(), signal.SIGKILL)
         return read(self, item)
 
-    with monkeypatch.context() as patch, pytest.raises(UserError, match="reads ahead died"):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="loader process died"):
         patch.setattr(TrainingSnippets, "__getitem__", dying)
-        patch.setattr("tsn.training.loop.make_loader", with_workers)
+        patch.setattr("tsn.training.fit.make_loader", with_workers)
         run(job, save_seconds=0)
     assert list((tmp_path / "run").glob(".training-*.pt"))
     assert equal(run(job).state, run(job, "undisturbed").state)
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense"])
-def test_a_damaged_state_is_told_and_the_run_starts_anew(
+def test_a_damaged_state_is_reported_and_the_run_starts_anew(
     run, run_until, make_job, tmp_path, caplog, damage
 ):
     run_until(make_job(), 3)
@@ -142,21 +140,57 @@ def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, run_unt
 
 @pytest.mark.parametrize("other", [{"fingerprint": {"by": "machine"}}, {"bad": ("red/1",)}])
 def test_other_shards_or_videos_do_not_resume_either(
-    run, make_job, make_tiny_set, monkeypatch, tiny_network, other
+    run, run_until, make_job, make_tiny_set, monkeypatch, tiny_network, other
 ):
-    step, steps = Run._step, []
+    run_until(make_job("flow"), 3)
+    steps = count_steps(monkeypatch)
+    run(make_job("flow"), tiny=make_tiny_set(**other))
+    assert steps[0] == 0
 
-    def dying(self, *arguments):
-        steps.append(self._iteration)
-        if self._iteration == 3:
-            raise KeyboardInterrupt
-        step(self, *arguments)
 
-    monkeypatch.setattr(Run, "_step", dying)
-    for where in ({}, {"tiny": make_tiny_set(**other)}):
-        with pytest.raises(KeyboardInterrupt):
-            run(make_job("flow"), save_seconds=0, **where)
-    assert steps == 2 * [0, 1, 2, 3]
+def test_other_labels_do_not_resume_either(
+    run, run_until, make_job, make_tiny_set, monkeypatch, tiny_network
+):
+    """The same videos and classes, whose order in the list has changed."""
+    tiny = make_tiny_set()
+    run_until(make_job(), 3, tiny=tiny)
+    videos = read_index(tiny.index)
+    write_index(tiny.index, Listing(("blue", "red"), tuple(videos)), 2, (1,))
+    steps = count_steps(monkeypatch)
+    run(make_job(), tiny=tiny)
+    assert steps[0] == 0
+
+
+def test_other_content_of_the_weights_file_does_not_resume_either(
+    run, run_until, make_job, monkeypatch, tmp_path
+):
+    weights = tmp_path / "weights.pt"
+    job = make_job(model={"weights": str(weights)}, partial_bn=False)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        torch.save(torchvision.models.shufflenet_v2_x0_5().state_dict(), weights)
+        if seed == 1:
+            run_until(job, 3)
+    steps = count_steps(monkeypatch)
+    run(job)
+    assert steps[0] == 0
+
+
+def test_an_error_after_the_last_step_costs_no_step(run, make_job, monkeypatch, tiny_network):
+    """Whatever fails once the training is over, the next start only writes the results."""
+    job = make_job(epochs=1, lr_milestones=())
+
+    def fail(self, rows):
+        raise OSError("no room for the log")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no room"):
+        patch.setattr(Recorder, "write", fail)
+        run(job)
+    steps = count_steps(monkeypatch)
+    resumed = run(job)
+    assert not steps
+    assert equal(resumed.state, run(job, "undisturbed").state)
+    assert [row["epoch"] for row in resumed.log] == ["0"]
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 4])
@@ -183,23 +217,23 @@ def test_a_step_is_that_of_sgd_on_the_mean_loss_of_its_videos(
         "classifier.weight": (1, 1), "classifier.bias": (2, 0),
     }  # fmt: skip
     weights, speeds, losses = {}, dict.fromkeys(multipliers, 0.0), []
-    step = Run._step
+    step = fit.training_step
 
-    def watched(self, model, *rest):
+    def watched(setup, state, model, *rest):
         parameters = dict(model.named_parameters())
         assert parameters.keys() == multipliers.keys()
         weights.update(weights or {n: p.detach().clone() for n, p in parameters.items()})
-        items = [self._snippets[self._iteration, n] for n in range(8)]
+        items = [setup.train_set[state.iteration, n] for n in range(8)]
         clips, labels = torch.stack([clip for clip, _ in items]), [label for _, label in items]
         loss = torch.nn.functional.cross_entropy(model(clips), torch.tensor(labels))
         losses.append(loss.item())
         gradients = torch.autograd.grad(loss, list(parameters.values()))
-        step(self, model, *rest)
+        step(setup, state, model, *rest)
         for (name, (rate, decay)), gradient in zip(multipliers.items(), gradients, strict=True):
             speeds[name] = 0.8 * speeds[name] + gradient + 0.3 * decay * weights[name]
             weights[name] = weights[name] - 0.01 * rate * speeds[name]
 
-    monkeypatch.setattr(Run, "_step", watched)
+    monkeypatch.setattr(fit, "training_step", watched)
     recipe = {"epochs": 3, "lr_milestones": (), "dropout": 0.0, "clip_gradient": None}
     sgd = {"momentum": 0.8, "weight_decay": 0.3, "lr": 0.01}
     end = run(make_job("flow", batch_size=16, micro_batch=3, **recipe, **sgd))
@@ -222,11 +256,11 @@ def test_the_learning_rate_is_divided_by_ten_at_every_milestone(
 ):
     rates = []
 
-    def record(self, *_):
-        rates.append({group["name"]: group["lr"] for group in self._optimiser.param_groups})
-        self._epoch.add(torch.ones(3, dtype=torch.float64))
+    def record(setup, state, *_):
+        rates.append({group["name"]: group["lr"] for group in state.optimiser.param_groups})
+        state.epoch.add(torch.ones(3, dtype=torch.float64))
 
-    monkeypatch.setattr(Run, "_step", record)
+    monkeypatch.setattr(fit, "training_step", record)
     job = make_job("flow", **length, lr_milestones=milestones, lr=0.5)
     log = run(job).log
     assert [rate["weight"] for rate in rates] == pytest.approx([0.5 * x for x in expected])
@@ -285,31 +319,28 @@ def test_running_statistics_are_those_of_every_micro_batch(run, make_job, monkey
         assert torch.allclose(state[f"net.1.{name}"], expected, rtol=1e-4, atol=1e-6), name
 
 
-def test_dropout_knows_its_place(run, make_job, monkeypatch, tiny_network):
+def test_dropout_is_seeded_by_its_position(run, make_job, monkeypatch, tiny_network):
     """Seed, iteration, and micro-batch within it: nothing that a resumed run would not know."""
     places = []
-    monkeypatch.setattr("tsn.training.loop.seed_step", lambda *place: places.append(place))
+    monkeypatch.setattr("tsn.training.fit.seed_step", lambda *place: places.append(place))
     run(make_job(seed=7, batch_size=6, micro_batch=3, epochs=2, lr_milestones=()))
     assert places == [(7, 0, 0), (7, 0, 1), (7, 1, 0), (7, 2, 0), (7, 2, 1), (7, 3, 0)]
 
 
-def test_a_loss_that_is_not_finite_is_told_and_leaves_no_model(run, make_job, tmp_path):
+def test_a_loss_that_is_not_finite_is_an_error_and_leaves_no_model(run, make_job, tmp_path):
     with pytest.raises(UserError, match=r"training\.lr.*rgb.*not finite.*lower"):
         run(make_job(lr=1e30, clip_gradient=None))
     assert not (tmp_path / "run" / "model.pt").exists()
 
 
 def test_quarantined_videos_are_not_trained_on(run, make_job, make_tiny_set, monkeypatch):
-    ids = {}
-    original = Run.__init__
-
-    def spy(self, job, network, snippets, *rest):
-        ids["seen"] = [video.id for video in snippets.videos]
-        original(self, job, network, snippets, *rest)
-
-    monkeypatch.setattr(Run, "__init__", spy)
+    seen = set()
+    before_each_step(
+        monkeypatch,
+        lambda setup, state: seen.update(video.id for video in setup.train_set.videos),
+    )
     run(make_job(epochs=1, lr_milestones=()), tiny=make_tiny_set(bad=("red/1", "blue/2")))
-    assert sorted(ids["seen"]) == ["blue/0", "blue/1", "blue/3", "red/0", "red/2", "red/3"]
+    assert sorted(seen) == ["blue/0", "blue/1", "blue/3", "red/0", "red/2", "red/3"]
 
 
 def test_a_training_is_of_its_own_seed_and_leaves_out_what_it_validates_on(
@@ -322,14 +353,14 @@ def test_a_training_is_of_its_own_seed_and_leaves_out_what_it_validates_on(
     write_index(tiny_set.index, Listing(("red", "blue"), grouped), 2, (1,))
     found = []
 
-    def spy(self, job, *parts):
-        found.extend(parts)
+    def spy(setup, state, *_):
+        found.extend((setup.train_set, setup.validation_set, state.network))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "__init__", spy)
+        patch.setattr(train, "fit", spy)
         run(job, tiny=tiny_set)
-    network, trained, validated, *_ = found
+    trained, validated, network = found
     videos = members(read_index(tiny_set.index), 1, "train")
     parts = hold_out(videos, 0.25, 7)
     assert (trained.videos, validated.videos) == parts

@@ -11,8 +11,8 @@ from tsn.datasets.group_split import sample_groups
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.training.checkpoint import load_model
-from tsn.training.log import draw_curves
-from tsn.training.validation import Best, hold_out, overfitting, validate
+from tsn.training.fit import validate
+from tsn.training.validation import BestEpoch, hold_out, overfitting
 
 
 def ucf101(classes=4, groups=18, clips=3) -> list[Video]:
@@ -70,7 +70,7 @@ def first_warning(log: list[dict]) -> list[int]:
     return [n for n in range(len(log)) if overfitting(log[: n + 1])]
 
 
-def test_overfitting_is_told_once_when_validation_rises_while_training_falls():
+def test_overfitting_is_warned_of_once_when_validation_rises_while_training_falls():
     rising = [0.9, 0.8, 0.7, *(0.7 + 0.02 * n for n in range(1, 10))]
     log = rows(FALLING, rising)
     # the minimum is epoch 2; five epochs later the loss is .1 above it, more than 5 %
@@ -92,14 +92,14 @@ def test_what_is_no_overfitting(losses, validation):
 
 def test_the_best_epoch_is_the_most_accurate_and_of_equals_that_of_the_lowest_loss():
     net = torch.nn.Linear(1, 1, bias=False)
-    best = Best()
+    best = BestEpoch()
     results = [(0.5, 0.7), (0.8, 0.9), (0.8, 0.6), (0.8, 0.6), (0.7, 0.1)]
     for epoch, (accuracy, loss) in enumerate(results):
         torch.nn.init.constant_(net.weight, epoch)
         row = {"epoch": epoch, "validation_accuracy": accuracy, "validation_loss": loss}
-        best.offer(row, net)
+        best.update(row, net)
     assert best.epoch == 2 and best.network["weight"].item() == 2
-    assert equal(Best(**best.state()).network, best.network)
+    assert equal(BestEpoch(**best.state_dict()).network, best.network)
 
 
 @pytest.mark.usefixtures("on_cpu")
@@ -124,17 +124,17 @@ def test_validation_changes_nothing_but_which_videos_are_trained_on(run, make_jo
     job = make_job(validation=0.25, epochs=2, lr_milestones=())
     validated = run(job, "validated").state
     monkeypatch.setattr(
-        "tsn.training.loop.validate",
+        "tsn.training.fit.validate",
         lambda *_: {"validation_loss": 1.0, "validation_accuracy": 0.5},
     )
     assert equal(run(job, "not").state, validated)
 
 
 def test_validation_counts_every_video_of_all_processes_alike():
-    """Batches of 2 and 1 here; another process has one video, of loss 5 and answered wrongly."""
+    """Batches of 2 and 1 here; another process has one video, of loss 5 and predicted wrongly."""
 
     class Two:
-        def add(self, values):
+        def all_reduce(self, values):
             return values + torch.tensor([5.0, 0.0, 1.0])
 
     scores = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
@@ -148,32 +148,19 @@ def test_validation_counts_every_video_of_all_processes_alike():
 
 
 @pytest.mark.usefixtures("on_cpu")
-def test_a_share_that_leaves_nobody_is_told(run, make_job, make_tiny_set):
+def test_a_fraction_that_leaves_no_video_is_an_error(run, make_job, make_tiny_set):
     tiny = make_tiny_set(train=1, test=1)
-    with pytest.raises(UserError, match=r"training\.validation: a share of 0\.25 of 2"):
+    with pytest.raises(UserError, match=r"training\.validation: a fraction of 0\.25 of 2"):
         run(make_job(validation=0.25), tiny=tiny)
 
 
 @pytest.mark.usefixtures("on_cpu")
-def test_curves_and_events_are_written(run, make_job):
-    import cv2
+def test_events_are_written(run, make_job):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     result = run(make_job(epochs=2, lr_milestones=(1,), validation=0.25))
-    picture = cv2.imread(str(result.folder / "curves.png"))
-    assert picture.shape[0] > 300 and picture.std() > 10
     events = EventAccumulator(str(result.folder / "tensorboard"))
     events.Reload()
     written = [(e.step, e.value) for e in events.Scalars("validation_loss")]
     expected = [(int(row["iteration"]), float(row["validation_loss"])) for row in result.log]
     assert np.allclose(written, expected, rtol=1e-4)
-
-
-def test_validation_is_drawn_where_there_is_one(tmp_path):
-    log = [
-        {"iteration": n, "lr": 0.1, "loss": 1 / n, "accuracy": 0.5, "validation_loss": 2 / n}
-        for n in (1, 2, 3)
-    ]
-    draw_curves(tmp_path / "with.png", log, "a", "rgb")
-    draw_curves(tmp_path / "without.png", [r | {"validation_loss": None} for r in log], "a", "rgb")
-    assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()

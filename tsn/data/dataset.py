@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from tsn.config.schema import TestConfig, TrainingConfig
-from tsn.data.sampling import SNIPPET_SAMPLING, centre_starts, snippet_rows, train_starts
+from tsn.data.sampling import SNIPPET_SAMPLING, centre_starts, snippet_indices, train_starts
 from tsn.data.transforms import (
     Crop,
     centre_crop,
@@ -20,19 +20,20 @@ from tsn.data.transforms import (
     test_crops,
 )
 from tsn.datasets.records import Video
-from tsn.models.modality import FLOW_MODALITIES, SNIPPET_ROWS, STREAM_OF
+from tsn.models.modality import FLOW_MODALITIES, SNIPPET_FRAMES, STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.shards.store import ShardSet
+from tsn.video import Size
 
 
 class _Snippets(Dataset):
-    """What training and test share: usable videos, and reading the rows of a snippet.
+    """What training and test have in common: usable videos, and reading the frames of a snippet.
 
     Items are made from arrays with an entry per video: Python objects that worker processes look
     at would be copied into each of them.
 
     Attributes:
-        videos: those that have rows, in the order of the items.
+        videos: those that are not quarantined, in the order of the items.
     """
 
     def __init__(self, shards: ShardSet, videos: list[Video], modality: str):
@@ -44,28 +45,30 @@ class _Snippets(Dataset):
         self._numbers = np.array([shards.number(video.id) for video in self.videos], np.int64)
         self._labels = np.array([video.label for video in self.videos], np.int64)
         self._shards, self._modality = shards, modality
-        self._length = SNIPPET_ROWS[modality]
+        width, height = shards.size
+        self._frame_size: Size = width, height
+        self._length = SNIPPET_FRAMES[modality]
         self.is_flow = modality in FLOW_MODALITIES
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def _rows(self, item: int) -> int:
+    def _num_frames(self, item: int) -> int:
         return self._shards.length_at(self._numbers[item])
 
-    def _snippet_rows(self, item: int, starts: np.ndarray) -> list[np.ndarray]:
-        """The numbers of the rows of each snippet."""
-        count = self._rows(item)
-        return [snippet_rows(int(start), self._length, count) for start in starts]
+    def _snippet_indices(self, item: int, starts: np.ndarray) -> list[np.ndarray]:
+        """The frame numbers of each snippet."""
+        count = self._num_frames(item)
+        return [snippet_indices(int(start), self._length, count) for start in starts]
 
-    def _read(self, item: int, rows: np.ndarray) -> np.ndarray:
-        """Rows of a video.
+    def _read(self, item: int, indices: np.ndarray) -> np.ndarray:
+        """Frames or flow fields of a video by their numbers.
 
         Returns:
-            uint8 frames (rows, H, W, 3), or planes of flow, x and y of a row after each other,
-            (rows * 2, H, W).
+            uint8 frames (n, H, W, 3), or planes of flow, x and y of a field after each other,
+            (n * 2, H, W).
         """
-        images = self._shards.read_at(self._numbers[item], rows)
+        images = self._shards.read_at(self._numbers[item], indices)
         return images.reshape(-1, *images.shape[2:]) if self.is_flow else images
 
     def _cut(self, item: int, starts: np.ndarray, crop: Crop, side: int) -> torch.Tensor:
@@ -74,7 +77,8 @@ class _Snippets(Dataset):
         Each is cut as soon as it is read: whole frames of all of them are megabytes to copy.
         """
         snippets = [
-            cut(self._read(item, rows), crop, side) for rows in self._snippet_rows(item, starts)
+            cut(self._read(item, indices), crop, side)
+            for indices in self._snippet_indices(item, starts)
         ]
         return torch.from_numpy(stack_snippets(snippets, self._modality))
 
@@ -103,8 +107,8 @@ class TrainingSnippets(_Snippets):
         epoch, number = item
         recipe = self._recipe
         rng = np.random.default_rng([self._seed, epoch, int(self._hashes[number])])
-        starts = train_starts(self._rows(number), self._length, recipe.segments, rng)
-        crop = random_crop(self._shards.size, self._side, recipe.crop_scales, recipe.flip, rng)
+        starts = train_starts(self._num_frames(number), self._length, recipe.segments, rng)
+        crop = random_crop(self._frame_size, self._side, recipe.crop_scales, recipe.flip, rng)
         snippets = self._cut(number, starts, crop, self._side)
         snippets = mirror(snippets, self.is_flow) if crop.flip else snippets
         return snippets, int(self._labels[number])
@@ -128,8 +132,8 @@ class CentreSnippets(_Snippets):
         self._segments, self._side = segments, input_size
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
-        starts = centre_starts(self._rows(number), self._length, self._segments)
-        snippets = self._cut(number, starts, centre_crop(self._shards.size), self._side)
+        starts = centre_starts(self._num_frames(number), self._length, self._segments)
+        snippets = self._cut(number, starts, centre_crop(self._frame_size), self._side)
         return snippets, int(self._labels[number])
 
 
@@ -154,19 +158,21 @@ class TestSnippets(_Snippets):
         super().__init__(shards, videos, modality)
         self._test = test
         scale = input_size / test.crop_size
-        self._size = tuple(
-            side if scale == 1 else max(round(side * scale), input_size) for side in shards.size
+        width, height = (
+            side if scale == 1 else max(round(side * scale), input_size)
+            for side in self._frame_size
         )
+        self._size = width, height
         self.crops = test_crops(self._size, input_size, test.crops)
         self.crops_per_video = test.segments * len(self.crops)
 
     def __getitem__(self, number: int) -> torch.Tensor:
         test = self._test
         rule = SNIPPET_SAMPLING[test.snippet_sampling]
-        starts = rule(self._rows(number), self._length, test.segments)
-        # All at once: the snippets of a short video share rows.
-        images = self._read(number, np.concatenate(self._snippet_rows(number, starts)))
-        if self._size != self._shards.size:
+        starts = rule(self._num_frames(number), self._length, test.segments)
+        # All at once: the snippets of a short video have frames in common.
+        images = self._read(number, np.concatenate(self._snippet_indices(number, starts)))
+        if self._size != self._frame_size:
             images = resize(images, self._size)
         snippets = images.reshape(test.segments, -1, *images.shape[1:])
         return torch.from_numpy(stack_snippets(snippets, self._modality))
@@ -179,9 +185,9 @@ class MicroBatches(Sampler):
     memory; each epoch has an order of its own and may end in a smaller batch. All of it follows
     from the seed, so that a run can go on from any iteration.
 
-    Processes that train together take turns: the one with rank r has the micro-batches r, r + p,
-    r + 2p, … of an iteration. One for which there is none gets a stand-in, the batch's first video,
-    to take part in the step without counting.
+    Ranks take micro-batches round-robin: rank r of w has the micro-batches r, r + w, r + 2w, … of
+    an iteration. A rank without one gets a dummy batch, the batch's first video, with zero loss
+    weight.
 
     Args:
         count: videos of an epoch.
@@ -189,8 +195,8 @@ class MicroBatches(Sampler):
         micro_batch: videos at a time.
         seed: seed of the orders.
         iterations: which ones to run through, e.g. range(120, 500) after a resume at 120.
-        rank: the number of this process.
-        processes: p, how many there are.
+        rank: of this process.
+        world_size: number of processes.
     """
 
     def __init__(
@@ -201,11 +207,11 @@ class MicroBatches(Sampler):
         seed: int,
         iterations: range,
         rank: int = 0,
-        processes: int = 1,
+        world_size: int = 1,
     ):
         self._count, self._batch, self._micro = count, batch_size, micro_batch
         self._seed, self._iterations = seed, iterations
-        self._rank, self._processes = rank, processes
+        self._rank, self._world_size = rank, world_size
         self.per_epoch = -(-count // batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -213,23 +219,23 @@ class MicroBatches(Sampler):
             epoch, position = divmod(iteration, self.per_epoch)
             order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
             batch = order[position * self._batch : (position + 1) * self._batch]
-            for part in self.mine(iteration) or [None]:
+            for number in self.local_micro_batches(iteration) or [None]:
                 videos = batch[:1]
-                if part is not None:
-                    videos = batch[part * self._micro : (part + 1) * self._micro]
-                yield [(epoch, int(number)) for number in videos]
+                if number is not None:
+                    videos = batch[number * self._micro : (number + 1) * self._micro]
+                yield [(epoch, int(video)) for video in videos]
 
-    def size(self, iteration: int) -> int:
+    def batch_size(self, iteration: int) -> int:
         """How many videos the batch of an iteration has."""
         return min(self._batch, self._count - iteration % self.per_epoch * self._batch)
 
-    def parts(self, iteration: int) -> int:
+    def num_micro_batches(self, iteration: int) -> int:
         """How many micro-batches the batch of an iteration has."""
-        return -(-self.size(iteration) // self._micro)
+        return -(-self.batch_size(iteration) // self._micro)
 
-    def mine(self, iteration: int) -> range:
-        """The numbers of those that this process has; empty if it only gets a stand-in."""
-        return range(self._rank, self.parts(iteration), self._processes)
+    def local_micro_batches(self, iteration: int) -> range:
+        """The numbers of this rank's micro-batches; empty if it only gets a dummy batch."""
+        return range(self._rank, self.num_micro_batches(iteration), self._world_size)
 
 
 def _stable_hash(text: str) -> int:

@@ -1,8 +1,9 @@
-"""The loader: where and by how many processes snippets are read and augmented."""
+"""The loader: how many processes read and augment snippets ahead of the network."""
 
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -10,17 +11,19 @@ from torch.utils.data import DataLoader, Dataset
 from tsn.runtime.errors import UserError
 
 WORKER_DIED = (
-    "a process that reads ahead died, most often for want of memory, or of shared memory in a "
+    "a loader process died, most often for want of memory, or of shared memory in a "
     "container (/dev/shm; docker run --shm-size=8g): give the job more, or fewer cores, and type "
     "the same command again; a training goes on from its last saved state"
 )
 
 
-def make_loader(snippets: Dataset, device: torch.device, threads: int, **batching) -> DataLoader:
+def make_loader(
+    snippets: Dataset, device: torch.device, threads: int, **batching: Any
+) -> DataLoader:
     """A loader that suits the device; what it yields does not depend on it.
 
-    On a GPU worker processes read ahead into pinned memory. On a CPU the network wants all cores,
-    so one thread of its own process is a batch ahead, in the moments that the network leaves idle.
+    On a GPU worker processes prefetch into pinned memory. On a CPU the network needs all cores, so
+    one thread of its own process prefetches a single batch.
 
     Args:
         snippets: the data set.
@@ -34,29 +37,28 @@ def make_loader(snippets: Dataset, device: torch.device, threads: int, **batchin
         num_workers=threads if on_gpu else 0,
         pin_memory=on_gpu,
         persistent_workers=on_gpu and threads > 0,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_single_threaded,
         **batching,
     )
 
 
 class _Loader(DataLoader):
-    """Tells what goes wrong in a worker process in the sentence that this process would use.
+    """Re-raises worker errors without PyTorch's wrapped traceback.
 
-    PyTorch wraps a worker's error into its traceback, and its handler of SIGCHLD raises amid
-    whatever line is running when a worker dies, the telling of the first error included. Without
-    the handler, waiting for data finds the dead worker within seconds.
+    PyTorch's handler of SIGCHLD raises amid whatever line is running when a worker dies, error
+    handling included. Without the handler, waiting for data finds the dead worker within seconds.
     """
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator:  # type: ignore[override]
         before = signal.getsignal(signal.SIGCHLD)
         batches = super().__iter__()
         if signal.getsignal(signal.SIGCHLD) is not before:
             signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
-        yield from _told(batches) if self.num_workers else _one_ahead(batches)
+        yield from _reraising(batches) if self.num_workers else _prefetching(batches)
 
 
-def _told(batches: Iterator) -> Iterator:
-    """The same batches; what went wrong in a worker process is told as `_Loader` says."""
+def _reraising(batches: Iterator) -> Iterator:
+    """The same batches; errors of worker processes as `_Loader` says."""
     try:
         yield from batches
     except UserError as error:
@@ -69,8 +71,8 @@ def _told(batches: Iterator) -> Iterator:
         raise
 
 
-def _one_ahead(batches: Iterator) -> Iterator:
-    """The same batches; a thread makes the next one meanwhile."""
+def _prefetching(batches: Iterator) -> Iterator:
+    """The same batches; a thread prefetches the next one."""
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, batches, None)
         while (batch := following.result()) is not None:
@@ -78,7 +80,7 @@ def _one_ahead(batches: Iterator) -> Iterator:
             yield batch
 
 
-def _one_thread(_: int) -> None:
+def _single_threaded(_: int) -> None:
     """There are as many workers as cores; and OpenCV's thread pool does not survive a fork."""
     import cv2
 

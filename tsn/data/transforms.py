@@ -1,8 +1,8 @@
 """From frames of 340x256 pixels to network input: crops, flips, snippet channels.
 
 Arrays are uint8 images as they are stored: frames with channels last, (n, H, W, 3), and flow as
-planes, (2 n, H, W). Tensors are snippets with channels first. A crop is taken at the same place of
-all that is given together (all snippets of a video).
+planes, (2 n, H, W). Tensors are snippets with channels first. All images of a call are cropped
+at the same place (all snippets of a video).
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from tsn.models.modality import FLOW_MODALITIES
+from tsn.video import Size
 
 SNAP = 3
 """A crop side closer than this to the input side becomes the input side (tsn-pytorch)."""
 
-CENTRE_SHARE = 224 / 256
-"""Side of the validation's crop as a share of the frame's shorter side (tsn-pytorch)."""
+CENTRE_FRACTION = 224 / 256
+"""Side of the validation's crop as a fraction of the frame's shorter side (tsn-pytorch)."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,12 @@ class Crop:
     flip: bool = False
 
 
-def crop_sizes(
-    frame: tuple[int, int], target: int, scales: tuple[float, ...], max_distort: int = 1
-) -> list[tuple[int, int]]:
+def crop_sizes(frame: Size, target: int, scales: tuple[float, ...]) -> list[Size]:
     """All (width, height) that scale jittering may crop.
 
     Sides are int(min(frame) * scale), snapped to `target`, the side of the network's input, when
     they are less than 3 px off; the indices of the scales of width and height differ by at most
-    `max_distort` (Wang et al. 2016 section 3.2; tsn-pytorch). `frame` is (width, height).
+    one (Wang et al. 2016 section 3.2; tsn-pytorch). `frame` is (width, height).
     """
     base = min(frame)
     sides = [int(base * scale) for scale in scales]
@@ -47,11 +46,11 @@ def crop_sizes(
         (width, height)
         for i, height in enumerate(sides)
         for j, width in enumerate(sides)
-        if abs(i - j) <= max_distort
+        if abs(i - j) <= 1
     ]
 
 
-def crop_offsets(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
+def crop_offsets(frame: Size, size: Size) -> list[tuple[int, int]]:
     """The 13 fixed (x, y) offsets: 4 corners, centre, 4 edge midpoints, 4 quarter points.
 
     All are multiples of step = (side - crop side) // 4, as in both reference implementations.
@@ -76,7 +75,7 @@ def crop_offsets(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[in
 
 
 def random_crop(
-    frame: tuple[int, int],
+    frame: Size,
     target: int,
     scales: tuple[float, ...],
     flip: bool,
@@ -90,13 +89,13 @@ def random_crop(
     return Crop(x, y, width, height, bool(flip and rng.integers(2)))
 
 
-def centre_crop(frame: tuple[int, int]) -> Crop:
+def centre_crop(frame: Size) -> Crop:
     """The square in the middle that validation looks at: 224 px of 256 (tsn-pytorch)."""
-    side = int(min(frame) * CENTRE_SHARE)
+    side = int(min(frame) * CENTRE_FRACTION)
     return Crop((frame[0] - side) // 2, (frame[1] - side) // 2, side, side)
 
 
-def test_crops(frame: tuple[int, int], side: int, count: int) -> list[Crop]:
+def test_crops(frame: Size, side: int, count: int) -> list[Crop]:
     """The crops of the test.
 
     Args:
@@ -128,7 +127,7 @@ def cut(images: np.ndarray, crop: Crop, side: int) -> np.ndarray:
     return part if part.shape[1:3] == (side, side) else resize(part, (side, side))
 
 
-def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize(images: np.ndarray, size: Size) -> np.ndarray:
     """Resize uint8 (n, H, W, C) or (n, H, W) bilinearly to (width, height)."""
     import cv2
 

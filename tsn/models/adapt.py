@@ -12,7 +12,9 @@ def first_conv(net: nn.Module) -> nn.Conv2d:
     Raises:
         UserError: the network has none.
     """
-    return net.get_submodule(first_conv_name(net))
+    conv = net.get_submodule(first_conv_name(net))
+    assert isinstance(conv, nn.Conv2d)
+    return conv
 
 
 def first_conv_name(net: nn.Module) -> str:
@@ -59,4 +61,4 @@ def adapt_first_conv(net: nn.Module, channels: int, cross_modality: bool) -> Non
     conv.in_channels = channels
     conv.weight = nn.Parameter(new, requires_grad=old.requires_grad)
     if getattr(net, "transform_input", False):
-        net.transform_input = False
+        setattr(net, "transform_input", False)  # noqa: B010 - a plain attribute, no module

@@ -97,10 +97,11 @@ def guess_backbone(state: State) -> str | None:
     """The backbone that these tensors belong to: BN-Inception or a ResNet, or None."""
     if "conv1_7x7_s2.weight" in state:
         return "bn_inception"
-    depths = tuple(
-        sum(f"layer{stage}.{block}.conv1.weight" in state for block in range(36))
-        for stage in (1, 2, 3, 4)
-    )
+
+    def blocks(stage: int) -> int:
+        return sum(f"layer{stage}.{block}.conv1.weight" in state for block in range(36))
+
+    depths = blocks(1), blocks(2), blocks(3), blocks(4)
     return _RESNETS.get((depths, "layer1.0.conv3.weight" in state))
 
 
@@ -158,8 +159,9 @@ def _mmaction2_input(config: str, channels: int) -> Preprocessing:
     """
     found = None
     for node in ast.walk(ast.parse(config)):
-        is_block = isinstance(node, ast.keyword) and node.arg == "data_preprocessor"
-        if is_block and isinstance(node.value, ast.Call):
+        if not (isinstance(node, ast.keyword) and node.arg == "data_preprocessor"):
+            continue
+        if isinstance(node.value, ast.Call):
             found = {entry.arg: entry.value for entry in node.value.keywords}
     if found is None or "mean" not in found:
         return MMACTION if channels == 3 else MMACTION_FLOW

@@ -11,10 +11,10 @@ NAMES = {
     "warped_flow": "warped flow",
     "rgb_diff": "RGB difference",
 }
-"""The modalities as tables and pictures call them."""
+"""Names of the modalities in tables and figures."""
 
 FUSED = "fused"
-"""Stands beside the modalities wherever the fusion of their scores is shown."""
+"""Listed beside the modalities wherever the fusion of their scores is shown."""
 
 FLOW_MODALITIES = ("flow", "warped_flow")
 
@@ -24,14 +24,13 @@ STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_di
 SNIPPET_LENGTH = 5
 """Flow fields, or RGB differences, in a snippet (Simonyan & Zisserman 2014; tsn-pytorch)."""
 
-
-SNIPPET_ROWS = {
+SNIPPET_FRAMES = {
     "rgb": 1,
     "flow": SNIPPET_LENGTH,
     "warped_flow": SNIPPET_LENGTH,
     "rgb_diff": SNIPPET_LENGTH + 1,
 }
-"""Shard rows per snippet: six frames give five differences."""
+"""Frames or flow fields read per snippet: six frames give five differences."""
 
 
 def check_modality(modality: str) -> str:
@@ -41,24 +40,16 @@ def check_modality(modality: str) -> str:
     return modality
 
 
-def channels_of(modality: str, snippet_length: int | None = None) -> int:
+def channels_of(modality: str) -> int:
     """Channels of one snippet.
 
-    Args:
-        modality: one of MODALITIES.
-        snippet_length: L, flow fields or differences per snippet; None means 5. An RGB snippet
-            is one frame, whatever L is.
-
-    Returns:
-        rgb: 3; flow and warped_flow: 2 L (x, y, x, y, ...); rgb_diff: 3 L (R, G, B, R, ...).
+    rgb: 3; flow and warped_flow: 2 L (x, y, x, y, ...); rgb_diff: 3 L (R, G, B, R, ...), with
+    L = SNIPPET_LENGTH.
 
     Raises:
-        UserError: unknown modality, or L below 1.
+        UserError: unknown modality.
     """
     check_modality(modality)
-    length = SNIPPET_LENGTH if snippet_length is None else snippet_length
-    if length < 1:
-        raise UserError(f"snippet_length {length} is below 1: give the frames of a snippet")
     if modality == "rgb":
         return 3
-    return length * (2 if modality in FLOW_MODALITIES else 3)
+    return SNIPPET_LENGTH * (2 if modality in FLOW_MODALITIES else 3)

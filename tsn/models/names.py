@@ -36,6 +36,8 @@ def check_name(name: str) -> None:
 @cache
 def torchvision_names() -> list[str]:
     """The classification models that torchvision registers, read from its source."""
-    models = Path(find_spec("torchvision").origin).parent / "models"
+    spec = find_spec("torchvision")
+    assert spec is not None and spec.origin is not None
+    models = Path(spec.origin).parent / "models"
     sources = (path.read_text(encoding="utf-8") for path in sorted(models.glob("*.py")))
     return [name for source in sources for name in _REGISTERED.findall(source)]

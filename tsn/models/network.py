@@ -43,7 +43,6 @@ class TSN(nn.Module):
             first convolution averaged over RGB. False: the whole network from scratch, whatever
             `weights` says, as the temporal stream in the paper's row "pre-train spatial";
             partial_bn should be False then.
-        snippet_length: flow fields or differences per snippet; None: 5. No effect on rgb.
 
     Raises:
         UserError: any argument that does not name something known or is out of range.
@@ -62,14 +61,13 @@ class TSN(nn.Module):
         dropout: float = 0.8,
         partial_bn: bool = True,
         cross_modality: bool = True,
-        snippet_length: int | None = None,
     ):
         super().__init__()
         if num_classes < 1:
             raise UserError(f"{num_classes} classes: a classifier needs at least 1")
         if not 0 <= dropout < 1:
             raise UserError(f"dropout {dropout} is outside 0 <= p < 1: give a probability")
-        self.channels = channels_of(modality, snippet_length)
+        self.channels = channels_of(modality)
         self.partial_bn = partial_bn
         if modality != "rgb" and not cross_modality:
             weights, sha256 = "none", None

@@ -1,11 +1,12 @@
-"""Partial batch normalisation: all BN layers but the first keep what ImageNet taught them."""
+"""Partial batch normalisation: all BN layers but the first keep their pretrained values."""
 
+import torch
 from torch import nn
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
-def batch_norms_after_first(net: nn.Module) -> list[nn.Module]:
+def batch_norms_after_first(net: nn.Module) -> list[BatchNorm]:
     """The batch normalisation layers of `net` in order of definition, without the first one.
 
     The first one stays free because the input's distribution is new to the network, most of all
@@ -31,6 +32,9 @@ def has_untrained_statistics(net: nn.Module) -> bool:
     Frozen, such a layer normalises nothing: the sign of partial BN on a random network.
     """
     return any(
-        not layer.running_mean.any() and bool((layer.running_var == 1).all())
+        layer.running_mean is not None
+        and layer.running_var is not None
+        and not layer.running_mean.any()
+        and bool(torch.all(layer.running_var == 1))
         for layer in batch_norms_after_first(net)
     )

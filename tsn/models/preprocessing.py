@@ -65,6 +65,10 @@ class InputNormalisation(nn.Module):
     where the period P is 3 for colours and 1 for flow.
     """
 
+    order: torch.Tensor
+    mean: torch.Tensor
+    gain: torch.Tensor
+
     def __init__(self, order: list[int], mean: torch.Tensor, gain: torch.Tensor):
         super().__init__()
         self.register_buffer("order", torch.tensor(order))
@@ -119,12 +123,12 @@ def preprocessing_from(state: Mapping[str, torch.Tensor], modality: str) -> Prep
 
     Args:
         state: its `order`, `mean` and `gain`.
-        modality: that it was made for; of the other ones the result says nothing of worth.
+        modality: the one that it was made for; the result is of no use for the others.
     """
     mean = state["mean"].flatten()
     std = 1 / state["gain"].flatten()
     if modality in FLOW_MODALITIES:
-        known = {"flow_mean": mean.item(), "flow_std": std.item()}
-        return Preprocessing("RGB", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), **known)
-    colour = "RGB" if state["order"].tolist() == [0, 1, 2] else "BGR"
+        unused = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        return Preprocessing("RGB", 1.0, *unused, flow_mean=mean.item(), flow_std=std.item())
+    colour: Literal["RGB", "BGR"] = "RGB" if state["order"].tolist() == [0, 1, 2] else "BGR"
     return Preprocessing(colour, 1.0, tuple(mean.tolist()), tuple(std.tolist()))

@@ -131,7 +131,7 @@ def load_backbone(
     skipped = (*_AUXILIARY_HEADS, *(f"{name}." for name in classifiers))
     given: OrderedDict[str, torch.Tensor] = OrderedDict()
     # Some torchvision modules translate old names by the versions kept here.
-    given._metadata = getattr(state, "_metadata", None)
+    given._metadata = getattr(state, "_metadata", None)  # type: ignore[attr-defined]
     for key, tensor in state.items():
         name = _OLD_DENSENET_KEY.sub(r"\1", key)
         if name.startswith(skipped):

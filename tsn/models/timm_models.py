@@ -29,7 +29,9 @@ def architecture(name: str) -> Architecture:
         close = timm.list_models(f"*{model.partition('.')[0]}*")[:3]
         hint = f": did you mean {', '.join(close)}?" if close else ""
         raise UserError(f"timm {timm.__version__} has no model {model!r}{hint}")
-    config = timm.get_pretrained_cfg(model, allow_unregistered=True).to_dict()
+    pretrained = timm.get_pretrained_cfg(model, allow_unregistered=True)
+    assert pretrained is not None
+    config = pretrained.to_dict()
     expected = Preprocessing("RGB", IMAGENET.scale, tuple(config["mean"]), tuple(config["std"]))
     return Architecture(
         partial(_build, model, config["classifier"]), partial(_download, model), expected
@@ -41,7 +43,9 @@ def _build(model: str, classifier: str | tuple[str, ...]) -> Headless:
 
     net = timm.create_model(model, pretrained=False, num_classes=0)
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    return Headless(net, names, getattr(net, "head_hidden_size", None) or net.num_features)
+    features = getattr(net, "head_hidden_size", None) or net.num_features
+    assert isinstance(features, int)
+    return Headless(net, names, features)
 
 
 def _download(model: str) -> Mapping[str, torch.Tensor]:

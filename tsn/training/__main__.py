@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import write_text
-from tsn.training.loop import SAVE_SECONDS
-from tsn.training.task import read_task
+from tsn.training.fit import SAVE_SECONDS
+from tsn.training.job import read_task
 from tsn.training.train import train
 
 
@@ -22,14 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tsn.training", description="Train from the JSON of a training task."
     )
-    parser.add_argument("task", type=Path, help="the task, as tsn.training.task.write_task writes")
+    parser.add_argument("task", type=Path, help="the task, as tsn.training.job.write_task writes")
     parser.add_argument(
         "--save-seconds",
         type=float,
         default=SAVE_SECONDS,
         help="how often the state is saved: the work that a kill may cost (default: %(default)s)",
     )
-    parser.add_argument("--error-file", type=Path, help="where to leave the words of an error")
+    parser.add_argument("--error-file", type=Path, help="where to write the message of an error")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:

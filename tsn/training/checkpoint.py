@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from tsn.config.schema import ModelConfig
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path
@@ -32,48 +31,8 @@ class ModelInfo:
     segments: int
     input_size: int
     seed: int
-    shards: dict
+    shards: dict[str, object]
     code_version: str
-
-
-def new_network(classes: int, modality: str, model: ModelConfig, recipe) -> TSN:
-    """The untrained network of a configuration (`recipe`: its TrainingConfig).
-
-    Partial BN freezes pretrained statistics; a network that starts from scratch has none, and
-    trains all its batch normalisation.
-
-    Raises:
-        UserError: if the backbone cannot take images of `model.input_size`, and see `TSN`.
-    """
-    from_scratch = model.weights == "none" or (modality != "rgb" and not model.cross_modality)
-    network = TSN(
-        classes,
-        modality,
-        model.backbone,
-        model.weights,
-        recipe.segments,
-        sha256=model.sha256,
-        consensus=model.consensus,
-        dropout=recipe.dropout,
-        partial_bn=recipe.partial_bn and not from_scratch,
-        cross_modality=model.cross_modality,
-    )
-    _check_input_size(network, model)
-    return network
-
-
-def _check_input_size(network: TSN, model: ModelConfig) -> None:
-    """Some backbones need images of one size, or of a least size, and only say so when run."""
-    side = model.input_size
-    try:
-        with torch.inference_mode():
-            network.eval().snippet_scores(torch.zeros(1, network.channels, side, side))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"model.input_size: {model.backbone} cannot take images of {side} px ({reason}); "
-            "choose another size, such as 224"
-        ) from None
 
 
 def save_model(path: Path | str, network: TSN, info: ModelInfo) -> None:

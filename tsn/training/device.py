@@ -13,18 +13,18 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 logger = logging.getLogger("tsn")
 
 
-def prepare(threads: int, local: int = 0) -> torch.device:
+def prepare(threads: int, local_rank: int = 0) -> torch.device:
     """Choose a GPU if there is one, and make results repeatable.
 
     Args:
         threads: CPU threads that the process may use.
-        local: number of this process among those of the machine, which have a GPU each.
+        local_rank: of this process among those of the machine, which have a GPU each.
     """
     torch.set_num_threads(max(threads, 1))
     if torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
         # A scheduler may show each process its own GPU only.
-        device = torch.device("cuda", local % torch.cuda.device_count())
+        device = torch.device("cuda", local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
         logger.info("running on %s", torch.cuda.get_device_name())
         return device
@@ -37,21 +37,21 @@ def prepare(threads: int, local: int = 0) -> torch.device:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """bf16 where asked for; "auto" means on GPUs that have it."""
     on_gpu = device.type == "cuda"
-    wanted = precision == "bf16" or (
+    enabled = precision == "bf16" or (
         precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
     )
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def seed_step(seed: int, iteration: int, part: int) -> None:
-    """Seed dropout by the place in the training alone, so that a resumed run repeats it.
+def seed_step(seed: int, iteration: int, micro_batch: int) -> None:
+    """Seed dropout by the position in the training alone, so that a resumed run repeats it.
 
     Args:
         seed: of the job.
         iteration: the optimiser step.
-        part: the micro-batch within the step, whichever process computes it.
+        micro_batch: its number within the step, whichever process computes it.
     """
-    words = np.random.SeedSequence([seed, iteration, part]).generate_state(2, np.uint32)
+    words = np.random.SeedSequence([seed, iteration, micro_batch]).generate_state(2, np.uint32)
     torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 

@@ -1,9 +1,12 @@
-"""The record of a training: a CSV, TensorBoard events, and curves."""
+"""The record of a training: the metrics of an epoch, a CSV, and TensorBoard events."""
 
 import importlib.util
-from itertools import pairwise
+import time
 from pathlib import Path
 
+import torch
+
+from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path
 
 COLUMNS = (
@@ -20,7 +23,60 @@ COLUMNS = (
     "seconds",
 )
 """`epochs_since_best`: since the lowest validation loss. Without validation these three are empty;
-`waiting`: share of `seconds` spent waiting for data; `gradient_norm`: before clipping."""
+`waiting`: fraction of `seconds` spent waiting for data; `gradient_norm`: before clipping."""
+
+
+class EpochMetrics:
+    """Running sums over an epoch, which do not make a GPU wait for the CPU.
+
+    Attributes:
+        waiting: seconds spent waiting for the loader.
+        gradient_norm: the last one, before clipping.
+    """
+
+    def __init__(
+        self,
+        sums: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        seconds: float = 0.0,
+        waiting: float = 0.0,
+    ):
+        self._sums = torch.tensor(sums, dtype=torch.float64)
+        self._start = time.monotonic() - seconds
+        self.waiting = waiting
+        self.gradient_norm: torch.Tensor | float = 0.0
+
+    def add(self, counts: torch.Tensor) -> None:
+        """Add the loss, the correct predictions and the videos of a step: float64 (3,)."""
+        self._sums = self._sums.to(counts.device) + counts
+
+    def check_finite(self, modality: str, iteration: int) -> None:
+        """Wait for the device, and stop a training that diverges.
+
+        Raises:
+            UserError: if a loss of this epoch was not finite.
+        """
+        if not torch.isfinite(self._sums[0]):
+            raise UserError(
+                f"training.lr: the loss of {modality} is not finite before iteration {iteration}; "
+                "lower the learning rate"
+            )
+
+    def state_dict(self) -> dict:
+        """Resumable state: the arguments of `EpochMetrics`."""
+        seconds = time.monotonic() - self._start
+        return {"sums": self._sums.tolist(), "seconds": seconds, "waiting": self.waiting}
+
+    def row(self) -> dict:
+        """Its part of a row of the log."""
+        loss, correct, videos = self._sums.tolist()
+        seconds = time.monotonic() - self._start
+        return {
+            "loss": loss / videos,
+            "accuracy": correct / videos,
+            "gradient_norm": float(self.gradient_norm),
+            "waiting": self.waiting / max(seconds, 1e-9),
+            "seconds": seconds,
+        }
 
 
 class Recorder:
@@ -29,7 +85,7 @@ class Recorder:
     Args:
         log: the CSV file.
         events: folder of the events.
-        done: iterations that a run which is resumed has behind it: events of later ones are void.
+        done: iterations that a resumed training has behind it: events of later ones are void.
     """
 
     def __init__(self, log: Path, events: Path, done: int):
@@ -60,29 +116,3 @@ def write_log(path: Path | str, rows: list[dict]) -> None:
 
     with atomic_path(path) as temporary:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False, float_format="%.6g")
-
-
-def draw_curves(path: Path | str, rows: list[dict], title: str, modality: str) -> None:
-    """Draw loss and accuracy over iterations, training and validation, as a PNG.
-
-    Dotted lines mark where the learning rate changes.
-    """
-    from tsn.report.style import NEUTRAL, colour, figure
-
-    iterations = [row["iteration"] for row in rows]
-    lines = (("", "training", "-"), ("validation_", "validation", "--"))
-    with figure(path, 8, 3, columns=2) as both:
-        for axes, key in zip(both, ("loss", "accuracy"), strict=True):
-            for prefix, label, style in lines:
-                values = [row.get(prefix + key) for row in rows]
-                if None not in values:
-                    marker = "o" if len(rows) == 1 else ""
-                    paint = colour(modality) if label == "training" else NEUTRAL
-                    axes.plot(iterations, values, style, color=paint, marker=marker, label=label)
-            for before, after in pairwise(rows):
-                if before["lr"] != after["lr"]:
-                    axes.axvline(before["iteration"], color=NEUTRAL, linestyle=":", linewidth=1)
-            axes.set(xlabel="iteration", title=key)
-            axes.set_ylim(bottom=0)
-            axes.legend()
-        both[0].figure.suptitle(title)

@@ -1,4 +1,7 @@
-"""Training one modality on one split, from its index and shards to a model file."""
+"""Training one modality on one split: index and shards -> model file.
+
+`train` sets everything up, runs `tsn.training.fit.fit` and saves the models.
+"""
 
 import hashlib
 import json
@@ -8,30 +11,34 @@ from pathlib import Path
 
 import torch
 
+from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
+from tsn.models.network import TSN
+from tsn.models.parameter_groups import parameter_groups
 from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of
 from tsn.runtime.job import code_version
 from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import ModelInfo, new_network, save_model
+from tsn.training.checkpoint import ModelInfo, save_model
 from tsn.training.device import prepare
-from tsn.training.log import draw_curves
-from tsn.training.loop import SAVE_SECONDS, Run
-from tsn.training.processes import Processes, join_processes
-from tsn.training.task import Task, TrainingJob
+from tsn.training.distributed import ProcessGroup, join_process_group
+from tsn.training.fit import SAVE_SECONDS, Setup, fit
+from tsn.training.job import Task, TrainingJob
+from tsn.training.state import State
 from tsn.training.validation import hold_out
 
 logger = logging.getLogger("tsn")
 
 
 def train(task: Task, save_seconds: float = SAVE_SECONDS) -> None:
-    """Train, and write the model file, the log (CSV: one row per epoch) and the curves.
+    """Train, and write the model file and the log (CSV: one row per epoch).
 
-    Started by torchrun, the processes share the work. Killed and started again, it goes on from the
-    last saved state; the result is the same, bit for bit on a CPU. The state lies beside the model
-    file and is removed at the end.
+    Started by torchrun, the processes share the work. Killed and started again, the training
+    resumes from the last saved state; the result is the same, bit for bit on a CPU. The state lies
+    beside the model file and is removed at the end.
 
     With validation, the best and the last model are both kept: `recipe.keep` says which one is the
     model file; the other is `best.pt` or `last.pt` beside it.
@@ -43,95 +50,150 @@ def train(task: Task, save_seconds: float = SAVE_SECONDS) -> None:
     Raises:
         UserError: if there is nothing to train on, the loss is not finite, or memory is full.
     """
-    with join_processes() as processes:
-        if not processes.first:
+    with join_process_group() as group:
+        if not group.is_main:
             logger.setLevel(logging.ERROR)
-        _train(task, processes, save_seconds)
+        _train(task, group, save_seconds)
 
 
 @oom_as_user_error("lower training.micro_batch")
-def _train(task: Task, processes: Processes, save_seconds: float) -> None:
+def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     job, files = task.job, task.files
-    device = prepare(task.threads, processes.local)
-    videos = read_index(files.index)
-    store = ShardSet(files.shards)
-    snippets, held_out = _data(job, members(videos, job.split, "train"), store)
+    device = prepare(task.threads, group.local_rank)
+    videos = read_index(Path(files.index))
     classes = tuple(class_names(videos))
+    shards = ShardSet(files.shards)
+    train_set, validation_set = build_datasets(job, members(videos, job.split, "train"), shards)
     torch.manual_seed(job.seed)
     network = new_network(len(classes), job.modality, job.model, job.recipe)
-    network = network.to(device, memory_format=torch.channels_last)
-    identity = [asdict(job), store.fingerprint, [video.id for video in snippets.videos]]
-    run = Run(
-        job,
-        network,
-        snippets,
-        held_out,
-        device,
-        task.threads,
-        processes,
-        _state_file(files.model, identity),
-        save_seconds,
+    network = network.to(device).to(memory_format=torch.channels_last)
+    groups = parameter_groups(network, job.modality, job.recipe.lr, job.recipe.weight_decay)
+    state = State(network, torch.optim.SGD(groups, momentum=job.recipe.momentum))
+    state_file = Path(files.model).with_name(
+        f".training-{_identity(job, classes, shards, train_set, validation_set)}.pt"
     )
-    run.go(Path(files.log))
-    if processes.first:
-        title = f"{job.dataset}, {job.experiment}, split {job.split}: {job.modality}"
-        draw_curves(files.curves, run.log, title, job.modality)
-        _save_models(job, network.cpu(), run, files.model, classes, store.fingerprint)
+    setup = Setup(job, train_set, validation_set, device, task.threads, group)
+    fit(setup, state, state_file, Path(files.log), save_seconds)
+    if group.is_main:
+        save_models(job, state, Path(files.model), classes, shards.fingerprint)
 
 
-def _data(
-    job: TrainingJob, videos: list[Video], store: ShardSet
+def build_datasets(
+    job: TrainingJob, videos: list[Video], shards: ShardSet
 ) -> tuple[TrainingSnippets, CentreSnippets]:
+    """The training videos of a split as data sets for training and for validation.
+
+    Raises:
+        UserError: if either is empty where it must not be.
+    """
     recipe, size = job.recipe, job.model.input_size
-    trained, held = hold_out(videos, recipe.validation, job.seed)
-    snippets = TrainingSnippets(store, trained, job.modality, recipe, size, job.seed)
-    if not len(snippets):
+    trained, held_out = hold_out(videos, recipe.validation, job.seed)
+    train_set = TrainingSnippets(shards, trained, job.modality, recipe, size, job.seed)
+    if not len(train_set):
         raise UserError(
-            f"split {job.split}: every train video is quarantined in the {store.stream} shards"
+            f"split {job.split}: every train video is quarantined in the {shards.stream} shards"
         )
-    held_out = CentreSnippets(store, held, job.modality, recipe.segments, size)
-    if recipe.validation and not len(held_out):
+    validation_set = CentreSnippets(shards, held_out, job.modality, recipe.segments, size)
+    if recipe.validation and not len(validation_set):
         raise UserError(
-            f"training.validation: a share of {recipe.validation} of {len(videos)} training videos "
-            "leaves none to validate on; raise it, or set 0"
+            f"training.validation: a fraction of {recipe.validation} of {len(videos)} training "
+            "videos leaves none to validate on; raise it, or set 0"
         )
     if recipe.validation:
-        logger.info("training on %d videos, validating on %d", len(snippets), len(held_out))
-    return snippets, held_out
+        logger.info("training on %d videos, validating on %d", len(train_set), len(validation_set))
+    return train_set, validation_set
 
 
-def _save_models(job, network, run: Run, model_file: str, classes, shards: dict) -> None:
-    info = ModelInfo(
-        job.dataset,
-        job.experiment,
-        job.split,
-        job.modality,
+def new_network(classes: int, modality: str, model: ModelConfig, recipe: TrainingConfig) -> TSN:
+    """The untrained network of a configuration.
+
+    Partial BN freezes pretrained statistics; a network that starts from scratch has none, and
+    trains all its batch normalisation.
+
+    Raises:
+        UserError: if the backbone cannot take images of `model.input_size`, and see `TSN`.
+    """
+    from_scratch = model.weights == "none" or (modality != "rgb" and not model.cross_modality)
+    network = TSN(
         classes,
-        job.model.backbone,
-        job.model.consensus,
-        job.recipe.segments,
-        job.model.input_size,
-        job.seed,
-        shards,
-        code_version(),
+        modality,
+        model.backbone,
+        model.weights,
+        recipe.segments,
+        sha256=model.sha256,
+        consensus=model.consensus,
+        dropout=recipe.dropout,
+        partial_bn=recipe.partial_bn and not from_scratch,
+        cross_modality=model.cross_modality,
     )
-    folder = Path(model_file).parent
-    for leftover in (folder / "best.pt", folder / "last.pt"):
-        leftover.unlink(missing_ok=True)
-    if run.best.network is not None:
-        best, last = folder / "best.pt", Path(model_file)
-        if job.recipe.keep == "best":
-            best, last = Path(model_file), folder / "last.pt"
-        save_model(last, network, info)
-        network.load_state_dict(run.best.network)
-        save_model(best, network, info)
-    else:
+    _check_input_size(network, model)
+    return network
+
+
+def _check_input_size(network: TSN, model: ModelConfig) -> None:
+    """Some backbones need images of one size, or of a minimum size, and only say so when run."""
+    side = model.input_size
+    try:
+        with torch.inference_mode():
+            network.eval().snippet_scores(torch.zeros(1, network.channels, side, side))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"model.input_size: {model.backbone} cannot take images of {side} px ({reason}); "
+            "choose another size, such as 224"
+        ) from None
+
+
+def _identity(
+    job: TrainingJob,
+    classes: tuple[str, ...],
+    shards: ShardSet,
+    train_set: TrainingSnippets,
+    validation_set: CentreSnippets,
+) -> str:
+    """A digest of all that determines the result: only the same training resumes from its state."""
+    weights = Path(job.model.weights).expanduser()
+    checksum = sha256_of(weights) if weights.is_file() else None
+    trained, held_out = (
+        [(video.id, video.label) for video in data.videos] for data in (train_set, validation_set)
+    )
+    identity = [asdict(job), checksum, shards.fingerprint, classes, trained, held_out]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def save_models(
+    job: TrainingJob,
+    state: State,
+    model_file: Path,
+    classes: tuple[str, ...],
+    fingerprint: dict[str, object],
+) -> None:
+    """Write the model file and, with validation, the other of best and last; remove the state."""
+    info = ModelInfo(
+        dataset=job.dataset,
+        experiment=job.experiment,
+        split=job.split,
+        modality=job.modality,
+        classes=classes,
+        backbone=job.model.backbone,
+        consensus=job.model.consensus,
+        segments=job.recipe.segments,
+        input_size=job.model.input_size,
+        seed=job.seed,
+        shards=fingerprint,
+        code_version=code_version(),
+    )
+    network, folder = state.network.cpu(), model_file.parent
+    for other in (folder / "best.pt", folder / "last.pt"):
+        other.unlink(missing_ok=True)
+    if state.best.network is None:
         save_model(model_file, network, info)
-    for finished in folder.glob(".training-*.pt"):
-        finished.unlink(missing_ok=True)
-
-
-def _state_file(model_file: str, identity: list) -> Path:
-    """A name that belongs to exactly this training, so that a changed one never resumes from it."""
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    return Path(model_file).with_name(f".training-{digest}.pt")
+    else:
+        best, last = folder / "best.pt", model_file
+        if job.recipe.keep == "best":
+            best, last = model_file, folder / "last.pt"
+        save_model(last, network, info)
+        network.load_state_dict(state.best.network)
+        save_model(best, network, info)
+    for saved_state in folder.glob(".training-*.pt"):
+        saved_state.unlink(missing_ok=True)

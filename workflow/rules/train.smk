@@ -1,5 +1,6 @@
 # in:  results/{dataset}/index.tsv, the shards of the modality's stream
-# out: results/{dataset}/{experiment}/split{N}/{modality}/model.pt, training.csv, curves.png
+# out: results/{dataset}/{experiment}/split{N}/{modality}/model.pt, training.csv
+#      …/{modality}/curves.png    where it is asked for; the report shows those of all networks
 
 
 rule train_model:
@@ -10,7 +11,6 @@ rule train_model:
     output:
         model=f"{RUN}/{{modality}}/model.pt",
         log=f"{RUN}/{{modality}}/training.csv",
-        curves=f"{RUN}/{{modality}}/curves.png",
     log:
         f"{DATASET}/logs/train_model/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
@@ -29,3 +29,25 @@ rule train_model:
         seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
     script:
         "../scripts/train_model.py"
+
+
+rule draw_curves:
+    input:
+        log=f"{RUN}/{{modality}}/training.csv",
+    output:
+        curves=f"{RUN}/{{modality}}/curves.png",
+    log:
+        f"{DATASET}/logs/draw_curves/{{experiment}}.split{{split}}.{{modality}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/draw_curves/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    localrule: True
+    conda:
+        "../envs/tsn.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=10,
+    params:
+        code=lambda wc: code_of("draw_curves"),
+    script:
+        "../scripts/draw_curves.py"

@@ -1,8 +1,4 @@
-"""Training in several processes gives what one process gives; they talk by Gloo, on the CPU."""
-
-import json
-import subprocess
-import sys
+"""Training in several processes gives what one process gives; Gloo, on the CPU."""
 
 import pytest
 import torch
@@ -11,10 +7,8 @@ from torch import nn
 
 from tests.training.conftest import result_of, timeless
 from tsn.runtime.errors import UserError
-from tsn.training.batch_statistics import BatchStatistics
-from tsn.training.launch import launch
-from tsn.training.processes import Processes
-from tsn.training.task import read_task, write_task
+from tsn.training.distributed import ProcessGroup, RunningStatistics
+from tsn.training.job import launch
 
 pytestmark = pytest.mark.usefixtures("on_cpu", "_no_gpu_for_children")
 
@@ -37,7 +31,7 @@ def pretrained(tmp_path) -> dict:
 
 def test_two_processes_train_what_one_does(run, make_task, make_job, pretrained):
     """6 videos, 2 more held out, in batches of 5 and 1: micro-batches of 2 + 2 + 1 and of 1, for
-    which the second process only stands by. 6 steps with dropout and partial BN."""
+    which the second process gets a dummy batch. 6 steps with dropout and partial BN."""
     job = make_job(batch_size=5, micro_batch=2, validation=0.25, model=pretrained)
     alone = run(job, "alone")
     task = make_task(job, "together")
@@ -58,10 +52,10 @@ def test_two_processes_train_what_one_does(run, make_task, make_job, pretrained)
 class Pair:
     """As the first of two processes sees them; `other` is what the second one recorded."""
 
-    count = 2
+    world_size = 2
     other: torch.Tensor
 
-    def gather(self, values: torch.Tensor) -> list[torch.Tensor]:
+    def all_gather(self, values: torch.Tensor) -> list[torch.Tensor]:
         return [values, self.other]
 
 
@@ -76,12 +70,12 @@ def test_running_statistics_follow_the_micro_batches_of_all_processes_in_their_o
     theirs(batches[1])
     second = torch.cat([theirs.running_mean, theirs.running_var])
     pair.other = torch.stack([second, torch.zeros(6)])
-    statistics = BatchStatistics(ours, pair)
-    statistics.begin()
+    statistics = RunningStatistics(ours, pair)
+    statistics.begin_step()
     for batch in batches[::2]:
         ours(batch)
         statistics.record()
-    statistics.update(3)
+    statistics.end_step(3)
     for batch in batches:
         plain(batch)
     assert torch.allclose(ours.running_mean, plain.running_mean, rtol=1e-6)
@@ -91,11 +85,11 @@ def test_running_statistics_follow_the_micro_batches_of_all_processes_in_their_o
 
 def test_frozen_statistics_are_left_alone():
     layer = nn.BatchNorm2d(3).eval()
-    statistics = BatchStatistics(layer, Processes())
-    statistics.begin()
+    statistics = RunningStatistics(layer, ProcessGroup())
+    statistics.begin_step()
     layer(torch.ones(2, 3, 2, 2))
     statistics.record()
-    statistics.update(1)
+    statistics.end_step(1)
     assert layer.momentum == 0.1 and not layer.running_mean.any()
 
 
@@ -105,26 +99,3 @@ def test_a_mistake_in_one_of_several_processes_is_one_sentence(make_task, make_j
         launch(task, 2)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "model.pt").exists()
-
-
-def test_a_task_survives_its_file(make_task, make_job, tmp_path):
-    task = make_task(make_job(), threads=3)
-    write_task(tmp_path / "task.json", task)
-    assert read_task(tmp_path / "task.json") == task
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"job": {"model": {}}})])
-def test_a_file_that_is_no_task_is_named(tmp_path, text):
-    (tmp_path / "task.json").write_text(text)
-    with pytest.raises(UserError, match=r"task\.json: not a training task"):
-        read_task(tmp_path / "task.json")
-
-
-def test_a_task_file_that_is_not_there_is_named(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tsn.training", str(tmp_path / "no.json")],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "no.json: there is no such file" in done.stderr and "Traceback" not in done.stderr
