@@ -63,7 +63,7 @@ def measure_batches(frames: np.ndarray, repeats: int) -> None:
     opencv = None if reason else TVL1(backend="opencv_cuda", threads=16)
     for batch in BATCHES:
         engine, clip = CudaEngine(TVL1Params()), frames[: batch + 1]
-        calls = [partial(engine.sequence, clip), partial(engine.quantised, clip, None, 20.0)]
+        calls = [partial(engine.sequence, clip), partial(engine.quantised, clip, 20.0)]
         calls += [partial(opencv, clip)] if opencv else []
         rates = [batch / seconds for seconds in alternate(calls, repeats)]
         cells = [f"{rate:8.0f}" for rate in rates] + ["       –"] * (3 - len(rates))
@@ -89,7 +89,7 @@ def measure_bounds(frames: np.ndarray, repeats: int) -> None:
     worked = launches * STEPS * tiles * TILE_PIXELS
     moved = launches * (tiles * TILE_PIXELS * BYTES_IN + sum(h * w for h, w in sizes) * BYTES_OUT)
     device = torch.cuda.get_device_properties(0)
-    peak = device.multi_processor_count * 128 * device.clock_rate * 1e3
+    peak = device.multi_processor_count * 128 * getattr(device, "clock_rate", 0) * 1e3
     print(f"\n{pairs} pairs, {params.iterations} iterations of each warp, whatever happens")
     print(f"pixel iterations: {pixels / seconds / 1e9:.0f} G/s")
     print(
