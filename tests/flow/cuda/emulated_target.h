@@ -23,8 +23,18 @@ static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline float __fmul_rn(float a, float b) { return a * b; }
-static inline void __threadfence() {}
 template <typename T> T atomicAdd(T *at, T value) { T old = *at; *at += value; return old; }
+static inline void fence() {}
+template <typename T> T atomicExch(T *at, T value) { T old = *at; *at = value; return old; }
+template <typename T> T atomicCAS(T *at, T expected, T value) {
+    const T old = *at;
+    if (old == expected) *at = value;
+    return old;
+}
+static inline void __nanosleep(unsigned) {
+    fprintf(stderr, "a block waits for another, and there is only one at a time here\n");
+    abort();
+}
 
 static Index threadIdx, blockIdx, blockDim, gridDim;
 
@@ -135,13 +145,15 @@ static void run(void (*kernel)(const void *), const void *a, Index grid, Index b
     }
 }
 
+#define SIZE_OF(Structure) extern "C" unsigned size_of_##Structure() { return sizeof(Structure); }
+
 #define KERNEL(name, Arguments)                                                                            \
     static void name(const Arguments a);                                                                    \
-    extern "C" unsigned size_of_##name() { return sizeof(Arguments); }                                      \
+    SIZE_OF(Arguments)                                                                                      \
     extern "C" void emulate_##name(const Arguments *a, unsigned gx, unsigned gy, unsigned gz, unsigned bx,  \
                                    unsigned by) {                                                           \
         run([](const void *given) { name(*static_cast<const Arguments *>(given)); }, a, {gx, gy, gz},       \
             {bx, by, 1});                                                                                   \
     }                                                                                                       \
     static void name(const Arguments a)
-#define KERNEL_OF(threads, name, Arguments) KERNEL(name, Arguments)
+#define KERNEL_OF(threads, blocks, name, Arguments) KERNEL(name, Arguments)

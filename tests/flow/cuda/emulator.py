@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tsn.flow.cuda.arguments import KERNELS
+from tsn.flow.cuda.arguments import IN_MEMORY, KERNELS
 from tsn.flow.cuda.source import headers, kernels
 
 TARGET = Path(__file__).with_name("emulated_target.h")
@@ -20,14 +20,15 @@ class EmulatedLauncher:
     """
 
     device = torch.device("cpu")
+    blocks = 2
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
         self.launched: list[str] = []
 
-    def size_of(self, kernel: str) -> int:
-        """Bytes of a kernel's arguments, as the compiler lays them out."""
-        return getattr(self._library, f"size_of_{kernel}")()
+    def size_of(self, structure: type[ctypes.Structure]) -> int:
+        """Bytes of a structure, as the compiler lays it out."""
+        return getattr(self._library, f"size_of_{structure.__name__}")()
 
     def launch(self, kernel, arguments, grid, block):
         self.launched.append(kernel)
@@ -38,13 +39,15 @@ class EmulatedLauncher:
 
 def compile_for_cpu(compiler: str, components: int, folder: Path) -> Path:
     """Compile the kernels with a C++ compiler; return the library."""
-    for name, text in {**headers(), "target.h": TARGET.read_text(), "k.cpp": kernels()}.items():
+    sizes = "".join(f"SIZE_OF({structure.__name__})\n" for structure in IN_MEMORY)
+    target = {"target.h": TARGET.read_text(), "k.cpp": kernels() + sizes}
+    for name, text in {**headers(components), **target}.items():
         (folder / name).write_text(text)
     library = folder / f"kernels{components}.so"
     subprocess.run(
         [
             compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fno-strict-aliasing",
-            f"-DCOMPONENTS={components}", "-o", str(library), str(folder / "k.cpp"),
+            "-o", str(library), str(folder / "k.cpp"),
         ],
         check=True,
     )  # fmt: skip

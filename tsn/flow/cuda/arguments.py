@@ -1,6 +1,6 @@
-"""What the kernels are given: the structures of the source, field by field."""
+"""The structures of the CUDA source, field by field: what the kernels are called with."""
 
-from ctypes import Structure, c_double, c_float, c_int, c_longlong, c_void_p
+from ctypes import Structure, c_double, c_float, c_int, c_uint, c_void_p
 
 
 class Plane(Structure):
@@ -29,13 +29,8 @@ class Resize(Structure):
         ("target", c_void_p),
         ("from_", Plane),
         ("to", Plane),
-        ("source_item", c_longlong),
-        ("target_item", c_longlong),
         ("rows", Axis),
         ("columns", Axis),
-        ("control", c_void_p),
-        ("planes", c_int),
-        ("factor", c_float * 3),
     ]
 
 
@@ -45,63 +40,82 @@ class Pack(Structure):
     _fields_ = [("grey", c_void_p), ("packed", c_void_p), ("plane", Plane)]
 
 
-class Warp(Structure):
-    """Of `warp`: the second frames, moved by the flow, to the data term."""
+class Level(Structure):
+    """A pyramid level."""
 
     _fields_ = [
-        ("first", c_void_p),
-        ("second", c_void_p),
+        ("plane", Plane),
+        ("across", c_int),
+        ("tiles", c_int),
+        ("grey", c_void_p),
+        ("packed", c_void_p),
         ("state", c_void_p),
         ("data", c_void_p),
-        ("control", c_void_p),
-        ("plane", Plane),
-    ]
-
-
-class Iterate(Structure):
-    """Of `iterate`."""
-
-    _fields_ = [
-        ("state", c_void_p),
-        ("data", c_void_p),
-        ("control", c_void_p),
-        ("errors", c_void_p),
-        ("plane", Plane),
-        ("steps", c_int),
-        ("step", c_float),
-        ("theta", c_float),
-        ("taut", c_float),
-        ("gamma", c_float),
+        ("rows", Axis),
+        ("columns", Axis),
         ("threshold", c_double),
     ]
 
 
-class Median(Structure):
-    """Of `median`."""
-
-    _fields_ = [("state", c_void_p), ("control", c_void_p), ("plane", Plane)]
-
-
-class Store(Structure):
-    """Of `store`: the finest level's flow to the result."""
+class Slot(Structure):
+    """Where a pair in work stands, in device memory."""
 
     _fields_ = [
-        ("state", c_void_p),
-        ("control", c_void_p),
+        ("ahead", c_int),
+        ("stage", c_int),
+        ("level", c_int),
+        ("warps", c_int),
+        ("rounds", c_int),
+        ("iterations", c_int),
+        ("side", c_int),
+        ("redo", c_int),
+        ("finished", c_uint),
+    ]
+
+
+class Queue(Structure):
+    """Counters of the work queue, in device memory."""
+
+    _fields_ = [("taken", c_uint), ("appended", c_uint), ("begun", c_int), ("done", c_int)]
+
+
+MOST_LEVELS = 32
+"""Of a pyramid."""
+
+
+class Solve(Structure):
+    """Of `solve`."""
+
+    _fields_ = [
+        ("levels", Level * MOST_LEVELS),
+        ("slots", c_void_p),
+        ("queue", c_void_p),
+        ("ring", c_void_p),
+        ("errors", c_void_p),
         ("flow", c_void_p),
-        ("plane", Plane),
+        ("clipped", c_void_p),
+        ("finest", c_int),
+        ("slot_count", c_int),
+        ("pairs", c_int),
+        ("capacity", c_int),
+        ("most_tiles", c_int),
+        ("apart", c_int),
+        ("warps", c_int),
+        ("rounds", c_int),
+        ("iterations", c_int),
+        ("median", c_int),
+        ("step", c_float),
+        ("theta", c_float),
+        ("taut", c_float),
+        ("gamma", c_float),
+        ("growth", c_float),
         ("bound", c_float),
         ("scale", c_float),
     ]
 
 
-KERNELS = {
-    "load": Load,
-    "resize": Resize,
-    "pack": Pack,
-    "warp": Warp,
-    "iterate": Iterate,
-    "median": Median,
-    "store": Store,
-}
+KERNELS = {"load": Load, "resize": Resize, "pack": Pack, "solve": Solve}
 """The arguments of every kernel."""
+
+IN_MEMORY = (Slot, Queue)
+"""Structures that kernels find in device memory."""

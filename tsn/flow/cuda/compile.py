@@ -7,7 +7,7 @@ import torch
 from cuda.bindings import driver, nvrtc
 
 from tsn.flow.cuda.arguments import KERNELS
-from tsn.flow.cuda.source import headers, kernels
+from tsn.flow.cuda.source import SHAPES, headers, kernels
 from tsn.runtime.errors import UserError
 
 OPTIONS = ("--std=c++17", "--ftz=true", "--prec-div=false", "--prec-sqrt=false")
@@ -24,6 +24,8 @@ class Launcher:
 
     def __init__(self, device: torch.device, components: int) -> None:
         self.device = device
+        multiprocessors = torch.cuda.get_device_properties(device).multi_processor_count
+        self.blocks = multiprocessors * SHAPES[components].blocks
         with torch.cuda.device(device):
             torch.cuda.synchronize()  # creates the context that the module is loaded into
             code = compile_kernels(components, torch.cuda.get_device_capability())
@@ -77,8 +79,8 @@ def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
         )
     exact = wanted in known
     target = f"--gpu-architecture={'sm' if exact else 'compute'}_{max(usable)}"
-    options = [text.encode() for text in (target, f"-DCOMPONENTS={components}", *OPTIONS)]
-    included = headers()
+    options = [text.encode() for text in (target, *OPTIONS)]
+    included = headers(components)
     program = _done(
         nvrtc.nvrtcCreateProgram(
             kernels().encode(),

@@ -1,12 +1,12 @@
 """The native TV-L1 engine on a GPU: the method of `tsn.flow.cpu`, many pairs at a time.
 
-Nothing is asked of the GPU while it works: it finds out by itself which pairs have converged, and
-kernels return at once for those. Two lanes take turns, so that frames and flow of one travel
-while the other computes.
+Nothing is asked of the GPU while it works: it finds out by itself which pairs have converged. Two
+lanes take turns, so that frames and flow of one travel while the other computes.
 """
 
-import itertools
 import threading
+from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,28 +14,30 @@ import torch
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.cpu_engine import VERSION
 from tsn.flow.cuda.lane import Frames, Lane
-from tsn.flow.cuda.workspace import Launcher, bytes_per_pair
+from tsn.flow.cuda.workspace import Launcher
 from tsn.runtime.errors import UserError
 
-BATCH = 128
-"""Pairs of 340x256 that a lane computes at a time."""
+BATCH = 256
+"""Pairs of 340x256 that a lane computes at a time: most clips of UCF101 are one batch."""
 
 _BATCH_PIXELS = BATCH * 340 * 256
 
 _LANES = 2
 
-_MOST_FRAMES = 65535
-"""In a lane, of which there are two a pair: a launch has no more blocks along z (CUDA's limit)."""
+_MOST_PAIRS = 32767
+"""Of a batch, which may have two frames each: a launch has 65,535 blocks along z (CUDA's limit)."""
 
-_MEMORY_SHARE = 0.6
-"""Of the free device memory, for all lanes together."""
+
+def _in_own_modes(method: Callable) -> Callable:
+    """Make tensors that can be used again whatever mode (inference, gradients) a caller is in."""
+    return torch.inference_mode(False)(torch.no_grad()(method))
 
 
 class CudaEngine:
     """TV-L1 on a GPU; see `tsn.flow.engine.Engine` for its interface.
 
-    Frames may lie on the GPU as well, as torch tensors; their flow stays there then. Calls from
-    several threads wait for each other.
+    Frames may lie on the GPU as well, as torch tensors; their flow stays there then. Threads may
+    call it at the same time.
 
     Args:
         params: Parameters of the method.
@@ -50,91 +52,112 @@ class CudaEngine:
     def __init__(
         self, params: TVL1Params, launcher: Launcher | None = None, batch: int | None = None
     ) -> None:
-        self._params, self._batch = params, batch
-        self._launcher = launcher or _launcher_of_this_gpu(3 if params.gamma else 2)
-        self._size: tuple[int, int] | None = None
-        self._lanes: list[Lane] = []
-        self._pairs = self._most = 0
-        self._one_at_a_time = threading.Lock()
+        self._batch = batch
+        launcher = launcher or _launcher_of_this_gpu(3 if params.gamma else 2)
+        self._free = [Lane(launcher, params) for _ in range(_LANES)]
+        self._freed = threading.Condition()
+        self._fitting: dict[tuple[int, int], int] = {}
 
+    @_in_own_modes
     def sequence(self, frames: Frames) -> Frames:
         """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W)."""
         out = self._like(frames, len(frames) - 1, "float32")
-        self._run(frames, None, None, out)
+        self._run(frames, None, out)
         return out
 
-    def pairs(self, first: Frames, second: Frames, initial: Frames | None = None) -> Frames:
+    @_in_own_modes
+    def pairs(self, first: Frames, second: Frames) -> Frames:
         """Return the flow (N, 2, H, W) from first to second (N, H, W)."""
         out = self._like(first, len(first), "float32")
-        self._run(first, second, initial, out)
+        self._run(first, second, out)
         return out
 
+    @_in_own_modes
     def quantised(self, frames: Frames, bound: float) -> tuple[Frames, float]:
-        """Return the flow between neighbours as bytes, uint8 (T-1, 2, H, W), and the clipped share.
+        """Return the flow between neighbours as uint8 (T-1, 2, H, W), and the clipped fraction.
 
         The bytes are those that `tsn.flow.quantise.quantise` makes of the same flow.
         """
         out = self._like(frames, len(frames) - 1, "uint8")
         clipped = np.zeros(len(out), np.int64)
-        self._run(frames, None, None, out, clipped, bound)
+        self._run(frames, None, out, clipped, bound)
         return out, float(clipped.sum()) / (len(out) * 2 * frames.shape[1] * frames.shape[2])
 
     def _run(
         self,
         first: Frames,
         second: Frames | None,
-        initial: Frames | None,
         out: Frames,
         clipped: np.ndarray | None = None,
         bound: float = 0.0,
     ) -> None:
         """Compute pairs of first and second, or, without second, of neighbours of first."""
-        with self._one_at_a_time:
-            lanes = itertools.cycle(self._lanes_for(tuple(first.shape[1:]), len(out)))
-            for begin in range(0, len(out), self._pairs):
-                end = min(begin + self._pairs, len(out))
+        size = (int(first.shape[1]), int(first.shape[2]))
+        begun: deque[Lane] = deque()
+        begin = 0
+        try:
+            while begin < len(out):
+                end = min(begin + self._pairs_of(size), len(out))
                 part = slice(begin, end)
-                stacks = [first[begin : end + 1]] if second is None else [first[part], second[part]]
-                next(lanes).start(
-                    stacks,
-                    1 if second is None else end - begin,
-                    None if initial is None else initial[part],
-                    out[part],
-                    None if clipped is None else clipped[part],
-                    bound,
-                )
-            for lane in self._lanes:
+                begun.append(self._take_lane(begun))
+                try:
+                    begun[-1].start(
+                        [first[begin : end + 1]] if second is None else [first[part], second[part]],
+                        1 if second is None else end - begin,
+                        out[part],
+                        None if clipped is None else clipped[part],
+                        bound,
+                    )
+                except RuntimeError as error:
+                    if "out of memory" not in str(error).lower().replace("_", " "):
+                        raise
+                    self._take_less(size, end - begin, begun)
+                else:
+                    begin = end
+            for lane in begun:
                 lane.finish()
+        finally:
+            with self._freed:
+                self._free += begun
+                self._freed.notify_all()
 
-    def _lanes_for(self, size: tuple[int, int], wanted: int) -> list[Lane]:
-        """Lanes for frames of a size (H, W); those of the last call where they fit."""
-        if size != self._size or self._pairs < min(wanted, self._most):
-            self._lanes.clear()  # before the new ones take memory
-            if size != self._size:
-                self._most = self._most_pairs(size)
-            self._size, self._pairs = size, min(wanted, self._most)
-            try:
-                self._lanes += [
-                    Lane(self._launcher, size, self._params, self._pairs) for _ in range(_LANES)
-                ]
-            except torch.OutOfMemoryError:
-                self._size = None
-                raise UserError(
-                    "TV-L1 backend native_cuda: the GPU has not enough free memory for frames of "
-                    f"{size[1]}x{size[0]}; make them smaller, free it, or use backend native_cpu"
-                ) from None
-        return self._lanes
+    def _pairs_of(self, size: tuple[int, int]) -> int:
+        """Most pairs of a batch of frames of a size (H, W)."""
+        wanted = self._batch or max(1, _BATCH_PIXELS // (size[0] * size[1]))
+        return min(wanted, self._fitting.get(size, _MOST_PAIRS))
 
-    def _most_pairs(self, size: tuple[int, int]) -> int:
-        if self._batch:
-            return self._batch
-        pairs = max(1, _BATCH_PIXELS // (size[0] * size[1]))
-        if self._launcher.device.type == "cuda":
-            torch.cuda.empty_cache()
-            free = torch.cuda.mem_get_info(self._launcher.device)[0]
-            fitting = int(_MEMORY_SHARE * free / _LANES / bytes_per_pair(*size, self._params))
-            pairs = max(1, min(pairs, fitting))
-        return min(pairs, _MOST_FRAMES // 2)
+    def _take_lane(self, begun: deque[Lane]) -> Lane:
+        """A free lane, or the first of the call's own, as soon as it has finished."""
+        with self._freed:
+            while not self._free and not begun:
+                self._freed.wait()
+            if self._free:
+                return self._free.pop()
+        lane = begun.popleft()
+        lane.finish()
+        return lane
+
+    def _take_less(self, size: tuple[int, int], pairs: int, begun: deque[Lane]) -> None:
+        """After a batch of `pairs` did not fit the GPU: free what can be, and halve the batch.
+
+        Raises:
+            UserError: It was a single pair.
+        """
+        failed = begun.pop()
+        for lane in begun:
+            lane.finish()
+        with self._freed:
+            for lane in (failed, *begun, *self._free):
+                lane.clear()
+            self._free.append(failed)
+            self._freed.notify_all()
+        torch.cuda.empty_cache()
+        if pairs == 1:
+            raise UserError(
+                "TV-L1 backend native_cuda: the GPU has not enough free memory for frames of "
+                f"{size[1]}x{size[0]}; make them smaller, free it, or use backend native_cpu"
+            )
+        self._fitting[size] = pairs // 2
 
     def _like(self, frames: Frames, count: int, kind: str) -> Frames:
         shape = (count, 2, *frames.shape[1:])

@@ -1,4 +1,4 @@
-"""One of the lanes of the GPU engine: a stream with memory of its own, on both sides of the bus."""
+"""A CUDA stream with its own device memory and pinned host buffers."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,61 +13,55 @@ Frames = np.ndarray | torch.Tensor
 
 
 class Lane:
-    """Computes batches of pairs in the order in which they are given.
+    """Computes batches of pairs one after the other; memory is kept for the next of their size.
 
     Args:
         launcher: Runs the kernels.
-        size: Height and width of the frames.
         params: Parameters of the method.
-        pairs: Most pairs of a batch.
     """
 
-    def __init__(
-        self, launcher: Launcher, size: tuple[int, int], params: TVL1Params, pairs: int
-    ) -> None:
-        self._device = launcher.device
+    def __init__(self, launcher: Launcher, params: TVL1Params) -> None:
+        self._launcher, self._params, self._device = launcher, params, launcher.device
         self._on_gpu = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if self._on_gpu else None
-        with self._running():
-            self._workspace = Workspace(launcher, *size, params, pairs)
-        self._size = size
-        self._staged: dict[tuple, torch.Tensor] = {}
+        self._size: tuple[int, int] | None = None
+        self._workspace: Workspace | None = None
+        self._buffers: dict[tuple, torch.Tensor] = {}
         self._deliver: Callable[[], None] | None = None
 
     def start(
         self,
         stacks: Sequence[Frames],
         apart: int,
-        initial: Frames | None,
         out: Frames,
         clipped: np.ndarray | None = None,
         bound: float = 0.0,
     ) -> None:
-        """Begin a batch; the one before it is finished first.
+        """Begin a batch; the one before must be finished.
 
         Args:
             stacks: Frames (N, H, W), uint8 or float32, numbered through all stacks.
             apart: Pair n is from frame n to frame n + apart.
-            initial: Flow (pairs, 2, H, W) to start from, or None.
             out: Gets the flow (pairs, 2, H, W), float32, or uint8 of a quantisation.
             clipped: int64 (pairs,), gets how many values are beyond the bound, or None.
             bound: Of the quantisation, in px.
+
+        Raises:
+            torch.OutOfMemoryError: There is not enough memory on the device.
         """
-        self.finish()
         if self._on_gpu:
             # What lies on the GPU already may still be computed there.
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with self._running():
+            workspace = self._workspace_for(tuple(out.shape[2:]), sum(map(len, stacks)))
             at = 0
             for k, stack in enumerate(stacks):
-                self._workspace.load(self._to_device(f"frames {k}", stack), at)
+                workspace.load(self._to_device(f"frames {k}", stack), at)
                 at += len(stack)
-            start = None if initial is None else self._to_device("initial", initial)
-            self._workspace.solve(len(out), apart, start)
             direct = isinstance(out, torch.Tensor) and out.device == self._device
             flow = out if direct else self._buffer("flow", out, self._device)
-            self._workspace.store(flow, bound)
-            self._fetch(flow, out, direct, clipped)
+            beyond = workspace.solve(flow, apart, bound)
+            self._fetch(flow, out, direct, beyond, clipped)
 
     def finish(self) -> None:
         """Wait for the batch in work, if there is one, and hand its results over."""
@@ -75,25 +69,40 @@ class Lane:
             deliver, self._deliver = self._deliver, None
             deliver()
 
+    def clear(self) -> None:
+        """Free all memory."""
+        self._size = self._workspace = None
+        self._buffers.clear()
+
+    def _workspace_for(self, size: tuple[int, int], frames: int) -> Workspace:
+        """The last batch's, where it has the size (H, W) and room for the frames."""
+        if size != self._size or self._workspace.frames < frames:
+            self.clear()  # before the new one takes memory
+            self._workspace = Workspace(self._launcher, *size, self._params, frames)
+            self._size = size
+        return self._workspace
+
     def _fetch(
-        self, flow: torch.Tensor, out: Frames, direct: bool, clipped: np.ndarray | None
+        self,
+        flow: torch.Tensor,
+        out: Frames,
+        direct: bool,
+        beyond: torch.Tensor,
+        clipped: np.ndarray | None,
     ) -> None:
         """Send the results to the host, for `finish` to put where they belong."""
         arrivals = []
         if not direct:
             arrivals.append((out, self._to_host("flow", flow)))
         if clipped is not None:
-            arrivals.append(
-                (clipped, self._to_host("clipped", self._workspace.clipped[: len(out)]))
-            )
-        done = torch.cuda.Event() if self._on_gpu else None
+            arrivals.append((clipped, self._to_host("clipped", beyond)))
+        done = torch.cuda.Event(blocking=True) if self._on_gpu else None
         if done:
             done.record()
 
         def deliver() -> None:
-            if done and direct:
-                torch.cuda.current_stream(self._device).wait_event(done)
-            if done and arrivals:
+            if done:
+                # Also where nothing arrives: the next batch overwrites what this one was made of.
                 done.synchronize()
             for target, arrived in arrivals:
                 target[...] = arrived if isinstance(target, torch.Tensor) else arrived.numpy()
@@ -123,9 +132,9 @@ class Lane:
         """Memory of a shape and type, the same at every call; pinned if on the host."""
         kind = torch.as_tensor(like[:0]).dtype
         key = (what, device, kind)
-        kept = self._staged.get(key)
+        kept = self._buffers.get(key)
         if kept is None or len(kept) < len(like):
             pinned = self._on_gpu and device.type == "cpu"
             kept = torch.empty(tuple(like.shape), dtype=kind, device=device, pin_memory=pinned)
-            self._staged[key] = kept
+            self._buffers[key] = kept
         return kept[: len(like)]

@@ -1,23 +1,51 @@
 """The CUDA source of the native engine, as a compiler wants it."""
 
+from dataclasses import dataclass
 from importlib.resources import files
 
 from tsn.flow.cuda.median_network import COLUMN_SORT, MEDIAN, NETWORK
 
-PARTS = ("common.cu", "pyramid.cu", "warp.cu", "iterate.cu", "median.cu", "store.cu")
+PARTS = (
+    "common.cu",
+    "pyramid.cu",
+    "queue.cu",
+    "warp.cu",
+    "median.cu",
+    "iterate.cu",
+    "solve.cu",
+)
 """Files of the folder kernels, each using those before it."""
 
-TILE = (52, {2: 52, 3: 20})
-"""Width, and height by components, that a block of `iterate` writes (USEFUL_W and USEFUL_H)."""
-
-WARPS = 16
-"""Warps of a block of `iterate`."""
-
-STEPS = 6
-"""Most iterations of one launch of `iterate`: a look after so many costs little, and 30 divide."""
-
 MARGIN = 4
-"""Zeros around a packed frame."""
+"""Zeros around a packed frame, as in `tsn.flow.cpu.warp`."""
+
+STEPS = 4
+"""Most iterations of a tile between two exchanges with its neighbours; even, as a thread holds two
+columns of the halo."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How `solve` is spread over threads; the flow does not depend on it.
+
+    Attributes:
+        warps: Of a block.
+        rows: Of a tile, per warp.
+        blocks: That fit a multiprocessor: the compiler's limit on registers.
+    """
+
+    warps: int
+    rows: int
+    blocks: int
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Width and height of what a block writes (USEFUL_W and USEFUL_H of the source)."""
+        return 64 - 2 * STEPS, self.warps * self.rows - 2 * STEPS
+
+
+SHAPES = {2: Shape(8, 4, 2), 3: Shape(16, 2, 1)}
+"""By planes of the flow: 2, or 3 with the illumination term."""
 
 
 def kernels() -> str:
@@ -27,15 +55,22 @@ def kernels() -> str:
     return "".join(f'#line 1 "{name}"\n{text}' for name, text in texts)
 
 
-def headers() -> dict[str, str]:
+def headers(components: int) -> dict[str, str]:
     """What the source includes, by name, for compiling to a GPU's code."""
-    return {"median_network.h": _median_network(), "target.h": _TARGET}
+    shape = SHAPES[components]
+    constants = (
+        f"constexpr int COMPONENTS = {components}, STEPS = {STEPS}, MARGIN = {MARGIN}, "
+        f"WARPS = {shape.warps}, ROWS = {shape.rows}, BLOCKS = {shape.blocks};\n"
+    )
+    return {"constants.h": constants, "median_network.h": _median_network(), "target.h": _TARGET}
 
 
 _TARGET = """
-#define KERNEL(name, Arguments) extern "C" __global__ void name(const Arguments a)
-#define KERNEL_OF(threads, name, Arguments) \\
-    extern "C" __global__ void __launch_bounds__(threads) name(const Arguments a)
+#define KERNEL(name, Arguments) extern "C" __global__ void name(const __grid_constant__ Arguments a)
+#define KERNEL_OF(threads, blocks, name, Arguments) \\
+    extern "C" __global__ void __launch_bounds__(threads, blocks) \\
+        name(const __grid_constant__ Arguments a)
+__device__ void fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 """
 
 

@@ -1,4 +1,4 @@
-"""What the kernels work on for frames of one size, allocated once, and the order they run in."""
+"""Device memory for frames of one size, and the kernels that run on it."""
 
 import ctypes
 import itertools
@@ -11,7 +11,7 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cuda import arguments
 from tsn.flow.cuda.arguments import Axis, Plane
-from tsn.flow.cuda.source import MARGIN, STEPS, TILE, WARPS
+from tsn.flow.cuda.source import MARGIN, SHAPES, STEPS
 
 _BLOCK = (32, 8)
 """Threads of the kernels that have one for each pixel."""
@@ -19,11 +19,21 @@ _BLOCK = (32, 8)
 _LINE = 32
 """Rows of planes start at multiples of this many float32: whole 128-byte lines of memory."""
 
+_TILES_AHEAD = 4
+"""Tiles of pairs in work, per block: enough for no block to wait, and few enough for the pairs'
+state to stay in the L2 cache."""
+
 
 class Launcher(Protocol):
-    """Runs kernels in order on one device."""
+    """Runs kernels in order on one device.
+
+    Attributes:
+        device: Where.
+        blocks: Blocks of `solve` that run at a time.
+    """
 
     device: torch.device
+    blocks: int
 
     def launch(
         self,
@@ -35,169 +45,137 @@ class Launcher(Protocol):
         """Put a kernel behind those launched before it."""
 
 
-def bytes_per_pair(height: int, width: int, params: TVL1Params) -> int:
-    """Device memory in bytes that a workspace takes for each pair it holds."""
-    state, data, frames = 2 * 3 * (3 if params.gamma else 2), 3, 2 * (1 + 4)
-    values = state + data + frames
-    return sum(4 * values * h * (w + _LINE) for h, w in _sizes(height, width, params))
-
-
-def _sizes(height: int, width: int, params: TVL1Params) -> list[tuple[int, int]]:
-    return level_sizes(height, width, params.pyramid_levels, params.scale_step)
-
-
 class Workspace:
-    """Device memory for up to `pairs` pairs, and TV-L1 on them.
+    """Device memory for up to `frames` frames of one size, and TV-L1 on their pairs.
 
-    Call `load` with the frames, `solve`, then `store`.
+    Call `load` with the frames, then `solve`.
+
+    Args:
+        launcher: Runs the kernels.
+        height: Of the frames.
+        width: Of the frames.
+        params: Parameters of the method.
+        frames: How many there is room for.
     """
 
     def __init__(
-        self, launcher: Launcher, height: int, width: int, params: TVL1Params, pairs: int
+        self, launcher: Launcher, height: int, width: int, params: TVL1Params, frames: int
     ) -> None:
-        self._launcher, self._params, self.pairs = launcher, params, pairs
+        self._launcher, self._params, self.frames = launcher, params, frames
         self._components = 3 if params.gamma else 2
-        self._control = torch.zeros(pairs, 4, dtype=torch.int32, device=launcher.device)
-        sizes = _sizes(height, width, params)
-        blocks = max(width_ * height_ for width_, height_ in map(self._tiles, sizes))
-        self._errors = torch.empty(pairs * blocks * STEPS, device=launcher.device)
-        self._levels = [_Level(self, *size) for size in sizes]
-        step = params.scale_step
-        neighbours = list(itertools.pairwise(sizes))
-        self._shrink = [self._axes(Resize.between(a, b, 1 / step)) for a, b in neighbours]
-        self._grow = [self._axes(Resize.between(b, a)) for a, b in neighbours]
+        self._shape = SHAPES[self._components]
+        sizes = level_sizes(height, width, params.pyramid_levels, params.scale_step)
+        self._tiles = [self._count_tiles(*size) for size in sizes]
+        self._most_tiles = max(across * down for across, down in self._tiles)
+        slots = min(frames - 1, -(-_TILES_AHEAD * launcher.blocks // self._most_tiles))
+        self._levels = [_Level(self, *size, slots) for size in sizes]
+        pairs = list(itertools.pairwise(sizes))
+        self._shrink = [self._axes(Resize.between(a, b, 1 / params.scale_step)) for a, b in pairs]
+        self._grow = [self._axes(Resize.between(b, a)) for a, b in pairs]
+        self._errors = self._zeros(slots * self._most_tiles * STEPS)
+        self._ring = self._zeros(2 * slots * self._most_tiles, dtype=torch.int64)
+        parts = (slots * _ints(arguments.Slot), _ints(arguments.Queue), frames)
+        self._counters = self._zeros(sum(parts), dtype=torch.int32)
+        self._slots, self._queue, self._clipped = self._counters.split(parts)
+        self._slot_count = slots
 
     def load(self, frames: torch.Tensor, at: int = 0) -> None:
         """Build the pyramids of frames (N, H, W), uint8 or float32 on the device, contiguous.
 
-        The frames are numbered from `at`; there is room for twice as many as pairs.
+        The frames are numbered from `at`.
         """
         count, (finest, *_) = len(frames), self._levels
-        first = arguments.Load(
+        load = arguments.Load(
             frames.data_ptr(),
             finest.grey[at:].data_ptr(),
             finest.plane,
             frames.dtype == torch.float32,
         )
-        self._per_pixel("load", first, finest, count)
+        self._per_pixel("load", load, finest, count)
         for level, coarser, axes in zip(self._levels, self._levels[1:], self._shrink, strict=False):
-            shrink = self._resize(level.grey[at:], coarser.grey[at:], level, coarser, axes, (1.0,))
-            self._per_pixel("resize", shrink, coarser, count)
+            resize = arguments.Resize(
+                level.grey[at:].data_ptr(),
+                coarser.grey[at:].data_ptr(),
+                level.plane,
+                coarser.plane,
+                *axes.pair,
+            )
+            self._per_pixel("resize", resize, coarser, count)
         for level in self._levels:
             pack = arguments.Pack(
                 level.grey[at:].data_ptr(), level.packed[at:].data_ptr(), level.plane
             )
             self._per_pixel("pack", pack, level, count)
 
-    def solve(self, count: int, apart: int, initial: torch.Tensor | None = None) -> None:
-        """Compute the flow of `count` pairs.
-
-        Args:
-            count: Pairs; pair n is from frame n to frame n + apart.
-            apart: Distance of a pair's frames.
-            initial: Flow (count, 2, H, W) on the device to start from, instead of zero.
-        """
-        self._start(count, initial)
-        for s in reversed(range(len(self._levels))):
-            level = self._levels[s]
-            level.state[:count, 0, self._components :].zero_()
-            self._control.zero_()
-            for _ in range(self._params.warps):
-                self._warp(level, count, apart)
-            if s:
-                self._grow_flow(level, self._levels[s - 1], self._grow[s - 1], count)
-
-    def store(self, flow: torch.Tensor, bound: float = 0.0) -> None:
-        """Write the flow of the pairs solved last.
-
-        Args:
-            flow: float32 (N, 2, H, W) on the device, contiguous; or uint8, to be quantised.
-            bound: Of the quantisation, in px.
-        """
-        scale = 127.5 / bound if bound else 0.0
-        finest = self._levels[0]
-        store = arguments.Store(
-            finest.state.data_ptr(),
-            self._control.data_ptr(),
-            flow.data_ptr(),
-            finest.plane,
-            bound,
-            scale,
-        )
-        self._per_pixel("store", store, finest, len(flow))
-
-    @property
-    def clipped(self) -> torch.Tensor:
-        """int32 (pairs,): flow values beyond the bound, after `store` with one."""
-        return self._control[:, 3]
-
-    def _start(self, count: int, initial: torch.Tensor | None) -> None:
-        """Put the initial flow, or zero, on the coarsest level."""
-        self._levels[-1].state[:count, 0, : self._components].zero_()
-        if initial is None:
-            return
-        finest, step = self._levels[0], self._params.scale_step
-        finest.state[:count, 0, :2, :, : finest.plane.width] = initial
-        for level, coarser, axes in zip(self._levels, self._levels[1:], self._shrink, strict=False):
-            shrink = self._resize(level.state, coarser.state, level, coarser, axes, (step, step))
-            self._per_pixel("resize", shrink, coarser, count)
-
-    def _warp(self, level: "_Level", count: int, apart: int) -> None:
-        """Warp the second frames by the flow and iterate until it stands still."""
-        params = self._params
-        warp = arguments.Warp(
-            level.grey.data_ptr(),
-            level.packed[apart:].data_ptr(),
-            level.state.data_ptr(),
-            level.data.data_ptr(),
-            self._control.data_ptr(),
-            level.plane,
-        )
-        self._per_pixel("warp", warp, level, count)
-        if params.median_filter == 1:
-            self._iterate(level, count, params.iterations)
-            return
-        for _ in range(params.outer_iterations):
-            self._per_pixel("median", level.median, level, count)
-            self._iterate(level, count, params.inner_iterations)
-
-    def _iterate(self, level: "_Level", count: int, iterations: int) -> None:
-        grid = (*self._tiles((level.plane.height, level.plane.width)), count)
-        for done in range(0, iterations, STEPS):
-            steps = min(STEPS, iterations - done)
-            self._launcher.launch("iterate", level.iterate[steps], grid, (32, WARPS))
-        self._launcher.launch("iterate", level.iterate[0], grid, (32, WARPS))
-
-    def _grow_flow(self, level: "_Level", finer: "_Level", axes, count: int) -> None:
-        # The illumination change is no displacement: it does not grow.
-        up = 1 / self._params.scale_step
-        factors = (up, up, 1.0)[: self._components]
-        grow = self._resize(level.state, finer.state, level, finer, axes, factors)
-        grow.control = self._control.data_ptr()
-        self._per_pixel("resize", grow, finer, count)
-
-    def _resize(
+    def solve(
         self,
-        source: torch.Tensor,
-        target: torch.Tensor,
-        from_: "_Level",
-        to: "_Level",
-        axes: "_Axes",
-        factors: tuple[float, ...],
-    ) -> arguments.Resize:
-        return arguments.Resize(
-            source.data_ptr(),
-            target.data_ptr(),
-            from_.plane,
-            to.plane,
-            source.stride(0),
-            target.stride(0),
-            axes.rows,
-            axes.columns,
-            None,
-            len(factors),
-            factors,
+        flow: torch.Tensor,
+        apart: int,
+        bound: float = 0.0,
+    ) -> torch.Tensor:
+        """Compute the flow of pairs of the frames loaded last.
+
+        Args:
+            flow: Gets it: float32 (pairs, 2, H, W) on the device, contiguous; or uint8, quantised.
+            apart: Pair n is from frame n to frame n + apart.
+            bound: Of the quantisation, in px.
+
+        Returns:
+            int32 (pairs,) on the device, until the next call: flow values beyond the bound.
+        """
+        params, pairs = self._params, len(flow)
+        self._ring.zero_()
+        self._counters.zero_()
+        solve = arguments.Solve(
+            levels=self._level_arguments(),
+            slots=self._slots.data_ptr(),
+            queue=self._queue.data_ptr(),
+            ring=self._ring.data_ptr(),
+            errors=self._errors.data_ptr(),
+            flow=flow.data_ptr(),
+            clipped=self._clipped.data_ptr(),
+            finest=len(self._levels) - 1,
+            slot_count=min(self._slot_count, pairs),
+            pairs=pairs,
+            capacity=len(self._ring),
+            most_tiles=self._most_tiles,
+            apart=apart,
+            warps=params.warps,
+            rounds=params.outer_iterations if params.median_filter > 1 else 1,
+            iterations=params.inner_iterations if params.median_filter > 1 else params.iterations,
+            median=params.median_filter > 1,
+            step=params.lambda_ * params.theta,
+            theta=params.theta,
+            taut=params.tau / params.theta,
+            gamma=params.gamma,
+            growth=1 / params.scale_step,
+            bound=bound,
+            scale=127.5 / bound if bound else 0.0,
         )
+        self._launcher.launch(
+            "solve", solve, (self._launcher.blocks, 1, 1), (32, self._shape.warps)
+        )
+        return self._clipped[:pairs]
+
+    def _level_arguments(self) -> ctypes.Array:
+        """The levels as `solve` knows them, the coarsest first."""
+        levels = [
+            arguments.Level(
+                level.plane,
+                across,
+                across * down,
+                level.grey.data_ptr(),
+                level.packed.data_ptr(),
+                level.state.data_ptr(),
+                level.data.data_ptr(),
+                *(axes.pair if axes else (Axis(), Axis())),
+                self._params.epsilon**2 * level.plane.height * level.plane.width,
+            )
+            for level, axes, (across, down) in zip(
+                self._levels, [*self._grow, None], self._tiles, strict=True
+            )
+        ]
+        return (arguments.Level * arguments.MOST_LEVELS)(*reversed(levels))
 
     def _axes(self, resize: Resize) -> "_Axes":
         tables = [
@@ -207,57 +185,42 @@ class Workspace:
         ]
         tables = [table.to(self._launcher.device) for table in tables]
         pointers = [table.data_ptr() for table in tables]
-        return _Axes(Axis(*pointers[:3]), Axis(*pointers[3:]), tables)
+        return _Axes((Axis(*pointers[:3]), Axis(*pointers[3:])), tables)
 
-    def _tiles(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Blocks of `iterate` across and down a level (height, width)."""
-        return -(-size[1] // TILE[0]), -(-size[0] // TILE[1][self._components])
+    def _count_tiles(self, height: int, width: int) -> tuple[int, int]:
+        """Tiles of `solve` across and down a level."""
+        tile = self._shape.tile
+        return -(-width // tile[0]), -(-height // tile[1])
 
     def _per_pixel(self, kernel: str, given: ctypes.Structure, level: "_Level", count: int) -> None:
         across, down = -(-level.plane.width // _BLOCK[0]), -(-level.plane.height // _BLOCK[1])
         self._launcher.launch(kernel, given, (across, down, count), _BLOCK)
 
+    def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.zeros(*shape, dtype=dtype, device=self._launcher.device)
+
+
+def _ints(structure: type[ctypes.Structure]) -> int:
+    return ctypes.sizeof(structure) // ctypes.sizeof(ctypes.c_int)
+
 
 @dataclass(frozen=True)
 class _Axes:
-    """Tables of a linear resize on the device."""
+    """Tables of a linear resize on the device; `pair` has the axis of the rows first."""
 
-    rows: Axis
-    columns: Axis
+    pair: tuple[Axis, Axis]
     tables: list[torch.Tensor]
 
 
 class _Level:
     """The planes of one pyramid level."""
 
-    def __init__(self, workspace: Workspace, height: int, width: int) -> None:
-        params, components = workspace._params, workspace._components
+    def __init__(self, workspace: Workspace, height: int, width: int, slots: int) -> None:
         stride = width + -width % _LINE
+        frames, zeros = workspace.frames, workspace._zeros
         self.plane = Plane(height, width, stride)
-
-        def zeros(*shape: int) -> torch.Tensor:
-            return torch.zeros(*shape, device=workspace._launcher.device)
-
         # What lies beside a plane's image, and around a packed frame, is never written to.
-        self.state = zeros(workspace.pairs, 2, 3 * components, height, stride)
-        self.data = zeros(workspace.pairs, 3, height, stride)
-        self.grey = zeros(2 * workspace.pairs, height, stride)
-        self.packed = zeros(2 * workspace.pairs, height + 2 * MARGIN, width + 2 * MARGIN, 4)
-        control = workspace._control.data_ptr()
-        self.median = arguments.Median(self.state.data_ptr(), control, self.plane)
-        self.iterate = [
-            arguments.Iterate(
-                self.state.data_ptr(),
-                self.data.data_ptr(),
-                control,
-                workspace._errors.data_ptr(),
-                self.plane,
-                steps,
-                params.lambda_ * params.theta,
-                params.theta,
-                params.tau / params.theta,
-                params.gamma,
-                params.epsilon**2 * height * width,
-            )
-            for steps in range(STEPS + 1)
-        ]
+        self.state = zeros(slots, 2, 3 * workspace._components, height, stride)
+        self.data = zeros(slots, 3, height, stride)
+        self.grey = zeros(frames, height, stride)
+        self.packed = zeros(frames, height + 2 * MARGIN, width + 2 * MARGIN, 4)

@@ -1,69 +1,29 @@
-// The inner loop of TV-L1: several iterations of primal and dual updates in one launch.
+// The inner loop of TV-L1: several iterations of primal and dual updates on a tile in registers.
 
-constexpr int STEPS = 6;  // iterations of one launch; 30 is a multiple of it
 constexpr int HALO = STEPS;
-constexpr int WARPS = 16;
-constexpr int ROWS = COMPONENTS == 2 ? 4 : 2;  // of a thread, in registers
 constexpr int TILE_W = 64, TILE_H = WARPS * ROWS;
 constexpr int USEFUL_W = TILE_W - 2 * HALO, USEFUL_H = TILE_H - 2 * HALO;
 static_assert(HALO % 2 == 0 && STEPS <= WARPS, "threads hold two columns; a warp sums a step's errors");
 constexpr float TINY = 1.1920929e-7f;  // squared gradients below count as this (OpenCV's calcGradRho)
 
-struct Iterate {
-    float *state;
-    const float *data;
-    Control *control;
-    float *errors;  // (pairs, blocks of a pair, STEPS): a block's sums of squared changes
-    Plane plane;
-    int steps;  // 0...STEPS; 0 only brings back pairs that converged within the last launch
-    float step, theta, taut, gamma;  // lambda * theta, theta, tau / theta, weight of the illumination term
-    double threshold;                // converged at this sum of squared changes, px^2
-};
-
-// Decides, from the errors of all blocks, what becomes of a pair. Called by its last block.
-__device__ void conclude(const Iterate &a, Control &control, int pair, int steps) {
-    __shared__ double total[STEPS];
-    const int lane = threadIdx.x, warp = threadIdx.y, blocks = gridDim.x * gridDim.y;
-    if (warp < steps) {
-        const float *errors = a.errors + size_t(pair) * blocks * STEPS + warp;
-        double sum = 0;
-        for (int k = lane; k < blocks; k += 32) sum += errors[size_t(k) * STEPS];
-        for (int apart = 16; apart; apart /= 2) sum += __shfl_xor_sync(~0u, sum, apart);
-        if (lane == 0) total[warp] = sum;
-    }
-    __syncthreads();
-    if (lane == 0 && warp == 0) {
-        int wanted = 0;
-        while (wanted < steps && total[wanted] > a.threshold) wanted++;
-        control.redo = wanted >= steps ? RUNNING : wanted + 1 == steps ? CONVERGED : wanted + 1;
-        control.side = 1 - control.side;
-        control.arrived = 0;
-    }
-}
-
 // Runs up to STEPS iterations on a tile whose state stays in registers. Two columns and ROWS rows are a
 // thread's, 64 columns a warp's; neighbours come by shuffles across and through shared memory down.
 // The outermost HALO pixels of a tile go wrong one by one, and are not written.
 //
-// A pair that turns out to have converged before the end of a launch is taken back by the next one, which
-// repeats the wanted iterations only: the result is that of a look after each iteration.
-KERNEL_OF(WARPS * 32, iterate, Iterate) {
-    const int pair = blockIdx.z, lane = threadIdx.x, warp = threadIdx.y;
-    Control &control = a.control[pair];
-    const int redo = control.redo;
-    const int steps = redo > 0 ? redo : a.steps;
-    if (redo == CONVERGED || steps == 0) return;
-    const int side = redo > 0 ? 1 - control.side : control.side;
-    const size_t size = a.plane.size();
-    const int height = a.plane.height, width = a.plane.width, stride = a.plane.stride;
-    const int x = int(blockIdx.x) * USEFUL_W - HALO + 2 * lane;
-    const int y = int(blockIdx.y) * USEFUL_H - HALO + warp * ROWS;
+// A pair that turns out to have converged before the last of these iterations is taken back: the tiles are
+// done again from the other side, with the wanted iterations only. The result is that of a look after each.
+__device__ void iterate_tile(const Solve &a, const Level &level, const Tile &tile) {
+    const int lane = threadIdx.x, warp = threadIdx.y, steps = tile.steps;
+    const size_t size = level.plane.size();
+    const int height = level.plane.height, width = level.plane.width, stride = level.plane.stride;
+    const int x = tile.number % level.across * USEFUL_W - HALO + 2 * lane;
+    const int y = tile.number / level.across * USEFUL_H - HALO + warp * ROWS;
 
     // Of a component: what the data term's shift is multiplied by, flow, dual variable.
     float g[2][ROWS][2], rho[ROWS][2], inverse[ROWS][2];
     float u[COMPONENTS][ROWS][2], px[COMPONENTS][ROWS][2], py[COMPONENTS][ROWS][2];
-    const float *from = side_of(a.state, a.plane, pair, side);
-    const float *data = a.data + size_t(pair) * 3 * size;
+    const float *from = level.side(tile.slot, tile.side);
+    const float *data = level.data + size_t(tile.slot) * 3 * size;
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
         const bool inside = x >= 0 && x < width && y + r >= 0 && y + r < height;
@@ -162,12 +122,12 @@ KERNEL_OF(WARPS * 32, iterate, Iterate) {
         show_lower_edge();
     }
 
-    float *to = side_of(a.state, a.plane, pair, 1 - side);
+    float *to = level.side(tile.slot, 1 - tile.side);
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
         const int row = warp * ROWS + r;
         const bool useful_row = row >= HALO && row < TILE_H - HALO;
-        if (!useful_row || !useful_column || !a.plane.holds(y + r, x)) continue;
+        if (!useful_row || !useful_column || !level.plane.holds(y + r, x)) continue;
         const size_t at = size_t(y + r) * stride + x;
         auto write = [&](float *plane, const float (&values)[2]) {
             *reinterpret_cast<float2 *>(plane + at) = make_float2(values[0], values[1]);
@@ -179,19 +139,23 @@ KERNEL_OF(WARPS * 32, iterate, Iterate) {
             write(to + (2 * COMPONENTS + c) * size, py[c][r]);
         }
     }
-    const int block = blockIdx.y * gridDim.x + blockIdx.x, thread = warp * 32 + lane;
+    const int thread = warp * 32 + lane;
     if (thread < steps) {
         float sum = 0;
         for (int w = 0; w < WARPS; w++) sum += sums[thread][w];
-        a.errors[(size_t(pair) * gridDim.x * gridDim.y + block) * STEPS + thread] = sum;
+        a.errors[(size_t(tile.slot) * a.most_tiles + tile.number) * STEPS + thread] = sum;
     }
-    if (!is_last_block(control)) return;
-    if (redo > 0) {
-        if (thread == 0) {
-            control.redo = CONVERGED;
-            control.arrived = 0;
-        }
-    } else {
-        conclude(a, control, pair, steps);
+}
+
+// Sums the errors of all tiles of a stage, in a fixed order: total[k] of iteration k. All threads call this.
+__device__ void sum_errors(const Solve &a, const Level &level, const Tile &tile, double *total) {
+    const int lane = threadIdx.x, warp = threadIdx.y;
+    if (warp < tile.steps) {
+        const float *errors = a.errors + size_t(tile.slot) * a.most_tiles * STEPS + warp;
+        double sum = 0;
+        for (int k = lane; k < level.tiles; k += 32) sum += errors[size_t(k) * STEPS];
+        for (int apart = 16; apart; apart /= 2) sum += __shfl_xor_sync(~0u, sum, apart);
+        if (lane == 0) total[warp] = sum;
     }
+    __syncthreads();
 }

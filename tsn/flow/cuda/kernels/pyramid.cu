@@ -1,9 +1,7 @@
-// Pyramids of frames and of flow.
-
-constexpr int MARGIN = 4;         // zeros around a packed frame, as in tsn/flow/cpu/warp.py
+// Pyramids of frames.
 
 struct Load {
-    const void *frames;  // (count, height, width), bytes or float32
+    const void *frames;  // (count, height, width), uint8 or float32
     float *grey;
     Plane plane;
     int is_float;
@@ -18,39 +16,30 @@ KERNEL(load, Load) {
     a.grey[blockIdx.z * a.plane.size() + size_t(y) * a.plane.stride + x] = value;
 }
 
-// One axis of a linear resize: for every target position two source positions and the second's weight.
-struct Axis {
-    const int *first, *second;
-    const float *weight;
-};
+__device__ float interpolate(const float *source, const Plane &from, const Axis &rows, const Axis &columns, int y,
+                             int x) {
+    const float *above = source + size_t(rows.first[y]) * from.stride;
+    const float *below = source + size_t(rows.second[y]) * from.stride;
+    const int left = columns.first[x], right = columns.second[x];
+    const float wx = columns.weight[x], wy = rows.weight[y];
+    const float upper = above[left] * (1 - wx) + above[right] * wx;
+    const float lower = below[left] * (1 - wx) + below[right] * wx;
+    return upper * (1 - wy) + lower * wy;
+}
 
 struct Resize {
-    const float *source;  // planes of items: frames' greys, or a side of pairs' states
+    const float *source;  // planes, one after the other
     float *target;
     Plane from, to;
-    long long source_item, target_item;  // distance between items, in values
     Axis rows, columns;
-    const Control *control;  // if not null, the source's side of a pair begins 3 * COMPONENTS planes later
-    int planes;
-    float factor[3];
 };
 
 KERNEL(resize, Resize) {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (!a.to.holds(y, x)) return;
-    const size_t item = blockIdx.z;
-    const float *source = a.source + item * a.source_item;
-    if (a.control && a.control[item].side) source += 3 * COMPONENTS * a.from.size();
-    const size_t above = size_t(a.rows.first[y]) * a.from.stride;
-    const size_t below = size_t(a.rows.second[y]) * a.from.stride;
-    const int left = a.columns.first[x], right = a.columns.second[x];
-    const float wx = a.columns.weight[x], wy = a.rows.weight[y];
-    for (int k = 0; k < a.planes; k++, source += a.from.size()) {
-        const float upper = source[above + left] * (1 - wx) + source[above + right] * wx;
-        const float lower = source[below + left] * (1 - wx) + source[below + right] * wx;
-        a.target[item * a.target_item + k * a.to.size() + size_t(y) * a.to.stride + x] =
-            (upper * (1 - wy) + lower * wy) * a.factor[k];
-    }
+    const float *source = a.source + blockIdx.z * a.from.size();
+    float *target = a.target + blockIdx.z * a.to.size() + size_t(y) * a.to.stride + x;
+    *target = interpolate(source, a.from, a.rows, a.columns, y, x);
 }
 
 struct Pack {

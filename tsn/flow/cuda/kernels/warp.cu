@@ -18,27 +18,14 @@ __device__ Cubic locate(float place, int size) {
     return cubic;
 }
 
-struct Warp {
-    const float *first;    // grey first frames
-    const float4 *second;  // packed second frames
-    float *state, *data;   // data: per pair warped x gradient, y gradient, constant part of the residual
-    Control *control;
-    Plane plane;
-};
-
-// Warps the second frame by the flow, linearises the data term there, and starts the iterations anew.
-KERNEL(warp, Warp) {
-    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
-    const int pair = blockIdx.z;
-    if (x == 0 && y == 0) a.control[pair].redo = RUNNING;
-    if (!a.plane.holds(y, x)) return;
-    const int height = a.plane.height, width = a.plane.width;
-    const size_t size = a.plane.size(), at = size_t(y) * a.plane.stride + x;
-    const float *flow = side_of(a.state, a.plane, pair, a.control[pair].side) + at;
+__device__ void warp_pixel(const Solve &a, const Level &level, const Tile &tile, int pair, int y, int x) {
+    const int height = level.plane.height, width = level.plane.width;
+    const size_t size = level.plane.size(), at = size_t(y) * level.plane.stride + x;
+    const float *flow = level.side(tile.slot, tile.side) + at;
     const float u1 = flow[0], u2 = flow[size];
     const Cubic across = locate(x + u1, width), down = locate(y + u2, height);
     const int stride = width + 2 * MARGIN;
-    const float4 *tap = a.second + size_t(pair) * (height + 2 * MARGIN) * stride +
+    const float4 *tap = level.packed + size_t(pair + a.apart) * (height + 2 * MARGIN) * stride +
                         size_t(down.start) * stride + across.start;
     float4 column[4] = {};
     for (int r = 0; r < 4; r++, tap += stride) {
@@ -54,8 +41,8 @@ KERNEL(warp, Warp) {
         gx += column[k].y * across.weight[k];
         gy += column[k].z * across.weight[k];
     }
-    float *data = a.data + size_t(pair) * 3 * size + at;
+    float *data = level.data + size_t(tile.slot) * 3 * size + at;
     data[0] = gx;
     data[size] = gy;
-    data[2 * size] = ((value - gx * u1) - gy * u2) - a.first[pair * size + at];
+    data[2 * size] = ((value - gx * u1) - gy * u2) - level.grey[size_t(pair) * size + at];
 }
