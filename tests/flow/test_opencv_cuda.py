@@ -12,7 +12,7 @@ from tsn.runtime.errors import UserError
 
 
 class FakeCuda:
-    """Flow is (next - prev, initial x); every method object may serve one thread only."""
+    """Flow is (next - prev, 0); every method object may serve one thread only."""
 
     def __init__(self):
         self.uploads = []
@@ -40,8 +40,8 @@ class FakeCuda:
                 assert threading.get_ident() == self.thread
                 result = GpuMat()
                 moved = second.array - first.array
-                start = np.zeros_like(moved) if flow is None else flow.array[..., 0]
-                result.array = np.stack([moved, start], axis=-1)
+                assert flow is None
+                result.array = np.stack([moved, np.zeros_like(moved)], axis=-1)
                 return result
 
         self.Stream, self.GpuMat = Stream, GpuMat

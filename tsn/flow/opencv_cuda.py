@@ -51,29 +51,22 @@ class OpenCVCudaEngine:
 
     def sequence(self, frames: np.ndarray) -> np.ndarray:
         """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W)."""
-        return self._run(frames, frames[1:], None, shared=True)
+        return self._run(frames, frames[1:], shared=True)
 
-    def pairs(
-        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None = None
-    ) -> np.ndarray:
+    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the flow (N, 2, H, W) from first to second (N, H, W)."""
-        return self._run(first, second, initial, shared=False)
+        return self._run(first, second, shared=False)
 
-    def _run(
-        self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None, shared: bool
-    ) -> np.ndarray:
+    def _run(self, first: np.ndarray, second: np.ndarray, shared: bool) -> np.ndarray:
         out = np.empty((len(second), 2, *second.shape[1:]), np.float32)
 
         def work(begin: int, end: int) -> None:
-            lane = self._workers.state(
-                (first.shape[1:], initial is None), lambda: _Lane(self._params, initial is not None)
-            )
+            lane = self._workers.state(first.shape[1:], lambda: _Lane(self._params))
             following = None
             for n in range(begin, end):
                 previous = following if shared and n > begin else lane.upload(first[n])
                 following = lane.upload(second[n])
-                start = None if initial is None else initial[n]
-                out[n] = lane.flow(previous, following, start)
+                out[n] = lane.flow(previous, following)
 
         self._workers.run(len(out), work)
         return out
@@ -82,7 +75,7 @@ class OpenCVCudaEngine:
 class _Lane:
     """One stream with a method object of its own: the objects hold their buffers."""
 
-    def __init__(self, params: TVL1Params, use_initial: bool) -> None:
+    def __init__(self, params: TVL1Params) -> None:
         self._stream = cv2.cuda.Stream()
         self._method = cv2.cuda.OpticalFlowDual_TVL1_create(
             params.tau,
@@ -94,7 +87,7 @@ class _Lane:
             params.iterations,
             params.scale_step,
             params.gamma,
-            use_initial,
+            False,  # an initial flow, which OpenCV's method never reads
         )
 
     def upload(self, frame: np.ndarray) -> "cv2.cuda.GpuMat":
@@ -106,13 +99,8 @@ class _Lane:
         self,
         first: "cv2.cuda.GpuMat",
         second: "cv2.cuda.GpuMat",
-        initial: np.ndarray | None,
     ) -> np.ndarray:
-        start = None
-        if initial is not None:
-            start = cv2.cuda.GpuMat()
-            start.upload(np.ascontiguousarray(initial.transpose(1, 2, 0)), self._stream)
-        result = self._method.calc(first, second, start, self._stream)
+        result = self._method.calc(first, second, None, self._stream)
         on_host = result.download(self._stream)
         self._stream.waitForCompletion()
         return on_host.transpose(2, 0, 1)
