@@ -48,7 +48,7 @@ def test_the_flow_is_the_cpus_to_a_mean_of_a_thousandth_pixel(emulate, clip, par
 def test_a_pair_does_not_depend_on_its_batch(emulate, clip):
     together = emulate(FEW, batch=8).sequence(clip)
     np.testing.assert_array_equal(emulate(FEW, batch=1).sequence(clip), together)
-    alone = emulate(FEW).pairs(clip[1:2], clip[2:3], None)
+    alone = emulate(FEW).pairs(clip[1:2], clip[2:3])
     np.testing.assert_array_equal(alone[0], together[1])
 
 
