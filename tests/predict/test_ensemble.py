@@ -9,10 +9,12 @@ import pytest
 
 from tests.predict.conftest import WEIGHTS
 from tsn.evaluation.fusion import combine
+from tsn.flow.tvl1 import TVL1
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.run import find_run, read_run
 from tsn.runtime.errors import UserError
-from tsn.video.decode import VideoError
+from tsn.video import isolation
+from tsn.video.errors import VideoError
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 
@@ -28,7 +30,40 @@ def test_a_test_video_gets_the_scores_that_the_pipeline_gave_it(run):
             assert np.abs(scores.values).max() > 0.1
             assert np.allclose(found.scores[name], scores.values[row], rtol=1e-5), name
         assert np.allclose(found.fused, combine(found.scores, WEIGHTS))
-        assert found.shares.sum() == pytest.approx(1)
+        assert found.probabilities.sum() == pytest.approx(1)
+
+
+def test_a_video_is_decoded_once_and_its_flow_computed_once(run, monkeypatch):
+    """Four modalities; the flow that warped flow starts from is the flow modality's."""
+    decoded, pairs = [], []
+    read, flow = isolation.read_frames, TVL1.__call__
+
+    def reading(path, *arguments, **options):
+        decoded.append(path)
+        return read(path, *arguments, **options)
+
+    def computing(self, frames):
+        pairs.extend(frame.tobytes() for frame in frames[:-1])
+        return flow(self, frames)
+
+    monkeypatch.setattr("tsn.predict.ensemble.read_frames", reading)
+    monkeypatch.setattr("tsn.video.decode.read_frames", None)
+    monkeypatch.setattr(TVL1, "__call__", computing)
+    ensemble = Ensemble(read_run(run.split))
+    ensemble.predict(str(run.videos[0]))
+    assert decoded == [str(run.videos[0])]
+    assert pairs and len(pairs) == len(set(pairs))
+
+
+def test_a_video_whose_file_says_a_wrong_number_of_frames_gets_the_same_scores(run, monkeypatch):
+    ensemble = Ensemble(read_run(run.split), modalities=["rgb", "flow"])
+    video = str(run.videos[0])
+    right = ensemble.predict(video)
+    for wrong in (right.frames + 7, right.frames - 5, 0):
+        monkeypatch.setattr("tsn.predict.ensemble.probe", lambda _, count=wrong: (count, 25))
+        found = ensemble.predict(video)
+        assert found.frames == right.frames
+        assert all(np.array_equal(found.scores[m], right.scores[m]) for m in right.scores)
 
 
 def test_some_modalities_are_fused_with_their_weights(run):
@@ -71,7 +106,7 @@ def test_flow_of_another_engine_is_refused(run, monkeypatch):
         def __init__(self, *_):
             self.fingerprint = {"algorithm": "tvl1", "version": "from the future"}
 
-    monkeypatch.setattr("tsn.predict.clip.TVL1", Other)
+    monkeypatch.setattr("tsn.predict.streams.TVL1", Other)
     with pytest.raises(UserError, match="the flow model was trained on flow with "):
         Ensemble(read_run(run.split), modalities=["flow"])
 

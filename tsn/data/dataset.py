@@ -1,7 +1,8 @@
 """Snippets of videos as PyTorch data sets, for training and for the test protocol."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,8 +23,30 @@ from tsn.data.transforms import (
 from tsn.datasets.records import Video
 from tsn.models.modality import FLOW_MODALITIES, SNIPPET_FRAMES, STREAM_OF
 from tsn.runtime.errors import UserError
-from tsn.shards.store import ShardSet
 from tsn.video import Size
+
+
+class Store(Protocol):
+    """What snippets are read from: `tsn.shards.store.ShardSet`, or frames that are in memory."""
+
+    stream: str
+    size: Size
+
+    def usable(self, video_id: str) -> bool:
+        """Whether a video is not quarantined."""
+        ...
+
+    def number(self, video_id: str) -> int:
+        """Number of a video."""
+        ...
+
+    def length_at(self, number: int) -> int:
+        """Frames or flow fields of a video."""
+        ...
+
+    def read_at(self, number: int, indices: Iterable[int]) -> np.ndarray:
+        """Frames, uint8 (n, H, W, 3), or flow fields, uint8 (n, 2, H, W), of a video."""
+        ...
 
 
 class _Snippets(Dataset):
@@ -36,7 +59,7 @@ class _Snippets(Dataset):
         videos: those that are not quarantined, in the order of the items.
     """
 
-    def __init__(self, shards: ShardSet, videos: list[Video], modality: str):
+    def __init__(self, shards: Store, videos: list[Video], modality: str):
         if shards.stream != STREAM_OF[modality]:
             raise UserError(
                 f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}"
@@ -92,7 +115,7 @@ class TrainingSnippets(_Snippets):
 
     def __init__(
         self,
-        shards: ShardSet,
+        shards: Store,
         videos: list[Video],
         modality: str,
         recipe: TrainingConfig,
@@ -122,7 +145,7 @@ class CentreSnippets(_Snippets):
 
     def __init__(
         self,
-        shards: ShardSet,
+        shards: Store,
         videos: list[Video],
         modality: str,
         segments: int,
@@ -149,7 +172,7 @@ class TestSnippets(_Snippets):
 
     def __init__(
         self,
-        shards: ShardSet,
+        shards: Store,
         videos: list[Video],
         modality: str,
         test: TestConfig,
@@ -167,14 +190,24 @@ class TestSnippets(_Snippets):
         self.crops_per_video = test.segments * len(self.crops)
 
     def __getitem__(self, number: int) -> torch.Tensor:
-        test = self._test
-        rule = SNIPPET_SAMPLING[test.snippet_sampling]
-        starts = rule(self._num_frames(number), self._length, test.segments)
+        return self.snippets(number, self.starts(self._num_frames(number)))
+
+    def starts(self, length: int) -> np.ndarray:
+        """Starts of the snippets of a video of some length, in frames or flow fields."""
+        rule = SNIPPET_SAMPLING[self._test.snippet_sampling]
+        return rule(length, self._length, self._test.segments)
+
+    def indices(self, length: int, starts: np.ndarray) -> np.ndarray:
+        """The frames or flow fields of snippets of a video, one snippet after the other."""
+        return np.concatenate([snippet_indices(int(s), self._length, length) for s in starts])
+
+    def snippets(self, number: int, starts: np.ndarray) -> torch.Tensor:
+        """Whole snippets of a video, (snippets, C, h, w)."""
         # All at once: the snippets of a short video have frames in common.
-        images = self._read(number, np.concatenate(self._snippet_indices(number, starts)))
+        images = self._read(number, self.indices(self._num_frames(number), starts))
         if self._size != self._frame_size:
             images = resize(images, self._size)
-        snippets = images.reshape(test.segments, -1, *images.shape[1:])
+        snippets = images.reshape(len(starts), -1, *images.shape[1:])
         return torch.from_numpy(stack_snippets(snippets, self._modality))
 
 

@@ -1,6 +1,7 @@
 """The test: 25 snippets x 10 crops per video, averaged before softmax."""
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -71,7 +72,7 @@ def score(
     network = network.to(device, memory_format=torch.channels_last)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
-    scored = score_videos(network, loader, snippets, device)
+    scored = map(average, score_videos(network, loader, snippets, device))
     rows = list(track(scored, len(snippets), "videos", what))
     values = torch.stack(rows).cpu().numpy().astype(np.float32)
     if not np.isfinite(values).all():
@@ -95,32 +96,40 @@ def score(
 def score_videos(
     network: TSN, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Mean score of each video over all crops of all its snippets: every crop counts the same.
+    """Scores of every crop of every snippet, video by video.
 
     Passes of the network are filled with crops of several videos.
 
     Args:
         network: in evaluation mode, on the device.
-        loader: yields the items of `snippets`.
+        loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
         device: where to cut and score.
 
     Yields:
-        float64 (C,), on the device, in the order of the loader.
+        float64 (snippets, crops, C), on the device, in the order of the loader.
     """
+    crops_of: deque[int] = deque()  # of the videos whose scores are awaited
 
     def crops() -> Iterator[torch.Tensor]:
         for item in loader:
+            crops_of.append(len(item) * len(snippets.crops))
             item = item.to(device, non_blocking=True)
             yield cut_crops(item, snippets.crops, snippets.is_flow)
 
-    def scores() -> Iterator[torch.Tensor]:
-        for batch in regroup(crops(), BATCH[device.type]):
-            with autocast(device, "auto"):
-                yield network.snippet_scores(batch)
+    scores = torch.empty(0, device=device)
+    for batch in regroup(crops(), BATCH[device.type]):
+        with autocast(device, "auto"):
+            new = network.snippet_scores(batch)
+        scores = torch.cat([scores, new]) if len(scores) else new
+        while crops_of and len(scores) >= crops_of[0]:
+            video, scores = scores.tensor_split([crops_of.popleft()])
+            yield video.double().unflatten(0, (-1, len(snippets.crops)))
 
-    for video in regroup(scores(), snippets.crops_per_video):
-        yield video.double().mean(0)
+
+def average(video: torch.Tensor) -> torch.Tensor:
+    """Mean over all crops of all snippets: every crop counts the same; (S, K, C) -> (C,)."""
+    return video.flatten(0, 1).mean(0)
 
 
 def regroup(tensors: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:

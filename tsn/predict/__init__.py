@@ -1,1 +1,1 @@
-"""What `python -m tsn.predict` does: from a trained run and video files to fused answers."""
+"""`python -m tsn.predict`: classify video files with the models of a finished run."""

@@ -1,18 +1,19 @@
-"""`python -m tsn.predict VIDEO… --experiment NAME`: what a trained run says of any video file."""
+"""`python -m tsn.predict VIDEO… --experiment NAME`: classify any video with a finished run."""
 
 import argparse
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tsn.datasets.video_files import find_video_files
 from tsn.models.modality import MODALITIES
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.predict"
+_MOST = 1000
 
 _EXAMPLES = f"""\
 examples:
@@ -23,7 +24,7 @@ examples:
     {_PROG} clip.mp4 -e demo/tsn --modalities rgb --crops 1
 
   All videos below a folder, for programs and as images:
-    {_PROG} videos/ -e demo/tsn --json answers.json --strip strips/
+    {_PROG} videos/ -e demo/tsn --json predictions.json --strip strips/
 
 Flow is computed with the engine and parameters of the run's own shards, and only for the
 snippets of the test; a run whose flow cannot be made here is refused.
@@ -37,85 +38,58 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: its arguments; None for those of the process.
 
     Returns:
-        The exit status: 0; 1 if a video failed or something is wrong with what was asked for;
-        130 if interrupted. Arguments that cannot be parsed exit with 2.
+        The exit status: 0; 1 if a video failed or an argument is wrong; 130 if interrupted.
+        Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
     return run_command(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tsn.flow.export.plan import Target, find_videos
+    from tsn.predict.outputs import plan_outputs
     from tsn.predict.run import find_run
 
-    run = find_run(arguments.experiment, Path(arguments.results), arguments.split)
-    sources = find_videos(arguments.videos, Target(Path.cwd(), "png", single=False))
-    outputs = _outputs(arguments, [source.id for source in sources])
-
-    # Importing what computes takes seconds, which mistakes do not have to wait for.
-    from tsn.predict.ensemble import Ensemble
-    from tsn.predict.output import as_dict, as_text
-    from tsn.runtime.files import write_json
-    from tsn.runtime.progress import track
-    from tsn.video.decode import VideoError
-
     show_log(logging.WARNING)
+    run = find_run(arguments.experiment, Path(arguments.results), arguments.split)
+    videos, _ = find_video_files(arguments.videos)
+    outputs = plan_outputs(videos, arguments.json, arguments.strip, arguments.video)
+
+    # Importing torch takes seconds: errors in the arguments come first.
+    from tsn.predict import figures
+    from tsn.predict.ensemble import Ensemble
+    from tsn.predict.output import JsonFile, as_dict, as_text
+    from tsn.runtime.progress import track
+
     asked = {name: getattr(arguments, name) for name in ("segments", "crops")}
     test = replace(run.protocol, **{name: value for name, value in asked.items() if value})
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
-    answers, failures = [], []
-    for source in track(sources, len(sources), "videos", "predict"):
+    about = {
+        "run": str(run.folder),
+        "dataset": run.dataset,
+        "experiment": run.experiment,
+        "weights": ensemble.weights,
+        "fuse": run.fuse,
+        "models": {modality: run.sha256[modality] for modality in ensemble.weights},
+        "test": {"segments": test.segments, "crops": test.crops},
+    }
+    results = JsonFile(arguments.json, about) if arguments.json else None
+    failed = False
+    for video in track(videos, len(videos), "videos", "predict"):
         try:
-            prediction = ensemble.predict(source.path)
-            for write, path in outputs[source.id]:
+            prediction = ensemble.predict(str(video))
+            for kind, path in outputs[video].items():
+                write = figures.write_strip if kind == "strip" else figures.write_video
                 write(path, prediction, ensemble.classes, arguments.top)
-        except VideoError as error:
-            failures.append({"video": source.path, "error": str(error)})
+        except (UserError, OSError) as error:
+            failed = True
             print(f"failed: {error}", file=sys.stderr)
+            if results:
+                results.add_failed(str(video), str(error))
             continue
-        answers.append(as_dict(prediction, ensemble.classes, arguments.top))
-        print(as_text(prediction, ensemble.classes, arguments.top))
-    if arguments.json:
-        about = {
-            "run": str(run.folder),
-            "dataset": run.dataset,
-            "experiment": run.experiment,
-            "weights": ensemble.weights,
-            "fuse": run.fuse,
-            "models": {modality: run.sha256[modality] for modality in ensemble.weights},
-            "test": {"segments": test.segments, "crops": test.crops},
-        }
-        write_json(arguments.json, {**about, "videos": answers, "failed": failures})
-    return 1 if failures else 0
-
-
-def _outputs(
-    arguments: argparse.Namespace, names: list[str]
-) -> dict[str, list[tuple[Callable, Path]]]:
-    """By video: the figures to write, each as (function, path)."""
-    outputs: dict[str, list] = {name: [] for name in names}
-    for option, ending in (("strip", ".png"), ("video", ".mp4")):
-        target = getattr(arguments, option)
-        if target is None:
-            continue
-        from tsn.predict import figures
-
-        write = getattr(figures, f"write_{option}")
-        if target.endswith(ending):
-            if len(names) > 1:
-                raise UserError(
-                    f"--{option} {target}: this file can show one video, and there are "
-                    f"{len(names)}; name a folder"
-                )
-            outputs[names[0]].append((write, Path(target)))
-        elif Path(target).suffix and not target.endswith(os.sep) and not Path(target).is_dir():
-            raise UserError(
-                f"--{option} {target}: name a file that ends in {ending}, or a folder (end it in /)"
-            )
-        else:
-            for name in names:
-                outputs[name].append((write, Path(target, name + ending)))
-    return outputs
+        if results:
+            results.add(as_dict(prediction, ensemble.classes, arguments.top))
+        print(as_text(prediction, ensemble.classes, arguments.top), flush=True)
+    return 1 if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,9 +121,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--segments", type=_count, metavar="N", help="snippets a video (default: as tested)")
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
     add("--top", type=_count, default=5, metavar="N", help="classes to show (default: 5)")
-    add("--json", metavar="FILE", help="write the answers for programs")
-    add("--strip", metavar="OUT", help="draw frames beside the answer: a .png, or a folder")
-    add("--video", metavar="OUT", help="show the video beside the answer: an .mp4, or a folder")
+    add("--json", metavar="FILE", help="write the predictions for programs, video by video")
+    add("--strip", metavar="OUT", help="draw frames beside the best classes: a .png, or a folder")
+    add(
+        "--video",
+        metavar="OUT",
+        help="show the video beside the best classes: an .mp4, or a folder",
+    )
     add(
         "-j", "--threads", type=_count, metavar="N", default=cores(),
         help="CPU threads (default: %(default)s)",
@@ -158,8 +136,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 10**6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    if not text.isdecimal() or not 0 < int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST}")
     return int(text)
 
 

@@ -1,17 +1,18 @@
-"""Predictions shown: a strip of frames beside the best classes, or the video beside them."""
+"""Figures of a prediction: frames, or the whole video, beside the best classes."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from tsn.flow.export.figures import add_grid_lines
 from tsn.flow.export.formats import mp4_file
 from tsn.models.modality import NAMES
-from tsn.predict.ensemble import Prediction
+from tsn.predict.ensemble import ANY_LENGTH, Prediction
 from tsn.predict.output import best, top
 from tsn.report.style import FUSED, colour, figure, printable
-from tsn.video.decode import probe, read_frames
+from tsn.video.isolation import probe, read_frames
 
 FRAMES = 4
 """Frames of a strip: as many as `python -m tsn.flow` shows."""
@@ -28,7 +29,8 @@ def write_strip(path: Path, prediction: Prediction, classes: tuple[str, ...], co
     """
     shown = np.linspace(0, prediction.frames - 1, min(FRAMES, prediction.frames)).round()
     wanted = set(shown.astype(int).tolist())
-    frames = [f for t, f in enumerate(read_frames(prediction.path, None)) if t in wanted]
+    decoded = read_frames(prediction.path, None, max_frames=ANY_LENGTH)
+    frames = [frame for t, frame in enumerate(decoded) if t in wanted]
     height, width = frames[0].shape[:2]
     strip = add_grid_lines(np.concatenate(frames, axis=1), height, width)
     wide = 1.5 * strip.shape[1] / strip.shape[0]
@@ -47,15 +49,15 @@ def write_video(path: Path, prediction: Prediction, classes: tuple[str, ...], co
     """
     panel = None
     with mp4_file(path, probe(prediction.path)[1]) as write:
-        for frame in read_frames(prediction.path, None):
+        for frame in read_frames(prediction.path, None, max_frames=ANY_LENGTH):
             enlarged = _enlarged(frame)
             if panel is None:
                 panel = _panel(enlarged.shape[0], prediction, classes, count)
             write(np.concatenate([enlarged, panel], axis=1)[None])
 
 
-def draw_bars(axes, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:
-    """Draw the fused probabilities of the best classes, and what each modality says first."""
+def draw_bars(axes: Axes, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:
+    """Draw the fused probabilities of the best classes, and the first class of each modality."""
     ranked = top(prediction, classes, count)
     places = range(len(ranked))
     bars = axes.barh(places, [100 * one.probability for one in ranked], color=colour(FUSED))

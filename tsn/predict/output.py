@@ -1,17 +1,20 @@
-"""Predictions as values for people and programs."""
+"""Predictions as text for people and as JSON for programs."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tsn.evaluation.fusion import softmax
 from tsn.models.modality import NAMES
 from tsn.predict.ensemble import Prediction
+from tsn.runtime.files import write_text
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A class, its share of the softmax over all classes (0…1), and its score."""
+    """A class, its probability (0…1), and its score."""
 
     name: str
     probability: float
@@ -19,20 +22,23 @@ class Ranked:
 
 
 def best(
-    scores: np.ndarray, classes: tuple[str, ...], count: int, shares: np.ndarray | None = None
+    scores: np.ndarray,
+    classes: tuple[str, ...],
+    count: int,
+    probabilities: np.ndarray | None = None,
 ) -> list[Ranked]:
     """The classes with the highest scores, best first; of equal ones the first.
 
-    `shares` are the probabilities where they are not the scores' softmax.
+    Without `probabilities`, they are the softmax of the scores.
     """
-    shares = softmax(scores) if shares is None else shares
+    probabilities = softmax(scores) if probabilities is None else probabilities
     order = np.argsort(-scores, kind="stable")[:count]
-    return [Ranked(classes[n], float(shares[n]), float(scores[n])) for n in order]
+    return [Ranked(classes[n], float(probabilities[n]), float(scores[n])) for n in order]
 
 
 def top(prediction: Prediction, classes: tuple[str, ...], count: int) -> list[Ranked]:
     """The best classes of the fusion."""
-    return best(prediction.fused, classes, count, prediction.shares)
+    return best(prediction.fused, classes, count, prediction.probabilities)
 
 
 def as_dict(prediction: Prediction, classes: tuple[str, ...], count: int) -> dict:
@@ -53,7 +59,7 @@ def as_dict(prediction: Prediction, classes: tuple[str, ...], count: int) -> dic
 
 
 def as_text(prediction: Prediction, classes: tuple[str, ...], count: int) -> str:
-    """One video for the terminal: its best classes, then the first choice of each modality."""
+    """One video for the terminal: its best classes, then the first one of each modality."""
     lines = [prediction.path]
     for one in top(prediction, classes, count):
         lines.append(f"  {100 * one.probability:5.1f} %  {one.name}")
@@ -64,3 +70,42 @@ def as_text(prediction: Prediction, classes: tuple[str, ...], count: int) -> str
         )
         lines.append(f"  ({', '.join(firsts)})")
     return "\n".join(lines)
+
+
+class JsonFile:
+    """A JSON file that grows with the videos and is whole after each of them.
+
+    Args:
+        path: the file; one that exists is replaced.
+        about: what is known before the first video. "videos" and "failed" are added.
+    """
+
+    def __init__(self, path: Path | str, about: dict):
+        self._failed: list[dict] = []
+        head = json.dumps(about, indent=2).removesuffix("\n}") + ',\n  "videos": ['
+        self._path = Path(path)
+        write_text(path, head + self._tail())
+        self._end = self._start = len(head.encode())
+
+    def add(self, entry: dict) -> None:
+        """Add a video that was scored."""
+        text = json.dumps(entry, indent=2).replace("\n", "\n    ")
+        separator = "," if self._end > self._start else ""
+        self._end += self._write(f"{separator}\n    {text}")
+
+    def add_failed(self, video: str, error: str) -> None:
+        """Add a video that could not be scored."""
+        self._failed.append({"video": video, "error": error})
+        self._write("")
+
+    def _write(self, text: str) -> int:
+        """Put a text, and the end of the document after it, in the place of the old end."""
+        with self._path.open("r+b") as file:
+            file.seek(self._end)
+            file.write((text + self._tail()).encode())
+            file.truncate()
+        return len(text.encode())
+
+    def _tail(self) -> str:
+        failed = json.dumps(self._failed, indent=2).replace("\n", "\n  ")
+        return f'\n  ],\n  "failed": {failed}\n}}\n'

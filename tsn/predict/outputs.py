@@ -1,0 +1,83 @@
+"""Where `python -m tsn.predict` writes; all errors in the names are found before any work."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tsn.runtime.errors import UserError
+
+_ENDINGS = {"strip": ".png", "video": ".mp4"}
+
+
+def plan_outputs(
+    videos: Sequence[Path], json: str | None, strip: str | None, video: str | None
+) -> dict[Path, dict[str, Path]]:
+    """Choose the files that show each video.
+
+    Args:
+        videos: absolute paths.
+        json: value of --json, if it was given.
+        strip: value of --strip: a .png, or a folder.
+        video: value of --video: an .mp4, or a folder.
+
+    Returns:
+        By video: the figures to write, by kind, "strip" or "video".
+
+    Raises:
+        UserError: an output is of the wrong kind, or would overwrite a video.
+    """
+    outputs: dict[Path, dict[str, Path]] = {path: {} for path in videos}
+    names = _names(videos)
+    for kind, target in (("strip", strip), ("video", video)):
+        if target is None:
+            continue
+        ending, path = _ENDINGS[kind], Path(target)
+        is_folder = path.is_dir() or target.endswith(os.sep) or not path.suffix
+        if (
+            not target
+            or (is_folder and path.is_file())
+            or (not is_folder and path.suffix.lower() != ending)
+        ):
+            raise UserError(
+                f"--{kind} {target}: name a file that ends in {ending}, or a folder (end it in /)"
+            )
+        if not is_folder and len(videos) > 1:
+            raise UserError(
+                f"--{kind} {target}: this file can show one video, and there are {len(videos)}; "
+                "name a folder"
+            )
+        for source in videos:
+            outputs[source][kind] = path / f"{names[source]}{ending}" if is_folder else path
+    if json is not None and (not json or Path(json).is_dir()):
+        raise UserError(f"--json {json}: this is a folder; name a file")
+    written = [path for figures in outputs.values() for path in figures.values()]
+    _check_no_video(videos, [*written, *([Path(json)] if json else [])])
+    return outputs
+
+
+def _names(videos: Sequence[Path]) -> dict[Path, str]:
+    """A name of its own for each video: its path below the folder that all share.
+
+    Without the ending, unless another video differs only in its ending.
+    """
+    shared = os.path.commonpath([path.parent for path in videos])
+    whole = {path: os.path.relpath(path, shared) for path in videos}
+    short = {path: os.path.splitext(name)[0] for path, name in whole.items()}
+    count = Counter(short.values())
+    return {path: short[path] if count[short[path]] == 1 else whole[path] for path in videos}
+
+
+def _check_no_video(videos: Sequence[Path], outputs: Sequence[Path]) -> None:
+    # Files and not names are compared: a link, or a name in other case, may be the same file.
+    files = {(status.st_dev, status.st_ino) for path in videos if (status := _status(path))}
+    for path in outputs:
+        if (status := _status(path)) and (status.st_dev, status.st_ino) in files:
+            raise UserError(f"{str(path)!r}: this output would overwrite a video; choose another")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

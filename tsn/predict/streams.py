@@ -1,0 +1,160 @@
+"""Frames, flow and warped flow of a video file: what its shards would hold, byte by byte.
+
+Decoder, size, JPEG quality, flow engine and quantisation are those of the pipeline. Only what the
+snippets need is made, so that a long video costs its decoding and no more flow than a short one.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.quantise import dequantise, quantise
+from tsn.flow.tvl1 import TVL1
+from tsn.flow.warped import WarpedFlow
+from tsn.models.modality import STREAM_OF
+from tsn.runtime.errors import UserError
+from tsn.shards.jpeg import decode_jpeg, encode_jpeg
+from tsn.shards.store import differing_key
+from tsn.video import Size
+from tsn.video.decode import to_grey
+
+
+class Streams:
+    """Makes the streams that the models of a run were tested on.
+
+    Args:
+        fingerprints: of the models' shards, by modality.
+        threads: pairs of frames whose flow is computed at a time.
+
+    Attributes:
+        size: (width, height) of the frames in pixels.
+
+    Raises:
+        UserError: the models were tested on streams that differ in size or flow, or this machine
+            cannot make such flow; that of another engine would cost accuracy silently.
+    """
+
+    def __init__(self, fingerprints: dict[str, dict], threads: int):
+        made: dict[str, dict] = {}
+        for modality, fingerprint in fingerprints.items():
+            _check_equal(made.setdefault(STREAM_OF[modality], fingerprint), fingerprint, modality)
+        sizes = {tuple(fingerprint["size"]) for fingerprint in made.values()}
+        if len(sizes) > 1:
+            raise UserError(
+                f"the models were tested on frames of the sizes {sorted(sizes)}; test them again"
+            )
+        width, height = sizes.pop()
+        self.size: Size = (width, height)
+        self._quality = made["rgb"]["jpeg_quality"] if "rgb" in made else None
+        self._warped: WarpedFlow | None = None
+        if warped := made.get("warped_flow"):
+            plain = {**warped["tvl1"], "size": warped["size"], "bound": warped["bound"]}
+            _check_equal(made.setdefault("flow", plain), plain, "warped_flow")
+        if flow := made.get("flow"):
+            self._bound = flow["bound"]
+            self._tvl1 = TVL1(TVL1Params.from_record(flow), flow["backend"], threads)
+            _check_engine(flow, self._tvl1.fingerprint, "flow")
+        if warped:
+            self._warped = WarpedFlow(self._tvl1)
+            _check_engine(warped, self._warped.fingerprint, "warped_flow")
+
+    def rgb(self, frame: np.ndarray) -> np.ndarray:
+        """A decoded frame as it comes out of a shard, after JPEG: uint8 (H, W, 3)."""
+        data = encode_jpeg(frame, self._quality)
+        return decode_jpeg(np.frombuffer(data, np.uint8), self.size)
+
+    def flow(self, frames: np.ndarray) -> np.ndarray:
+        """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""
+        return np.asarray(quantise(self._tvl1(frames), self._bound))
+
+    def warped_flow(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        """Quantised warped flow of grey frames (n + 1, H, W) and their quantised flow."""
+        assert self._warped is not None
+        warped = self._warped(frames, dequantise(flow, self._bound))
+        return np.asarray(quantise(warped, self._bound))
+
+
+class Clip:
+    """Decoded frames of one video, and what is made of them; everything is made once.
+
+    Args:
+        streams: makes it.
+        length: of the video, in frames.
+
+    Attributes:
+        frames: decoded frames, uint8 (H, W, 3) RGB, by number: those that are asked for, at least.
+    """
+
+    def __init__(self, streams: Streams, length: int):
+        self.streams, self.length = streams, length
+        self.frames: dict[int, np.ndarray] = {}
+        self._made: dict[str, dict[int, np.ndarray]] = {"rgb": {}, "flow": {}, "warped_flow": {}}
+
+    def forget_before(self, frame: int) -> None:
+        """Free what belongs to earlier frames."""
+        for kept in (self.frames, *self._made.values()):
+            for number in [n for n in kept if n < frame]:
+                del kept[number]
+
+    def read(self, stream: str, indices: Iterable[int]) -> np.ndarray:
+        """Frames or flow fields: uint8 (n, H, W, 3) RGB or (n, 2, H, W) flow."""
+        indices = [int(index) for index in indices]
+        made = self._made[stream]
+        missing = sorted({*indices} - made.keys())
+        if stream == "rgb":
+            made.update((t, self.streams.rgb(self.frames[t])) for t in missing)
+        else:
+            for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
+                if len(run):
+                    made.update(zip(run.tolist(), self._flow(stream, run.tolist()), strict=True))
+        return np.stack([made[index] for index in indices])
+
+    def _flow(self, stream: str, run: list[int]) -> np.ndarray:
+        """Flow fields of consecutive numbers."""
+        grey = np.stack([to_grey(self.frames[t]) for t in (*run, run[-1] + 1)])
+        if stream == "flow":
+            return self.streams.flow(grey)
+        return self.streams.warped_flow(grey, self.read("flow", run))
+
+
+class ClipStream:
+    """One stream of a clip, with what `tsn.data.dataset` needs of a `ShardSet`."""
+
+    def __init__(self, clip: Clip, stream: str):
+        self._clip, self.stream, self.size = clip, stream, clip.streams.size
+
+    def usable(self, _: str) -> bool:
+        """A clip that is decoded is usable."""
+        return True
+
+    def number(self, _: str) -> int:
+        """There is one video."""
+        return 0
+
+    def length_at(self, _: int) -> int:
+        """Number of frames or flow fields of the video; a flow field is between two frames."""
+        return self._clip.length - (self.stream != "rgb")
+
+    def read_at(self, _: int, indices: Iterable[int]) -> np.ndarray:
+        """See `Clip.read`."""
+        return self._clip.read(self.stream, indices)
+
+
+def _check_equal(one: dict, other: dict, modality: str) -> None:
+    if one != other:
+        key = differing_key(one, other)
+        raise UserError(
+            f"the models of this run were tested on {STREAM_OF[modality]} with {key} = "
+            f"{one.get(key)!r} and {other.get(key)!r}; test them again"
+        )
+
+
+def _check_engine(fingerprint: dict, ours: dict, stream: str) -> None:
+    theirs = {key: value for key, value in fingerprint.items() if key not in ("size", "bound")}
+    if ours != theirs:
+        key = differing_key(theirs, ours)
+        raise UserError(
+            f"the {stream} model was trained on flow with {key} = {theirs.get(key)!r}, "
+            f"and here it is {ours.get(key)!r}; use the version that made it, or train it again"
+        )
