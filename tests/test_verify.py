@@ -50,18 +50,43 @@ def test_damaged_files_are_named_and_kept(results, capsys):
 
 def test_damaged_files_and_no_others_are_removed_on_request(results, capsys):
     flip(results / "shards" / "flow" / "0000.h5")
-    for name in ("model.pt", "scores.h5"):
+    names = ("model.pt", "best.pt", "last.pt", "scores.h5", "held_out.h5")
+    for name in names:
         path = results / "tsn" / "split1" / "flow" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("neither a model nor scores")
     before = {path for path in results.rglob("*") if path.is_file()}
     assert main([str(results), "--remove"]) == 1
     gone = before - {path for path in results.rglob("*") if path.is_file()}
-    assert {path.name for path in gone} == {"0000.h5", "model.pt", "scores.h5"}
-    assert "3 damaged" in capsys.readouterr().out
+    assert {path.name for path in gone} == {"0000.h5", *names}
+    assert "6 damaged" in capsys.readouterr().out
     assert main([str(results)]) == 0
 
 
 def test_a_folder_without_results_is_a_mistake(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["absent", "file"])
+def test_what_is_no_folder_is_a_mistake(tmp_path, capsys, name):
+    (tmp_path / "file").touch()
+    assert main([str(tmp_path / name)]) == 1
+    assert f"{name}: is not a folder" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_named_and_not_removed(results, capsys, monkeypatch):
+    shard = results / "shards" / "flow" / "0000.h5"
+    real = Path.open
+
+    def fail(path, *arguments, **options):
+        if path == shard:
+            raise OSError(5, "Input/output error", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", fail)
+    assert main([str(results), "--remove"]) == 1
+    printed = capsys.readouterr()
+    assert "0000.h5: cannot be read (Input/output error)" in printed.err
+    assert "5 files" in printed.out and "0 damaged, 1 unreadable" in printed.out
+    assert shard.exists()

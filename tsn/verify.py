@@ -4,13 +4,15 @@ Shards are compared with the checksum in front of them, the index with the one i
 models and scores are read, with their own checksums.
 """
 
+import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tsn.datasets.index import check_unchanged
-from tsn.runtime.command_line import Parser
+from tsn.runtime.command_line import Parser, describe, exit_cleanly_on_sigterm, run_command
 from tsn.runtime.errors import UserError
 from tsn.shards.hdf5 import check_whole
 
@@ -18,33 +20,50 @@ Check = Callable[[Path], object]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check a folder; the exit status is 1 if something in it is damaged."""
+    """Check a folder; the exit status is 1 if something in it is damaged or cannot be read."""
     parser = Parser(prog="python -m tsn.verify", description=__doc__)
     parser.add_argument("folder", type=Path, help="results of a data set, e.g. results/ucf101")
     parser.add_argument("--remove", action="store_true", help="delete the files that are damaged")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _verify(options))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    if not options.folder.is_dir():
+        raise UserError(f"{options.folder}: is not a folder; give one such as results/ucf101")
     start, count, size = time.monotonic(), 0, 0
-    damaged = []
+    damaged, unreadable = [], 0
     for path, check in files_of(options.folder):
         count += 1
-        size += path.stat().st_size
         try:
+            with path.open("rb") as file:
+                size += os.fstat(file.fileno()).st_size
             check(path)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             damaged.append(path)
+        except OSError as error:  # whether it is damaged is not known
+            print(f"error: {path}: cannot be read ({error.strerror})", file=sys.stderr)
+            unreadable += 1
     if not count:
-        print(f"error: {options.folder}: no shards, index or models in it", file=sys.stderr)
-        return 1
+        raise UserError(f"{options.folder}: no shards, index or models in it")
     seconds = time.monotonic() - start
-    print(f"{count} files, {size / 1e9:.2f} GB in {seconds:.0f} s: {len(damaged)} damaged")
+    failed = f", {unreadable} unreadable" if unreadable else ""
+    print(f"{count} files, {size / 1e9:.2f} GB in {seconds:.0f} s: {len(damaged)} damaged{failed}")
     if damaged and options.remove:
-        for path in damaged:
-            path.unlink()
-        print("removed; the command that made them makes them again")
+        _remove(damaged)
     elif damaged:
         print("with --remove they are deleted, and the command that made them makes them again")
-    return bool(damaged)
+    return int(bool(damaged or unreadable))
+
+
+def _remove(damaged: list[Path]) -> None:
+    for path in damaged:
+        try:
+            path.unlink()
+            print(f"{path}: removed; the command that made it makes it again")
+        except OSError as error:
+            print(f"error: {describe(error)}", file=sys.stderr)
 
 
 def files_of(folder: Path) -> Iterator[tuple[Path, Check]]:
@@ -52,8 +71,8 @@ def files_of(folder: Path) -> Iterator[tuple[Path, Check]]:
     patterns: list[tuple[str, Check]] = [
         ("index.tsv", check_unchanged),
         ("shards/*/*.h5", _check_shard),
-        ("*/split*/*/model.pt", _load_model),
-        ("*/split*/*/scores.h5", _read_scores),
+        *((f"*/split*/*/{name}.pt", _load_model) for name in ("model", "best", "last")),
+        *((f"*/split*/*/{name}.h5", _read_scores) for name in ("scores", "held_out")),
     ]
     for pattern, check in patterns:
         for path in sorted(folder.glob(pattern)):
@@ -77,4 +96,5 @@ def _read_scores(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    exit_cleanly_on_sigterm()
     sys.exit(main())

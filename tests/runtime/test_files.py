@@ -2,12 +2,22 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tsn.runtime.files import atomic_path, read_tsv, write_json, write_text, write_tsv
+from tsn.runtime.errors import UserError
+from tsn.runtime.files import (
+    atomic_folder,
+    atomic_path,
+    read_tsv,
+    write_json,
+    write_text,
+    write_tsv,
+)
 
 AWFUL = [
     "tab\there",
@@ -49,7 +59,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("body", ["torch.save([torch.zeros(99999)], f)", "f.write(b'0' * 99999)"])
-def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path, body):
+def test_a_full_disk_is_reported_and_leaves_the_old_file(tmp_path, body):
     """A limit on the size of files, which needs no superuser, stands for the full disk."""
     target = tmp_path / "file"
     target.write_text("old")
@@ -96,8 +106,92 @@ def test_a_table_of_plain_values_is_plain_text(tmp_path):
     assert (tmp_path / "t.tsv").read_text() == "a\tb\nx y\t1\né\t2\n"
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from tsn.runtime.files import atomic_folder, atomic_path
+with atomic_path(sys.argv[1] + "/file") as file, atomic_folder(sys.argv[1] + "/folder") as folder:
+    file.write_text("half")
+    (folder / "x").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
-    (tmp_path / ".a.txt.123.tmp").write_text("half")
-    (tmp_path / ".b.txt.123.tmp").write_text("somebody else's")
-    write_text(tmp_path / "a.txt", "whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.txt.123.tmp", "a.txt"]
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / ".file.mine.tmp").write_text("a user's own")
+    write_text(tmp_path / "file", "whole")
+    with atomic_folder(tmp_path / "folder"):
+        pass
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == [".file.mine.tmp", "file", "folder"]
+
+
+def test_a_second_writer_leaves_the_first_ones_file_alone(tmp_path):
+    with atomic_path(tmp_path / "a") as first:
+        first.write_text("first")
+        write_text(tmp_path / "a", "second")
+        assert first.read_text() == "first"
+    assert (tmp_path / "a").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ы" * 127, "🎬" * 63])
+def test_every_name_that_the_file_system_allows_can_be_written(tmp_path, name):
+    write_text(tmp_path / name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def loop(folder: Path) -> Path:
+    (folder / "link").symlink_to("link")
+    return folder / "link"
+
+
+def fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "fifo")
+    return folder / "fifo"
+
+
+def below_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "a"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (lambda folder: folder, "is a folder"),
+        (lambda folder: folder / ("x" * 256), "File name too long"),
+        (loop, "symbolic links"),
+        (fifo, "is a device"),
+        (below_file, "Not a directory"),
+        (lambda folder: Path("/dev/null"), "is a device"),
+    ],
+)
+def test_what_cannot_be_written_is_reported_before_any_work(tmp_path, place, reason):
+    path = place(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=f"{re.escape(str(path))}.*{reason}"), atomic_path(path):
+        pytest.fail("worked in vain")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_may_not_be_written_is_reported(tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UserError, match=r"a\.txt: cannot be written \(Permission denied\)"):
+        write_text(tmp_path / "a.txt", "text")
+
+
+def test_errors_of_reading_are_not_those_of_writing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="input"), atomic_path(tmp_path / "a"):
+        (tmp_path / "input").read_text()
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "link").symlink_to("file")
+    write_text(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "text"

@@ -44,6 +44,23 @@ def test_default_size_is_340_by_256(write_video, pictures):
     assert next(read_frames(write_video("a.mkv", pictures))).shape == (256, 340, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.h264", "libx264"),
+        ("a.hevc", "libx265"),
+        ("a.m2v", "mpeg2video"),
+        ("a.m4v", "mpeg4"),
+        ("a.mjpeg", "mjpeg"),
+        ("a.y4m", "rawvideo"),
+    ],
+)
+def test_video_without_a_container_is_read(write_video, pictures, name, codec):
+    path = write_video(name, pictures, codec, "yuvj420p" if codec == "mjpeg" else "yuv420p")
+    assert probe(path) == (12, 25)
+    assert len(list(read_frames(path))) == 12
+
+
 @pytest.mark.parametrize(("degrees", "shape"), [("0", (48, 64, 3)), ("90", (64, 48, 3))])
 def test_without_a_size_frames_have_the_videos_own_upright(write_video, pictures, degrees, shape):
     path = write_video("a.mkv", pictures, tags={"rotate": degrees})

@@ -9,6 +9,7 @@ the second frame is warped by it, and TV-L1 runs again (Wang et al. 2016, sectio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -18,6 +19,7 @@ from tsn.flow import camera, features, homography
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
 from tsn.flow.features import detect_features
 from tsn.flow.tvl1 import TVL1
+from tsn.runtime.numba_cache import compiling
 
 T = TypeVar("T")
 
@@ -56,6 +58,8 @@ class WarpedFlow:
     def __init__(self, tvl1: TVL1, threads: int = 1) -> None:
         self._tvl1 = tvl1
         self._pool = ThreadPoolExecutor(threads, "camera") if threads > 1 else None
+        with compiling(Path(__file__).parent):
+            _compile()
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -115,3 +119,13 @@ class WarpedFlow:
     def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:
         """Return work(...) of the arguments in parallel, up to the end of the shortest."""
         return list((self._pool.map if self._pool else map)(work, *arguments))
+
+
+def _compile() -> None:
+    """Run every compiled function once."""
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
+    frames = np.stack([noise, np.roll(noise, 3, axis=1)])
+    flow = np.broadcast_to(np.float32([3, 0])[:, None, None], (1, 2, 64, 64))
+    found = [detect_features(frame) for frame in frames]
+    motion = estimate_homography(*frames, flow[0], tuple(found))
+    warp_to_previous(*frames, motion.homography)

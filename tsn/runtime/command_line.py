@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from tsn.runtime.errors import UserError
 
@@ -14,7 +15,7 @@ from tsn.runtime.errors import UserError
 class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one sentence, without the list of all options."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """End the process with status 2."""
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
@@ -33,9 +34,14 @@ def run_command(work: Callable[[], int | None]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return work() or 0
+        status = work() or 0
+        sys.stdout.flush()
+        return status
     except UserError as error:
         message, status = f"error: {error}", 1
+    except BrokenPipeError:  # as by `| head`; Python would complain once more as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except OSError as error:
         message, status = f"error: {describe(error)}", 1
     except KeyboardInterrupt:
@@ -69,5 +75,5 @@ def exit_cleanly_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
-def _interrupt(*_) -> None:
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 from tsn import __version__
 from tsn.runtime.errors import UserError
@@ -46,7 +47,7 @@ def job(log: str, title: str, gpus: int = 0) -> Iterator[None]:
         os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
     # A message may name a file whose name is not UTF-8.
     console = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    with Path(log).open("w") as file:
+    with Path(log).open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     _set_up_logging(console, title)
@@ -61,7 +62,7 @@ def job(log: str, title: str, gpus: int = 0) -> Iterator[None]:
         _fail(console, title, f"{type(error).__name__}: {error}", log)
 
 
-def _set_up_logging(console, title: str) -> None:
+def _set_up_logging(console: TextIO, title: str) -> None:
     to_file = logging.StreamHandler(sys.stderr)
     to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     to_console = logging.StreamHandler(console)
@@ -72,7 +73,7 @@ def _set_up_logging(console, title: str) -> None:
     logger.propagate = False
 
 
-def _fail(console, title: str, message: str, log: str) -> None:
+def _fail(console: TextIO, title: str, message: str, log: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     print(f"[{title}] error: {message} (log: {log})", file=console)
     sys.stderr.flush()

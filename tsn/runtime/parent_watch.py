@@ -8,6 +8,7 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 RUN_PID = "TSN_RUN_PID"
 """Environment variable with the process id of the Snakemake that starts jobs on this machine."""
@@ -35,7 +36,7 @@ def end_with_run() -> None:
     threading.Thread(target=_end_after, args=(wait, run), daemon=True).start()
 
 
-def _waiter(pid: int):
+def _waiter(pid: int) -> Callable[[], object]:
     """A function that returns when a process has ended."""
     if hasattr(os, "pidfd_open"):  # Linux: it names this process, also when its number is reused
         handle = os.pidfd_open(pid)
@@ -53,7 +54,7 @@ def _poll(pid: int) -> None:
             return
 
 
-def _end_after(wait, run: int) -> None:
+def _end_after(wait: Callable[[], object], run: int) -> None:
     wait()
     print(f"Snakemake (process {run}) has ended, and so does this job", file=sys.stderr, flush=True)
     os._exit(1)

@@ -94,7 +94,7 @@ class ShardWriter:
                 **hdf5plugin.Zstd(clevel=ZSTD_LEVEL),
             )
 
-    def add(self, video_id: str, class_name: str, data: Iterable) -> None:
+    def add(self, video_id: str, class_name: str, data: Iterable[bytes | np.ndarray]) -> None:
         """Append a video.
 
         Args:
@@ -124,7 +124,7 @@ class ShardWriter:
         """Note the fraction (0...1) of clipped values in `fields` flow fields of this video."""
         self._clipped += fraction * fields
 
-    def _append(self, part) -> None:
+    def _append(self, part: bytes | np.ndarray) -> None:
         if self._stream == "rgb":
             jpeg = np.frombuffer(part, np.uint8)
             self._data.resize(self._bytes + len(jpeg), 0)
@@ -147,7 +147,7 @@ class ShardWriter:
         if not self._videos:
             raise ValueError("a shard needs at least one video")
         columns = zip(*map(astuple, self._videos), strict=True)
-        table = np.rec.fromarrays([_column(values) for values in columns], names=_COLUMNS)
+        table = np.rec.fromarrays([_column(values) for values in columns], names=_COLUMNS)  # type: ignore[call-overload]
         self._file.create_dataset("videos", data=table, chunks=table.shape, fletcher32=True)
 
 
@@ -222,7 +222,8 @@ class Shard:
                 "make the shard anew"
             )
         self.stream = attributes["stream"].decode()
-        self.size = tuple(int(side) for side in attributes["size"])
+        width, height = (int(side) for side in attributes["size"])
+        self.size = width, height
         self.fingerprint = dict(json.loads(attributes["fingerprint"]))
         self.made_with = json.loads(attributes["made_with"])
         videos = [
@@ -266,5 +267,5 @@ class Shard:
     def __enter__(self) -> "Shard":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

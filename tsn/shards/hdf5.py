@@ -7,9 +7,11 @@ that HDF5 leaves alone, so that a file is checked at the speed of the disk, noth
 
 import hashlib
 from collections.abc import Iterable
+from io import BufferedIOBase
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from tsn.runtime.errors import UserError
 
@@ -59,7 +61,7 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _digest(file) -> bytes:
+def _digest(file: BufferedIOBase) -> bytes:
     file.seek(SEAL_SIZE)
     return hashlib.file_digest(file, "sha256").hexdigest().encode()
 
@@ -82,7 +84,7 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     return dataset
 
 
-def read_all(file: h5py.File, name: str):
+def read_all(file: h5py.File, name: str) -> np.ndarray:
     """All numbers of an uncompressed data set of this file.
 
     Raises:

@@ -90,8 +90,9 @@ class ShardReader:
             self._flow = file.get("flow")
             if self._flow is None:
                 self._jpeg, self._offsets = file["jpeg"], file["offsets"]
-                self._size = tuple(int(side) for side in file.attrs["size"])
-                self._empty = np.empty((0, *self._size[::-1], 3), np.uint8)
+                width, height = (int(side) for side in file.attrs["size"])
+                self._size = width, height
+                self._empty = np.empty((0, height, width, 3), np.uint8)
             else:
                 self._empty = np.empty((0, *self._flow.shape[1:]), np.uint8)
         except DAMAGE as error:

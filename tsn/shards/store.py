@@ -52,10 +52,8 @@ class ShardSet:
         if first is None:
             raise UserError("no shard was given")
         self.stream, self.size, self.fingerprint = first.stream, first.size, first.fingerprint
-        self._shard, self._start, self._length, self._ok = (
-            np.array(column, kind)
-            for column, kind in zip(zip(*entries, strict=True), (int, int, int, bool), strict=True)
-        )
+        table = np.array(entries, np.int64)
+        self._shard, self._start, self._length, self._ok = np.ascontiguousarray(table.T)
 
     def usable(self, video_id: str) -> bool:
         """Whether a video could be stored, i.e. is not quarantined.

@@ -19,17 +19,21 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from tsn.video import MAX_SIDE, Size
+from tsn.video.colour import RGBConverter
 from tsn.video.containers import find_truncation
 from tsn.video.errors import VideoError
 from tsn.video.orientation import orientation, upright
 
-# Containers that hold video and cannot name other files. FFmpeg would also "play" text,
+# Formats that hold video and cannot name other files. FFmpeg would also "play" text,
 # subtitles, single images, and play lists (HLS, concat), which read whatever file they name.
-_CONTAINERS = "apng,asf,avi,dv,flv,gif,ivf,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm"
+_CONTAINERS = (
+    "apng,asf,avi,dv,flv,gif,ivf,matroska,mov,mpeg,mpegts,mxf,nut,ogg,rm,"
+    # without a container
+    "h263,h264,hevc,m4v,mjpeg,mpegvideo,obu,vc1,vvc,yuv4mpegpipe"
+)
 
 MAX_FRAMES = 100_000
 """Frames of a video unless the caller says otherwise: an hour at 25 a second. UCF101's longest
@@ -38,15 +42,6 @@ video has 1,776; hour-long videos want to be cut before they are trained on."""
 # Frame rate where a header gives none, or one that no camera has.
 _DEFAULT_RATE = Fraction(25)
 _MAX_RATE = 240
-
-# FFmpeg's own tests use accurate_rnd and bitexact to get the same pixels on every processor;
-# chroma is interpolated (the default repeats it): 0.2 ms more for a frame of 320x240.
-_TO_RGB = int(
-    Interpolation.BILINEAR
-    | Interpolation.ACCURATE_RND
-    | Interpolation.BITEXACT
-    | Interpolation.FULL_CHR_H_INT
-)
 
 _CV_NO_MEMORY = -4  # cv::Error::StsNoMem
 
@@ -212,6 +207,7 @@ def _open_container(path: Path, file: BinaryIO) -> InputContainer:
     try:
         return av.open(
             _Nameless(file),
+            "r",
             options={"format_whitelist": _CONTAINERS},
             metadata_errors="replace",
         )
@@ -224,8 +220,8 @@ def _decode(path: Path, container: InputContainer) -> Iterator[np.ndarray]:
     stream = _video_stream(path, container)
     # Jobs run in parallel; and with threads, FFmpeg conceals damage differently from run to run.
     stream.codec_context.thread_count = 1
-    to_rgb = VideoReformatter()
-    first_size = turn = last = None
+    to_rgb = RGBConverter()
+    first_size = last = None
     count = 0
     # An empty packet, a frame left out, would be the end for the decoder; None is the end.
     for packet in itertools.chain(_packets(container, stream), [None]):
@@ -239,9 +235,8 @@ def _decode(path: Path, container: InputContainer) -> Iterator[np.ndarray]:
                 old, new = "{}x{}".format(*first_size), f"{frame.width}x{frame.height}"
                 problem = f"changes its size from {old} to {new} after {count} frames"
                 raise VideoError("size_changed", path, problem)
-            rgb = to_rgb.reformat(frame, format="rgb24", interpolation=_TO_RGB, threads=1)
             count += 1
-            yield upright(rgb.to_ndarray(), turn)
+            yield upright(to_rgb(frame), turn)
         last = packet or last
     if last is not None and last.is_corrupt:
         raise VideoError("truncated", path, "is cut short: its last frame is incomplete")

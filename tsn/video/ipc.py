@@ -8,7 +8,6 @@ import math
 import mmap
 import os
 import socket
-import sys
 import tempfile
 
 import numpy as np
@@ -25,7 +24,7 @@ TOO_LITTLE_MEMORY = 71
 
 def shared_memory() -> int:
     """Descriptor of anonymous memory that a child process can share."""
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):  # Linux
         return os.memfd_create("tsn-frames")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -3,6 +3,7 @@
 import struct
 
 import numpy as np
+from av.buffer import Buffer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -23,11 +24,11 @@ _ROTATE_TAG = {
 def orientation(frame: VideoFrame, stream: VideoStream) -> Turn:
     """How to turn the frames of a stream upright: by its display matrix, or its `rotate` tag."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
+    if not isinstance(matrix, Buffer):
         tags = {key.lower(): value.strip() for key, value in stream.metadata.items()}
-        return _ROTATE_TAG.get(tags.get("rotate"), (False, 1, 1))
+        return _ROTATE_TAG.get(tags.get("rotate", ""), (False, 1, 1))
     # ISO/IEC 14496-12, section 6.2.2: x' = a x + c y, y' = b x + d y, in 16.16 fixed point.
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    a, b, _, c, d = struct.unpack_from("=5i", memoryview(matrix))
     swap = abs(b) + abs(c) > abs(a) + abs(d)
     across, down = (c, b) if swap else (a, d)
     return swap, -1 if down < 0 else 1, -1 if across < 0 else 1

@@ -6,7 +6,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from queue import Queue
 from typing import Generic, TypeVar
@@ -20,7 +20,7 @@ DEPTH = 2
 
 def prefetch(
     sources: Iterable[S], work: Callable[[S], Iterator[T]], count: int
-) -> Iterator[Iterator[T]]:
+) -> Generator[Iterator[T], None, None]:
     """Yield an iterator for each source, in order, while the next ones run in threads.
 
     Args:

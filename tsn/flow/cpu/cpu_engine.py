@@ -5,6 +5,8 @@ The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it
 another: Numba's cache notices a change in a function's own file only.
 """
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -13,6 +15,7 @@ from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cpu.solver import MAX_BLOCK, PAD, iterate
 from tsn.flow.cpu.warp import MARGIN, pack, warp
 from tsn.flow.engine import Workers
+from tsn.runtime.numba_cache import compiling
 
 VERSION = "1"
 """Raised whenever a change to the engine changes its numbers."""
@@ -35,6 +38,8 @@ class NativeEngine:
     def __init__(self, params: TVL1Params, threads: int) -> None:
         self._params = params
         self._workers = Workers(threads, _CHUNK)
+        with compiling(Path(__file__).parents[1]):
+            self.sequence(np.zeros((2, 64, 64), np.uint8))
 
     def sequence(self, frames: np.ndarray) -> np.ndarray:
         """Return the flow (T-1, 2, H, W) between neighbours of frames (T, H, W)."""

@@ -4,10 +4,7 @@ with flo_folder(path) as write:
 write(flow)  # float32 (n, 2, H, W), px; any number of times
 """
 
-import glob
 import itertools
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from tsn.runtime.files import atomic_path
+from tsn.runtime.files import atomic_folder, atomic_path
 
 FLO_TAG = 202021.25
 """First number of a .flo file, "PIEH" as bytes (Middlebury's README of the format)."""
@@ -31,7 +28,7 @@ def flo_folder(path: Path) -> Iterator[Write]:
     The format is Middlebury's: tag, width, height (little-endian float32, int32, int32), then x
     and y of every pixel, row by row, as float32. A folder that exists is replaced.
     """
-    with _atomic_folder(path) as folder:
+    with atomic_folder(path) as folder:
         numbers = itertools.count()
 
         def write(flow: np.ndarray) -> None:
@@ -119,24 +116,3 @@ def write_png(path: Path, image: np.ndarray) -> None:
     _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.tobytes())
-
-
-@contextmanager
-def _atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, renamed to it when the block ends well, removed otherwise.
-
-    Leftovers of killed writers of the same folder are removed first.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        shutil.rmtree(left_behind)
-    fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
-    try:
-        fresh.mkdir()
-        yield fresh
-        if path.is_dir():
-            path.replace(old)
-        fresh.replace(path)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

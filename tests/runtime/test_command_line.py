@@ -1,0 +1,59 @@
+"""Errors of a command end in one sentence."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tsn.runtime.command_line import run_command
+from tsn.runtime.errors import UserError
+
+
+def test_an_error_of_reading_names_the_file_and_the_reason(tmp_path, capsys):
+    assert run_command(lambda: (tmp_path / "absent").open()) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/absent: No such file or directory\n"
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (UserError("bad input"), 1, "error: bad input"),
+        (OSError("a library's words"), 1, "error: a library's words"),
+        (OSError(5, "Input/output error"), 1, "error: [Errno 5] Input/output error"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_end_in_a_sentence_and_a_status(capsys, error, status, message):
+    assert run_command(lambda: fail(error)) == status
+    assert capsys.readouterr().err.startswith(message)
+
+
+PROGRAM = """
+import os, sys
+from tsn.runtime.command_line import run_command
+def work():
+    print(os.fsdecode(bytes([0xff])), "ы" * int(sys.argv[1]))
+sys.exit(run_command(work))
+"""
+
+
+def test_a_name_that_cannot_be_printed_is_escaped():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "1"], env=environment, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (0, b"\\udcff \\u044b\n")
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1

@@ -1,0 +1,98 @@
+"""Numba's cache can be written, and is, by one process at a time."""
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+import numba.core.registry
+import pytest
+
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow import camera, features, homography, warped
+from tsn.flow.cpu import cpu_engine, pyramid, solver, warp
+from tsn.flow.tvl1 import TVL1
+from tsn.runtime.numba_cache import compiling, ensure_writable
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Path:
+    """A package whose folder and whose user's home cannot be written, also by a superuser."""
+    (tmp_path / "__pycache__").touch()
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    return tmp_path
+
+
+def test_a_temporary_folder_takes_the_place_of_one_that_is_read_only(package, caplog):
+    with caplog.at_level(logging.WARNING):
+        ensure_writable(package)
+        ensure_writable(package)
+    assert Path(os.environ["NUMBA_CACHE_DIR"]).is_dir()
+    assert [record.message.count("__pycache__") for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize("writable", ["__pycache__", "home"])
+def test_a_cache_that_can_be_written_is_used(package, writable, caplog):
+    (package / writable).unlink()
+    ensure_writable(package)
+    assert "NUMBA_CACHE_DIR" not in os.environ and not caplog.records
+
+
+def is_locked(file: Path) -> bool:
+    with file.open() as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_one_process_compiles_at_a_time(package):
+    (package / "__pycache__").unlink()
+    with compiling(package):
+        assert is_locked(package / "__pycache__" / "tsn.lock")
+    assert not is_locked(package / "__pycache__" / "tsn.lock")
+
+
+def test_compiling_goes_on_where_there_is_no_cache(package):
+    with compiling(package):
+        pass
+
+
+def compiled(*modules: object) -> dict[str, int]:
+    """How many versions there are of each function that is called from Python."""
+    return {
+        name: len(value.signatures)
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, numba.core.registry.CPUDispatcher)
+    }
+
+
+@pytest.mark.parametrize("engine", ["flow", "warped flow"])
+def test_all_is_compiled_when_the_lock_is_released(engine, monkeypatch):
+    locked = []
+
+    class Recorder:
+        def __init__(self, folder: Path):
+            assert folder.name == "flow"
+
+        def __enter__(self):
+            locked.append(True)
+
+        def __exit__(self, *_):
+            entries = ("iterate", "warp", "pack", "_resize", "_warp", "_describe", "_add_up")
+            counts = compiled(*modules)
+            assert all(counts.get(name, 1) for name in entries), counts
+
+    if engine == "flow":
+        modules = (solver, warp, pyramid)
+        monkeypatch.setattr(cpu_engine, "compiling", Recorder)
+        cpu_engine.NativeEngine(TVL1Params(), 1)
+    else:
+        modules = (camera, features, homography)
+        monkeypatch.setattr(warped, "compiling", Recorder)
+        warped.WarpedFlow(TVL1(backend="opencv"))
+    assert locked
