@@ -123,9 +123,10 @@ class WarpedFlow:
 
 def _compile() -> None:
     """Run every compiled function once."""
-    noise = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
-    frames = np.stack([noise, np.roll(noise, 3, axis=1)])
-    flow = np.broadcast_to(np.float32([3, 0])[:, None, None], (1, 2, 64, 64))
-    found = [detect_features(frame) for frame in frames]
-    motion = estimate_homography(*frames, flow[0], tuple(found))
-    warp_to_previous(*frames, motion.homography)
+    first = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
+    second = np.roll(first, 3, axis=1)
+    flow = np.zeros((2, 64, 64), np.float32)
+    flow[0] = 3
+    found = detect_features(first), detect_features(second)
+    motion = estimate_homography(first, second, flow, found)
+    warp_to_previous(first, second, motion.homography)
