@@ -152,3 +152,15 @@ def test_held_out_training_videos_can_be_scored_instead(tiny_set, save):
     held_out = members(read_index(tiny_set.index), 1, "train")[:3]
     found = score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1, held_out)
     assert found.ids == tuple(video.id for video in held_out)
+
+
+def test_a_pass_that_does_not_fit_the_memory_is_halved():
+    class Small:
+        def snippet_scores(self, crops):
+            if len(crops) > 2:
+                raise torch.OutOfMemoryError
+            return crops * 2
+
+    crops = torch.arange(7.0)
+    scores = protocol._scores_of(Small(), crops, torch.device("cpu"))
+    assert torch.equal(scores, crops * 2)

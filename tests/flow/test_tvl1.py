@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tsn.config.tvl1_params import TVL1Params
-from tsn.flow import opencv_cuda
+from tsn.flow import opencv_cuda, tvl1
 from tsn.flow.cuda import available
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1, resolve_backend
@@ -211,3 +211,40 @@ def test_an_opencv_without_the_cuda_module_is_refused(monkeypatch):
     monkeypatch.setattr(opencv_cuda.cv2, "cuda", None)
     with pytest.raises(UserError, match="built without its CUDA optical flow module"):
         TVL1(backend="opencv_cuda")
+
+
+@pytest.fixture
+def old_driver(monkeypatch):
+    """A GPU whose driver is too old; returns why."""
+    reason = "the NVIDIA driver supports CUDA 12.4; update the driver"
+    tvl1._warn_of_unused_gpu.cache_clear()
+    monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: "not built")
+    monkeypatch.setattr(available, "why_unavailable", lambda: reason)
+    monkeypatch.setattr(available, "gpu_is_there", lambda: True)
+    yield reason
+    tvl1._warn_of_unused_gpu.cache_clear()
+
+
+def test_a_gpu_that_cannot_be_used_is_told_once_and_the_cpu_computes(old_driver, caplog):
+    assert TVL1(backend="auto").backend == TVL1(backend="native").backend == "native_cpu"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert old_driver in caplog.text
+
+
+def test_an_engine_asked_for_by_name_is_refused_with_the_same_reason(old_driver):
+    with pytest.raises(UserError, match=old_driver):
+        TVL1(backend="native_cuda")
+
+
+def test_an_engine_that_does_not_start_is_replaced_by_the_cpus_unless_asked_for(
+    old_driver, monkeypatch, caplog
+):
+    def fail():
+        raise RuntimeError("no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(available, "why_unavailable", lambda: None)
+    monkeypatch.setattr(torch.cuda, "current_device", fail)
+    with pytest.raises(UserError, match="no kernel image"):
+        TVL1(backend="native_cuda")
+    assert TVL1(backend="auto").backend == "native_cpu"
+    assert "no kernel image" in caplog.text

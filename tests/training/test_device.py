@@ -5,6 +5,8 @@ import itertools
 import pytest
 import torch
 
+from tsn.runtime.errors import UserError
+from tsn.training import device
 from tsn.training.device import autocast, prepare, seed_step
 from tsn.training.fit import summed_loss
 
@@ -45,3 +47,27 @@ def test_without_a_gpu_algorithms_are_deterministic(monkeypatch):
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture
+def turing(monkeypatch):
+    """A GPU on which bf16 is emulated."""
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
+    )
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
+def test_a_gpu_without_bf16_computes_in_fp32_unless_it_is_asked_for(turing):
+    assert not autocast(torch.device("cuda"), "auto")._enabled
+    with pytest.raises(UserError, match="Tesla T4 has no bf16; set precision to auto or fp32"):
+        autocast(torch.device("cuda"), "bf16")
+
+
+def test_a_claimed_gpu_that_torch_cannot_use_is_told(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aaaa")
+    monkeypatch.setattr(device, "why_unavailable", lambda: "the driver is too old; update it")
+    assert prepare(torch.get_num_threads()) == CPU
+    assert "cannot use the GPU that the job has (GPU-aaaa): the driver is too old" in caplog.text

@@ -119,8 +119,7 @@ def score_videos(
 
     scores = torch.empty(0, device=device)
     for batch in regroup(crops(), BATCH[device.type]):
-        with autocast(device, "auto"):
-            new = network.snippet_scores(batch)
+        new = _scores_of(network, batch, device)
         scores = torch.cat([scores, new]) if len(scores) else new
         while crops_of and len(scores) >= crops_of[0]:
             video, scores = scores.tensor_split([crops_of.popleft()])
@@ -130,6 +129,18 @@ def score_videos(
 def average(video: torch.Tensor) -> torch.Tensor:
     """Mean over all crops of all snippets: every crop counts the same; (S, K, C) -> (C,)."""
     return video.flatten(0, 1).mean(0)
+
+
+def _scores_of(network: TSN, crops: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Scores of crops: in two passes where the GPU's memory does not suffice for one, and so on."""
+    try:
+        with autocast(device, "auto"):
+            return network.snippet_scores(crops)
+    except torch.OutOfMemoryError:
+        if len(crops) == 1:
+            raise
+    halves = crops.split(-(-len(crops) // 2))
+    return torch.cat([_scores_of(network, half, device) for half in halves])
 
 
 def regroup(tensors: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:

@@ -3,6 +3,8 @@
 >>> flow = TVL1()(frames)          # (T, H, W) grey frames -> (T-1, 2, H, W), x then y, px
 """
 
+import logging
+from functools import cache
 from typing import Any
 
 from tsn.config.tvl1_params import TVL1Params
@@ -17,6 +19,8 @@ GPU_BACKENDS = ("native_cuda", "opencv_cuda")
 """Those that run on a GPU."""
 
 _DEFAULTS = TVL1Params()
+
+logger = logging.getLogger("tsn")
 
 
 def resolve_backend(name: str) -> str:
@@ -34,12 +38,24 @@ def resolve_backend(name: str) -> str:
     if name == "auto":
         name = "native" if _why_unavailable("opencv_cuda") else "opencv_cuda"
     if name == "native":
-        return "native_cpu" if _why_unavailable("native_cuda") else "native_cuda"
+        reason = _why_unavailable("native_cuda")
+        if reason:
+            _warn_of_unused_gpu(reason)
+        return "native_cpu" if reason else "native_cuda"
     if reason := _why_unavailable(name):
         raise UserError(
             f"TV-L1 backend {name} cannot run: {reason}; use backend native_cpu or opencv"
         )
     return name
+
+
+@cache
+def _warn_of_unused_gpu(reason: str) -> None:
+    """Say once that flow is computed on the CPU beside a GPU."""
+    from tsn.flow.cuda import available
+
+    if available.gpu_is_there():
+        logger.warning("TV-L1 runs on the CPU, the GPU cannot be used: %s", reason)
 
 
 def _why_unavailable(backend: str) -> str | None:
@@ -97,15 +113,26 @@ class TVL1(FlowEstimator):
             raise UserError(f"TV-L1 needs a whole number of threads from 1 up, not {threads!r}")
         self.params = params
         self.backend = resolve_backend(backend)
-        super().__init__(
-            _create_engine(self.backend, params, threads), self.backend == "native_cuda"
-        )
+        engine = self._create_engine(backend, params, threads)
+        super().__init__(engine, self.backend == "native_cuda")
+
+    def _create_engine(self, asked: str, params: TVL1Params, threads: int) -> Engine:
+        """The backend's engine; the CPU's where that was left open and the GPU's does not start."""
+        try:
+            return _create_engine(self.backend, params, threads)
+        except UserError as error:
+            if asked not in ("auto", "native") or self.backend != "native_cuda":
+                raise
+            _warn_of_unused_gpu(str(error))
+            self.backend = "native_cpu"
+            return _create_engine(self.backend, params, threads)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
         """What determines the flow: algorithm, parameters, backend, implementation, version.
 
-        The native engine is one backend here: CPU and GPU give the same flow to a mean of 1e-3 px.
+        The native engine is one backend here: CPU and GPU differ no more than the CPU does from
+        itself when frames change by 0.0001 grey levels (docs/flow.md).
         """
         return {
             "algorithm": "tvl1",

@@ -1,19 +1,21 @@
 """Which GPUs this machine lets us use, and claims on them, so that two jobs never share one.
 
-A claim is a lock (flock) on a file named after the GPU, in a folder of this machine and user. The
-system drops it when the job ends in whatever way, so a killed job leaves nothing behind. What the
-job then sees is `CUDA_VISIBLE_DEVICES`, which must be set before PyTorch or OpenCV are loaded.
+A claim is a socket bound to a name in Linux's abstract namespace (unix(7)), made of the user and
+the GPU: no file, so neither TMPDIR nor a cleaner of /tmp gets in its way. The system drops it when
+the job and the processes that it passed the claim on to (`claimed`) have ended in whatever way, so
+a killed job leaves nothing behind. What the job then sees is `CUDA_VISIBLE_DEVICES`, which must be
+set before PyTorch or OpenCV are loaded.
 
 This runs while the Snakefile is parsed, too, so it imports nothing heavy.
 """
 
-import fcntl
-import hashlib
+import errno
 import logging
 import os
 import re
+import socket
 import subprocess
-import tempfile
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +26,11 @@ from pathlib import Path
 from tsn.runtime.errors import UserError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+ORDER = "CUDA_DEVICE_ORDER"
 POLL_SECONDS = 1.0
 """Between two looks for a GPU while all are taken."""
+
+_claimed: list[socket.socket] = []
 
 logger = logging.getLogger("tsn.runtime.progress")
 
@@ -68,8 +73,8 @@ def claim(count: int) -> Iterator[list[str]]:
     """Hold `count` GPUs for as long as the block runs, and show this process no other.
 
     Waits while other jobs have them. Where there is no GPU nothing is claimed, and the work runs
-    on the CPU: the same command does everywhere. Where nvidia-smi does not run, as in some
-    containers, it cannot be known which GPUs there are: none is claimed, and none is hidden.
+    on the CPU: the same command does everywhere. Where neither nvidia-smi nor NVIDIA's driver runs,
+    it cannot be known which GPUs there are: none is claimed, and none is hidden.
 
     Args:
         count: GPUs that the job asked for; 0 hides them all.
@@ -92,26 +97,36 @@ def claim(count: int) -> Iterator[list[str]]:
             f"{os.environ.get(VISIBLE, 'not set')}); ask for fewer"
         )
     locks = _take(usable, count) if usable else {}
-    before = os.environ.get(VISIBLE)
-    os.environ[VISIBLE] = ",".join(locks)
+    before = {name: os.environ.get(name) for name in (VISIBLE, ORDER)}
+    # CUDA would put the fastest GPU first; nvidia-smi counts by their place on the bus.
+    os.environ |= {VISIBLE: ",".join(locks), ORDER: "PCI_BUS_ID"}
+    _claimed.extend(locks.values())
     try:
         yield list(locks)
     finally:
-        os.environ.pop(VISIBLE)
-        if before is not None:
-            os.environ[VISIBLE] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+        for lock in locks.values():
+            _claimed.remove(lock)
         _drop(locks)
 
 
-def _take(usable: list[Gpu], count: int) -> dict[str, int]:
-    """Wait for `count` of the GPUs: name -> descriptor that holds its lock."""
+def claimed() -> list[int]:
+    """Descriptors of this process's claims, for child processes that are to hold them, too."""
+    return [lock.fileno() for lock in _claimed]
+
+
+def _take(usable: list[Gpu], count: int) -> dict[str, socket.socket]:
+    """Wait for `count` of the GPUs: name -> its lock."""
     told = False
     while True:
-        locks: dict[str, int] = {}
+        locks: dict[str, socket.socket] = {}
         for gpu in usable:
-            descriptor = _lock(gpu.uuid) if len(locks) < count else None
-            if descriptor is not None:
-                locks[gpu.name] = descriptor
+            lock = _lock(gpu.uuid) if len(locks) < count else None
+            if lock is not None:
+                locks[gpu.name] = lock
         if len(locks) == count:
             return locks
         # All or none: two jobs that each held half of what they need would wait for ever.
@@ -122,37 +137,36 @@ def _take(usable: list[Gpu], count: int) -> dict[str, int]:
         time.sleep(POLL_SECONDS)
 
 
-def _lock(uuid: str) -> int | None:
-    """A descriptor that holds the lock of a GPU, or None if another job does."""
-    # On this machine's own disk: locks on a network file system may be no locks.
-    folder = Path(tempfile.gettempdir()) / f"tsn-gpus-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.sha256(uuid.encode()).hexdigest()[:16]
-    descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+def _lock(uuid: str) -> socket.socket | None:
+    """The lock of a GPU, or None if another job has it."""
+    lock = socket.socket(socket.AF_UNIX)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+        lock.bind(f"\0tsn-gpu-{os.getuid()}-{uuid}")
+    except OSError as error:
+        lock.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
         return None
-    return descriptor
+    return lock
 
 
-def _drop(locks: dict[str, int]) -> None:
-    for descriptor in locks.values():
-        os.close(descriptor)
+def _drop(locks: dict[str, socket.socket]) -> None:
+    for lock in locks.values():
+        lock.close()
 
 
 @cache
 def _installed() -> list[list[str]] | None:
     """UUIDs as nvidia-smi lists them: for every GPU its own, then those of its MIG instances.
 
-    None if nvidia-smi does not run.
+    Where that does not run, as in some containers, the driver is asked, in a process of its own:
+    once it has started, CUDA_VISIBLE_DEVICES has no effect. None if it knows of no GPU either.
     """
-    try:
-        text = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+    driver = [sys.executable, str(Path(__file__).with_name("cuda_driver.py"))]
+    text = _output("nvidia-smi", "-L")
+    if text is None:
+        text = _output(*driver) or None
+    if text is None:
         return None
     gpus: list[list[str]] = []
     for line in text.splitlines():
@@ -166,6 +180,18 @@ def _installed() -> list[list[str]] | None:
     return gpus
 
 
+def _output(*command: str) -> str | None:
+    """What a program prints, or None if it fails or is not there."""
+    environment = {**os.environ, ORDER: "PCI_BUS_ID"}
+    environment.pop(VISIBLE, None)
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True, env=environment
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 def _leaves(installed: list[list[str]]) -> list[str]:
     return [uuid for own, *instances in installed for uuid in instances or [own]]
 
@@ -173,8 +199,7 @@ def _leaves(installed: list[list[str]]) -> list[str]:
 def _find(name: str, installed: list[list[str]]) -> str | None:
     """The UUID of what CUDA_VISIBLE_DEVICES calls `name`: an index, or a UUID or its beginning.
 
-    An index is taken to count as nvidia-smi does. Where CUDA counts otherwise (GPUs of several
-    kinds, without CUDA_DEVICE_ORDER=PCI_BUS_ID) two indices still stand for two locks.
+    An index counts as nvidia-smi does, and as CUDA does in jobs (`claim`).
     """
     if name.isdecimal():
         return _leaves([installed[int(name)]])[0] if int(name) < len(installed) else None

@@ -2,10 +2,14 @@
 
 import ctypes
 import logging
+import os
 import platform
 
 import numpy as np
 import torch
+
+from tsn.flow.cuda.available import why_unavailable
+from tsn.runtime.errors import UserError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Options of glibc's mallopt(3)."""
@@ -28,6 +32,9 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
         torch.cuda.set_device(device)
         logger.info("running on %s", torch.cuda.get_device_name())
         return device
+    if claimed := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        reason = why_unavailable() or "it says that there is none"
+        logger.warning("torch cannot use the GPU that the job has (%s): %s", claimed, reason)
     torch.use_deterministic_algorithms(True)
     _keep_freed_memory()
     logger.info("running on the CPU with %d threads", threads)
@@ -35,11 +42,18 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """bf16 where asked for; "auto" means on GPUs that have it."""
+    """bf16 where asked for; "auto" means on GPUs that have it in hardware.
+
+    Raises:
+        UserError: bf16 is asked for on a GPU that would emulate it, many times slower than fp32.
+    """
     on_gpu = device.type == "cuda"
-    enabled = precision == "bf16" or (
-        precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
-    )
+    in_hardware = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bf16" and on_gpu and not in_hardware:
+        raise UserError(
+            f"precision: {torch.cuda.get_device_name()} has no bf16; set precision to auto or fp32"
+        )
+    enabled = precision == "bf16" or (precision == "auto" and in_hardware)
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from tsn.config.schema import ModelConfig, TrainingConfig, build
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import write_json
+from tsn.runtime.gpus import claimed
 
 PR_SET_PDEATHSIG = 1
 """prctl(2)."""
@@ -108,7 +109,12 @@ def launch(task: Task, processes: int, torchrun: tuple[str, ...] = ()) -> None:
     command = torchrun or torchrun_command(processes)
     program = ("-m", "tsn.training", str(task_file), "--error-file", str(error_file))
     try:
-        done = subprocess.run([*command, *program], check=False, preexec_fn=_end_with_parent)
+        done = subprocess.run(
+            [*command, *program],
+            check=False,
+            preexec_fn=_end_with_parent,
+            pass_fds=claimed(),  # the GPUs are free when torchrun has ended its processes
+        )
         if error_file.exists():
             raise UserError(error_file.read_text(encoding="utf-8", errors="surrogateescape"))
         if done.returncode:

@@ -1,14 +1,19 @@
 """The GPU engine against the CPU's: its kernels run here, thread by thread, without a GPU."""
 
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.cpu_engine import NativeEngine
+from tsn.flow.cuda import lane
 from tsn.flow.cuda.cuda_engine import CudaEngine
+from tsn.flow.cuda.workspace import Workspace
 from tsn.flow.quantise import clipped_fraction, quantise
+from tsn.runtime.errors import UserError
 
 FEW = TVL1Params(warps=2, iterations=60)
 """Enough for every path: levels, warps, several launches, pairs that converge within one."""
@@ -107,3 +112,47 @@ def test_a_batch_is_solved_by_one_launch(emulated_launcher, clip):
     launcher = emulated_launcher(2)
     CudaEngine(FEW, launcher).sequence(clip)
     assert launcher.launched.count("solve") == 1
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        lambda: torch.inference_mode(),
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        lambda: default_dtype(torch.float64),
+    ],
+)
+def test_the_modes_of_a_caller_change_nothing(emulate, clip, mode):
+    params, frames = TVL1Params(pyramid_levels=1, warps=1, iterations=8), clip[:2, :20, :24].copy()
+    engine = emulate(params)
+    with mode():
+        inside = engine.sequence(frames)
+    np.testing.assert_array_equal(engine.sequence(frames), inside)
+    assert inside.any()
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(before)
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved_down_to_one_pair(
+    emulate, clip, monkeypatch
+):
+    params, frames = TVL1Params(pyramid_levels=1, warps=1, iterations=8), clip[:, :20, :24].copy()
+    expected = emulate(params).sequence(frames)
+    room = 2
+
+    def workspace(launcher, height, width, params, frames):
+        if frames > room:
+            raise torch.OutOfMemoryError
+        return Workspace(launcher, height, width, params, frames)
+
+    monkeypatch.setattr(lane, "Workspace", workspace)
+    np.testing.assert_array_equal(emulate(params).sequence(frames), expected)
+    room = 1
+    with pytest.raises(UserError, match="not enough free memory for frames of 24x20"):
+        emulate(params).sequence(frames)

@@ -5,27 +5,71 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from tsn.runtime.cuda_driver import NO_DEVICE, SUCCESS, Driver, read_driver
+
+
+def gpu_is_there() -> bool:
+    """Whether there is an NVIDIA GPU, as far as a driver that may not start can tell."""
+    driver = _driver()
+    if driver is None or driver.status == NO_DEVICE:
+        return False
+    return driver.status != SUCCESS or bool(driver.capabilities)
+
 
 @cache
 def why_unavailable() -> str | None:
-    """Return why the engine cannot run here, or None if it can."""
+    """Return why the engine cannot run here and what to do about it, or None if it can."""
+    driver = _driver()
+    if driver is None:
+        return "there is no NVIDIA driver here"
+    if driver.status not in (SUCCESS, NO_DEVICE):
+        return (
+            f"the NVIDIA driver does not start (CUDA error {driver.status}); restart the machine "
+            "or install the driver anew"
+        )
+    if not driver.capabilities:
+        return "there is no NVIDIA GPU here that may be used"
+    return _torch_fails(driver) or _compiler_fails(driver)
+
+
+@cache
+def _driver() -> Driver | None:
+    return read_driver()
+
+
+def _torch_fails(driver: Driver) -> str | None:
+    """Why the installed torch cannot use the GPU, or None."""
     torch = find_spec("torch")
-    if torch is None:
+    if torch is None or torch.origin is None:
         return "torch is not installed"
     # Torch says so in a file that imports nothing; importing torch takes seconds.
-    version = runpy.run_path(str(Path(torch.origin).with_name("version.py")))
-    if not version.get("cuda"):
-        return "the installed torch was built without CUDA"
+    built = runpy.run_path(str(Path(torch.origin).with_name("version.py"))).get("cuda")
+    if not built:
+        return "the installed torch was built without CUDA; install a torch built for CUDA"
+    known, minor = divmod(driver.version, 1000)
+    if known < int(built.split(".")[0]):
+        return (
+            f"the NVIDIA driver supports CUDA {known}.{minor // 10} and the installed torch was "
+            f"built for {built}; update the driver, or install a torch built for CUDA {known}"
+        )
+    return None
+
+
+def _compiler_fails(driver: Driver) -> str | None:
+    """Why no code for the GPU can be compiled, or None."""
     try:
-        from cuda.bindings import driver
+        from cuda.bindings import nvrtc
     except ImportError:
-        return "the package cuda-bindings, which comes with torch, is not installed"
+        return "the package cuda-bindings, which comes with torch, is not installed; install it"
     try:
-        status, count = driver.cuInit(0)[0], 0
-        if not status.value:
-            status, count = driver.cuDeviceGetCount()
+        status, known = nvrtc.nvrtcGetSupportedArchs()
     except RuntimeError:
-        return "there is no NVIDIA driver here"
-    if status.value or not count:
-        return f"there is no NVIDIA GPU here ({status.name})"
+        return "CUDA's compiler libnvrtc is missing; install the package nvidia-cuda-nvrtc"
+    capability = driver.capabilities[0]
+    if status.value or 10 * capability[0] + capability[1] < min(known):
+        return (
+            f"this GPU has compute capability {capability[0]}.{capability[1]}, and the CUDA "
+            f"compiler that came with torch needs {min(known) / 10} or higher; install a torch "
+            "built for an older CUDA"
+        )
     return None

@@ -13,6 +13,7 @@ import torch
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.cpu_engine import VERSION
+from tsn.flow.cuda.arguments import MOST_LEVELS
 from tsn.flow.cuda.lane import Frames, Lane
 from tsn.flow.cuda.workspace import Launcher
 from tsn.runtime.errors import UserError
@@ -52,6 +53,11 @@ class CudaEngine:
     def __init__(
         self, params: TVL1Params, launcher: Launcher | None = None, batch: int | None = None
     ) -> None:
+        if params.pyramid_levels > MOST_LEVELS:
+            raise UserError(
+                f"TV-L1 backend native_cuda: pyramid_levels must be at most {MOST_LEVELS}, not "
+                f"{params.pyramid_levels}; lower it, or use backend native_cpu"
+            )
         self._batch = batch
         launcher = launcher or _launcher_of_this_gpu(3 if params.gamma else 2)
         self._free = [Lane(launcher, params) for _ in range(_LANES)]
@@ -109,7 +115,7 @@ class CudaEngine:
                         bound,
                     )
                 except RuntimeError as error:
-                    if "out of memory" not in str(error).lower().replace("_", " "):
+                    if not _is_out_of_memory(error):
                         raise
                     self._take_less(size, end - begin, begun)
                 else:
@@ -166,7 +172,22 @@ class CudaEngine:
         return np.empty(shape, kind)
 
 
-def _launcher_of_this_gpu(components: int) -> Launcher:
-    from tsn.flow.cuda.compile import Launcher as OnGpu
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory was lacking: torch's own, pinned memory, or the driver's."""
+    message = str(error).lower().replace("_", " ")
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message
 
-    return OnGpu(torch.device("cuda", torch.cuda.current_device()), components)
+
+def _launcher_of_this_gpu(components: int) -> Launcher:
+    try:
+        from tsn.flow.cuda.compile import Launcher as OnGpu
+
+        device = torch.device("cuda", torch.cuda.current_device())
+        torch.zeros(1, device=device).add_(1)  # fails where torch has no code for this GPU
+        return OnGpu(device, components)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"TV-L1 backend native_cuda: the GPU cannot be used ({reason}); update its driver, "
+            "install a torch built for it, or use backend native_cpu"
+        ) from error
