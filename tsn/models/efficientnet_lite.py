@@ -70,15 +70,23 @@ class SameConv2d(nn.Conv2d):
     strided layer samples other positions than a symmetrically padded one does.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def _conv_forward(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
         """Convolve (N, C, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
-        pads = []
-        for size, kernel, stride in zip(
-            reversed(x.shape[-2:]), reversed(self.kernel_size), reversed(self.stride), strict=True
-        ):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        return super().forward(functional.pad(x, pads))
+        height, width = (
+            max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            for size, kernel, stride in zip(
+                x.shape[-2:], self.kernel_size, self.stride, strict=True
+            )
+        )
+        if height % 2 or width % 2:  # of a strided layer: only here the image must be copied
+            x = functional.pad(
+                x, (width // 2, width - width // 2, height // 2, height - height // 2)
+            )
+            height = width = 0
+        padding = height // 2, width // 2
+        return functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:

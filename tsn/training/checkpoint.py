@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from tsn.models.fold import fold_batch_norm
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path
@@ -64,6 +65,7 @@ def load_model(path: Path | str) -> tuple[TSN, ModelInfo]:
             consensus=info.consensus,
         )
         network.load_state_dict(state["network"])
+        fold_batch_norm(network.net, network.channels, info.input_size)
     except (TypeError, KeyError, RuntimeError) as error:
         raise _unusable(path, error) from None
     return network.eval(), info

@@ -15,6 +15,7 @@ from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
+from tsn.models.fold import fold_batch_norm
 from tsn.models.network import TSN
 from tsn.models.parameter_groups import parameter_groups
 from tsn.runtime.errors import UserError
@@ -127,6 +128,7 @@ def new_network(classes: int, modality: str, model: ModelConfig, recipe: Trainin
         cross_modality=model.cross_modality,
     )
     _check_input_size(network, model)
+    fold_batch_norm(network.net, network.channels, model.input_size)
     return network
 
 
