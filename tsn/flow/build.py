@@ -11,7 +11,7 @@ from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
 from tsn.flow.quantise import clipped_fraction, quantise
 from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
-from tsn.shards.build import Part, build_shard
+from tsn.shards.build import Part, build_shard, flow_part
 from tsn.video.decode import MAX_FRAMES
 from tsn.video.isolation import read_frames
 
@@ -35,7 +35,7 @@ def build_flow_shard(
     """Compute and quantise the TV-L1 flow of the videos of one shard.
 
     A video of more than `max_frames` frames is quarantined. With more than one thread, as many
-    videos are decoded at a time, while flow of others is computed and written.
+    videos are decoded, their flow computed and compressed at a time.
     """
     tvl1 = TVL1(flow.params, flow.backend, threads)
     logger.info("TV-L1 by %s", tvl1.backend)
@@ -44,7 +44,7 @@ def build_flow_shard(
     def parts_of(video: Video) -> Iterator[Part]:
         frames = read_frames(video.path, size, "grey", max_frames=max_frames)
         for stack in overlapping_chunks(frames, chunk):
-            yield Part(*tvl1.quantised(stack, flow.bound))
+            yield flow_part(*tvl1.quantised(stack, flow.bound))
 
     fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}
     build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
@@ -65,4 +65,4 @@ def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.
 
 def quantised_part(flow: np.ndarray, bound: float) -> Part:
     """Flow (n, 2, H, W) in px as bytes, with the fraction of its values that is clipped."""
-    return Part(quantise(flow, bound), clipped_fraction(flow, bound))
+    return flow_part(quantise(flow, bound), clipped_fraction(flow, bound))

@@ -12,7 +12,8 @@ from tsn.config.schema import FramesConfig
 from tsn.datasets.records import Video
 from tsn.runtime.job import code_version
 from tsn.runtime.progress import track
-from tsn.shards.format import ShardWriter, StoredVideo, write_shard
+from tsn.shards.chunks import compress_fields
+from tsn.shards.format import Data, ShardWriter, StoredVideo, write_shard
 from tsn.shards.jpeg import encode_jpeg
 from tsn.video import Size
 from tsn.video.decode import MAX_FRAMES, decoder_versions
@@ -29,8 +30,13 @@ class Part(NamedTuple):
     `clipped` is the fraction of flow values beyond the bound.
     """
 
-    data: np.ndarray | bytes
+    data: Data
     clipped: float = 0.0
+
+
+def flow_part(fields: np.ndarray, clipped: float) -> Part:
+    """Quantised flow fields (n, 2, H, W), compressed in the thread that made them."""
+    return Part(compress_fields(fields), clipped)
 
 
 def build_shard(
@@ -80,7 +86,7 @@ def add_parts(writer: ShardWriter, video: Video, parts: Iterable[Part]) -> None:
         VideoError: the video is bad; nothing of it stays in the shard.
     """
 
-    def data() -> Iterator[np.ndarray | bytes]:
+    def data() -> Iterator[Data]:
         for part in parts:
             writer.count_clipped(part.clipped, len(part.data))
             yield part.data
