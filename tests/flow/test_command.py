@@ -195,6 +195,19 @@ def test_a_bad_video_is_one_sentence_and_the_others_are_done(run, folder):
             assert [video.ok for video in shard.videos.values()] == [False, True, False, True]
 
 
+@pytest.mark.parametrize("format", ["npy", "flo", "png"])
+def test_a_long_name_is_written_where_it_fits_and_stops_no_other_video(run, folder, format):
+    # With ".npy" 250 bytes, with ".warped.npy" above the 255 that file systems allow.
+    long = "я" * 123
+    (folder / "in" / f"{long}.mp4").hardlink_to(folder / "in" / "one.mp4")
+    assert run("in", "-o", "out", "-f", format)[0] == 0
+    assert len(files(folder / "out")) == (33 if format == "flo" else 3)
+    if format == "npy":
+        status, said = run("in", "-o", "warped", "-f", format, "-w")
+        assert (status, said.count("failed: ")) == (1, 1)
+        assert len(files(folder / "warped")) == 4
+
+
 @pytest.mark.parametrize("out", ["out", "out.npy", "out.mp4", "out.h5"])
 def test_a_video_that_breaks_half_way_leaves_nothing(run, folder, monkeypatch, out):
     def breaking(path, *arguments):
@@ -232,11 +245,11 @@ def test_outputs_are_kept_without_force_and_replaced_with_it(run, folder):
     [
         (["none.mp4", "-o", "out.npy"], "none.mp4"),
         (["in", "-o", "out.npy"], "-o out.npy"),
-        (["in", "-o", "out", "--threads", "0"], "threads"),
         (["in", "-o", "out", "--tau", "-1"], "tau"),
         (["in", "-o", "out", "--bound", "9", "-f", "npy"], "--bound"),
         (["in", "-o", "out", "--max-magnitude", "9"], "--max-magnitude"),
         (["in", "-o", "in/one.mp4/out", "-f", "npy"], "in/one.mp4"),
+        (["in", "-o", "", "-f", "npy"], "-o"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_1(run, folder, arguments, said):
@@ -250,7 +263,29 @@ def test_a_mistake_is_one_sentence_and_status_1(run, folder, arguments, said):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["in"], ["in", "-o", "a", "-s", "0x9"], ["in", "-o", "a", "--bound", "-1"], ["--thread"]],
+    [
+        [],
+        ["in"],
+        ["--thread"],
+        *(
+            ["in", "-o", "a.h5", *option]
+            for option in (
+                ["-s", "0x9"],
+                ["-s", "99999x1"],
+                ["-s", "1x16385"],
+                ["-s", "320"],
+                ["--bound", "-1"],
+                ["--bound", "nan"],
+                ["--bound", "1e30"],
+                ["--bound", "far"],
+                ["--max-magnitude", "0"],
+                ["--threads", "0"],
+                ["--threads", "-1"],
+                ["--threads", "1.5"],
+                ["--threads", "99999999"],
+            )
+        ),
+    ],
 )
 def test_arguments_that_cannot_be_read_are_one_sentence_and_status_2(run, arguments, capsys):
     with pytest.raises(SystemExit, match="2"):

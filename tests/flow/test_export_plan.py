@@ -89,6 +89,47 @@ def test_outputs_are_called_like_the_videos(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("out", "made"),
+    [
+        ("f.NPY", ["f.NPY", "f.warped.NPY"]),
+        ("f.npy.npy", ["f.npy.npy", "f.npy.warped.npy"]),
+        ("a.b.c.H5", ["a.b.c.H5", "a.b.c.warped.H5"]),
+        ("f.Mp4", ["f.Mp4"]),
+    ],
+)
+def test_a_named_file_is_written_under_exactly_that_name(tmp_path, out, made):
+    touch(tmp_path / "in" / "a.avi")
+    ((job,), _) = plan([tmp_path / "in"], tmp_path / out, warped=True)
+    assert [path.name for path in job.outputs.values()] == made
+
+
+@pytest.mark.parametrize(
+    ("out", "words"), [("", "no name"), (".npy", "no name"), ("a.avi/x.npy", "a.avi' is a file")]
+)
+def test_what_names_no_output_is_refused(tmp_path, monkeypatch, out, words):
+    monkeypatch.chdir(tmp_path)
+    touch(Path("a.avi"))
+    with pytest.raises(UserError, match=words):
+        choose_target(out, None)
+
+
+def test_the_current_folder_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch(Path("a.avi"))
+    ((job,), _) = plan(["a.avi"], ".", "npy")
+    assert job.outputs == {"flow": tmp_path / "a.npy"}
+
+
+def test_names_that_differ_in_case_are_one_where_the_disk_ignores_case(tmp_path, monkeypatch):
+    touch(tmp_path / "in" / "a.avi", tmp_path / "in" / "A.avi")
+    monkeypatch.setattr("tsn.flow.export.plan._ignores_case", lambda _: False)
+    assert len(plan([tmp_path / "in"], tmp_path / "out", "npy")[0]) == 2
+    monkeypatch.setattr("tsn.flow.export.plan._ignores_case", lambda _: True)
+    with pytest.raises(UserError, match="would both be written"):
+        plan([tmp_path / "in"], tmp_path / "out", "npy")
+
+
+@pytest.mark.parametrize(
     ("names", "format"),
     [
         (("a.avi", "a.mp4"), "h5"),
@@ -107,7 +148,9 @@ def test_videos_with_the_same_output_are_refused(tmp_path, names, format):
 def test_an_input_is_never_overwritten(tmp_path, force):
     touch(tmp_path / "in" / "a.mp4")
     (tmp_path / "link").symlink_to(tmp_path / "in")
-    for out in (tmp_path / "in", tmp_path / "link", tmp_path / "in" / "a.mp4"):
+    (tmp_path / "hard.mp4").hardlink_to(tmp_path / "in" / "a.mp4")
+    outputs = (tmp_path / "in", tmp_path / "link", tmp_path / "in" / "a.mp4", tmp_path / "hard.mp4")
+    for out in outputs:
         with pytest.raises(UserError, match="would overwrite an input"):
             plan([tmp_path / "in" / "a.mp4"], out, "mp4", force=force)
 

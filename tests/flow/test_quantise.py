@@ -41,3 +41,22 @@ def test_quantising_leaves_its_argument_alone():
 def test_clipped_fraction_counts_what_exceeds_the_bound():
     assert clipped_fraction(np.array([0.0, 20.0, -20.5, 21.0]), 20.0) == 0.5
     assert clipped_fraction(np.empty((0, 2, 4, 4))) == 0.0
+
+
+@pytest.mark.parametrize("bound", [-20.0, 0.0, float("nan"), float("inf"), 1e-30, 1e30])
+@pytest.mark.parametrize("function", [quantise, dequantise, clipped_fraction])
+def test_a_bound_that_makes_no_sense_is_refused(function, bound):
+    values = np.zeros((2, 2), np.uint8 if function is dequantise else np.float32)
+    with pytest.raises(ValueError, match=r"bound must be 0\.01 to"):
+        function(values, bound)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_flow_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        quantise(np.full((2, 2), value, np.float32))
+
+
+def test_only_bytes_are_dequantised():
+    with pytest.raises(ValueError, match="must be uint8, not float64"):
+        dequantise(np.zeros((2, 2)))

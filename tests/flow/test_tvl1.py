@@ -112,6 +112,12 @@ def test_one_frame_has_no_flow(clip, backend):
         (np.zeros((2, 8, 8), bool), "bool"),
         (np.full((2, 8, 8), np.nan), "NaN"),
         (np.full((2, 8, 8), np.inf), "infinite"),
+        (
+            np.linspace(0, 1, 128).reshape(2, 8, 8),
+            r"0\.\.255 scale; multiply frames of 0\.\.1 by 255",
+        ),
+        (np.linspace(-1, 1, 128).reshape(2, 8, 8), r"0\.\.255 scale"),
+        (np.linspace(0, 65535, 128).reshape(2, 8, 8), r"0\.\.255 scale"),
         ([[[1, 2]]], "NumPy array or a torch tensor"),
     ],
 )
@@ -248,3 +254,15 @@ def test_an_engine_that_does_not_start_is_replaced_by_the_cpus_unless_asked_for(
         TVL1(backend="native_cuda")
     assert TVL1(backend="auto").backend == "native_cpu"
     assert "no kernel image" in caplog.text
+
+
+def test_black_frames_and_interpolation_that_overshoots_are_taken_as_floats():
+    tvl1 = TVL1(TVL1Params(warps=1, iterations=2), "native_cpu")
+    assert not tvl1(np.zeros((2, 8, 8), np.float32)).any()
+    assert np.isfinite(tvl1(np.linspace(-30, 290, 128).reshape(2, 8, 8))).all()
+
+
+@pytest.mark.parametrize("bound", [-20, 0, float("nan")])
+def test_a_senseless_bound_is_refused_before_any_work(clip, bound):
+    with pytest.raises(ValueError, match="bound must be"):
+        TVL1(backend="native_cpu").quantised(clip, bound)

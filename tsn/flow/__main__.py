@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 from tsn.config.tvl1_params import TVL1Params
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
+from tsn.video import MAX_SIDE
 
 if TYPE_CHECKING:
     from tsn.flow.export.plan import ExportJob, Target
 
 SHARD_SIZE = (340, 256)
 """Default width and height in px of a shard's flow, as in the pipeline."""
+
+MAX_THREADS = 1024
+"""Every thread has a pair's state in memory: 10 MB at 340 x 256."""
 
 _PROG = "python -m tsn.flow"
 
@@ -143,17 +147,17 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--force", action="store_true", help="replace outputs that exist, instead of keeping them")
     add(
-        "--bound", type=_above_zero, metavar="PX",
+        "--bound", type=_pixels, metavar="PX",
         help="h5: motion beyond this is clipped (default: 20)",
     )  # fmt: skip
     add(
-        "--max-magnitude", type=_above_zero, metavar="PX",
+        "--max-magnitude", type=_pixels, metavar="PX",
         help="mp4, png: motion shown in full colour (default: fitted to each video)",
     )  # fmt: skip
     add("-h", "--help", action="help", help="show this help and exit")
     add = parser.add_argument_group("computing").add_argument
     add(
-        "-j", "--threads", type=int, metavar="N", default=cores(),
+        "-j", "--threads", type=_threads, metavar="N", default=cores(),
         help="pairs computed at a time (default: %(default)s, one for each core here)",
     )  # fmt: skip
     add(
@@ -188,17 +192,33 @@ def _attribute_docs(kind: type) -> dict[str, str]:
 
 
 def _size(text: str) -> tuple[int, int]:
-    sides = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    sides = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
     if not sides:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: give width x height, as 320x240")
-    return int(sides[1]), int(sides[2])
+    width, height = int(sides[1]), int(sides[2])
+    if not 1 <= min(width, height) <= max(width, height) <= MAX_SIDE:
+        raise argparse.ArgumentTypeError(f"{text!r}: a side has 1 to {MAX_SIDE} px")
+    return width, height
 
 
-def _above_zero(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
-    return value
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of threads: give 1 to {MAX_THREADS}"
+        )
+    return int(text)
+
+
+def _pixels(text: str) -> float:
+    from tsn.flow.quantise import MAX_BOUND, MIN_BOUND, check_bound
+
+    try:
+        check_bound(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no motion in px: give {MIN_BOUND} to {MAX_BOUND}"
+        ) from None
+    return float(text)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ BOUND = 20.0
 """Default bound in px: larger motion is clipped (dense_flow's and the TSN release's)."""
 
 
+MIN_BOUND, MAX_BOUND = 0.01, 10_000.0
+"""Smallest and largest bound in px."""
+
+
 def quantise(flow: np.ndarray, bound: float = BOUND) -> np.ndarray:
     """Return flow as bytes: round(255 * (v + bound) / (2 * bound)), clipped to 0..255.
 
@@ -13,13 +17,13 @@ def quantise(flow: np.ndarray, bound: float = BOUND) -> np.ndarray:
 
     Args:
         flow: Float array of any shape, in px.
-        bound: Motion in px that 0 and 255 stand for (negated for 0), above 0.
+        bound: Motion in px that 0 and 255 stand for (negated for 0).
 
     Returns:
         uint8 of the same shape.
 
     Raises:
-        ValueError: The bound is not above 0, or the flow is not finite.
+        ValueError: The bound is out of range, or the flow is not finite.
     """
     check_bound(bound)
     values = np.asarray(flow, np.float32) * np.float32(127.5 / bound)
@@ -37,7 +41,7 @@ def dequantise(data: np.ndarray, bound: float = BOUND) -> np.ndarray:
     A step is 2 * bound / 255: 0.157 px at the default bound. Byte 128 becomes +0.078 px.
 
     Raises:
-        ValueError: The bound is not above 0, or the data are not bytes.
+        ValueError: The bound is out of range, or the data are not bytes.
     """
     check_bound(bound)
     data = np.asarray(data)
@@ -50,7 +54,7 @@ def clipped_fraction(flow: np.ndarray, bound: float = BOUND) -> float:
     """Return the fraction (0..1) of values whose magnitude exceeds the bound; 0.0 for no values.
 
     Raises:
-        ValueError: The bound is not above 0.
+        ValueError: The bound is out of range.
     """
     check_bound(bound)
     flow = np.asarray(flow)
@@ -58,6 +62,6 @@ def clipped_fraction(flow: np.ndarray, bound: float = BOUND) -> float:
 
 
 def check_bound(bound: float) -> None:
-    """Raise ValueError unless the bound is a finite number of px above 0."""
-    if not 0 < bound < float("inf"):
-        raise ValueError(f"bound must be a finite number of px above 0, not {bound!r}")
+    """Raise ValueError if the bound is outside `MIN_BOUND` to `MAX_BOUND`."""
+    if not MIN_BOUND <= bound <= MAX_BOUND:
+        raise ValueError(f"bound must be {MIN_BOUND} to {MAX_BOUND} px, not {bound!r}")

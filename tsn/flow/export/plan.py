@@ -24,7 +24,10 @@ _FLO_NAME = re.compile(r"\d{6,}\.flo")
 
 @dataclass(frozen=True)
 class Target:
-    """Where to write, absolute, and in which format; `single` if `path` is one file."""
+    """Where to write, absolute, and in which format; `single` if `path` is one file.
+
+    A single file is written under exactly this name, whatever the case of its ending.
+    """
 
     path: Path
     format: str
@@ -46,6 +49,11 @@ def choose_target(out: str, wanted: str | None) -> Target:
         UserError: the name and the format do not go together, or do not say enough.
     """
     path = _absolute(out)
+    if not out or path.name.lower() in ENDINGS.values():
+        raise UserError(f"-o {out!r}: this is no name; name a folder, or a file such as flow.h5")
+    for parent in path.parents:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"-o {out}: {str(parent)!r} is a file, not a folder; choose another -o")
     ending = path.suffix.lower()
     formats = {suffix: name for name, suffix in ENDINGS.items() if suffix} | {".flo": "flo"}
     if path.is_dir() or out.endswith("/"):
@@ -104,20 +112,22 @@ def plan_jobs(
     Raises:
         UserError: an output would overwrite something it must not.
     """
-    folder, name = target.path.parent, os.path.splitext(target.path.name)[0]
     if target.format == "h5":
-        base = folder / name if target.single else target.path / "flow"
-        jobs = [ExportJob(tuple(sources), _outputs(base, "h5", warped))]
+        path = target.path if target.single else target.path / "flow.h5"
+        jobs = [ExportJob(tuple(sources), _outputs(path, "h5", warped))]
     elif target.single:
         if len(sources) > 1:
             raise UserError(
                 f"-o {target.path.name}: this file can show one video, and there are "
                 f"{len(sources)}; name a folder, with --format {target.format}"
             )
-        jobs = [ExportJob((sources[0],), _outputs(folder / name, target.format, warped))]
+        jobs = [ExportJob((sources[0],), _outputs(target.path, target.format, warped))]
     else:
+        ending = ENDINGS[target.format]
         jobs = [
-            ExportJob((source,), _outputs(target.path / source.id, target.format, warped))
+            ExportJob(
+                (source,), _outputs(target.path / f"{source.id}{ending}", target.format, warped)
+            )
             for source in sources
         ]
     _check_apart(jobs)
@@ -133,11 +143,13 @@ def _absolute(name: str) -> Path:
     return Path(os.path.abspath(name))  # noqa: PTH100
 
 
-def _outputs(base: Path, format: str, warped: bool) -> dict[str, Path]:
-    ending = ENDINGS[format]
-    outputs = {"flow": base.with_name(base.name + ending)}
+def _outputs(path: Path, format: str, warped: bool) -> dict[str, Path]:
+    outputs = {"flow": path}
     if warped and format in FIELDS:
-        outputs["warped_flow"] = base.with_name(f"{base.name}.warped{ending}")
+        # Dots in a video's name begin no ending.
+        ending = path.name[len(path.name) - len(ENDINGS[format]) :]
+        stem = path.name.removesuffix(ending) if ending else path.name
+        outputs["warped_flow"] = path.with_name(f"{stem}.warped{ending}")
     return outputs
 
 
@@ -150,18 +162,39 @@ def _clash(first: Video, second: str, name: str | Path) -> UserError:
 
 def _check_apart(jobs: Sequence[ExportJob]) -> None:
     """Check that no output is another one, lies in another one, or is one of the videos."""
-    owners = {path: job.sources[0] for job in jobs for path in job.outputs.values()}
-    videos = {os.path.realpath(source.path) for job in jobs for source in job.sources}
+    same = _casefolded if _ignores_case(next(iter(jobs[0].outputs.values())).parent) else str
+    owners = {same(path): job.sources[0] for job in jobs for path in job.outputs.values()}
+    videos = {_identity(Path(source.path)) for job in jobs for source in job.sources}
     for job in jobs:
         for path in job.outputs.values():
             for place in (path, *path.parents):
-                owner = owners.get(place, job.sources[0])
+                owner = owners.get(same(place), job.sources[0])
                 if owner is not job.sources[0]:
                     raise _clash(owner, job.sources[0].path, place)
-            if os.path.realpath(path) in videos:
+            if _identity(path) in videos:
                 raise UserError(
                     f"{str(path)!r}: this output would overwrite an input; choose another -o"
                 )
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What two names of one file have in common: links, and case where the disk ignores it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def _casefolded(path: Path) -> str:
+    return str(path).casefold()
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether names that differ in case are one on the disk that a folder is, or will be, on."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    other = there.with_name(there.name.swapcase()) if there.name else there
+    return other != there and other.exists() and other.samefile(there)
 
 
 def _exists(path: Path) -> bool:

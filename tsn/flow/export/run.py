@@ -15,6 +15,7 @@ from tsn.flow.export.figures import add_grid_lines, colour_scale, limit_magnitud
 from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png
 from tsn.flow.export.plan import ExportJob
 from tsn.flow.export.shards import export_shards
+from tsn.runtime.errors import UserError
 from tsn.runtime.progress import Advance, progress
 from tsn.video.errors import VideoError
 from tsn.video.isolation import probe
@@ -28,7 +29,7 @@ SAMPLE = 8
 """Pairs that the colours of a video are fitted to."""
 
 
-def export(jobs: Sequence[ExportJob], format: str, options: Options) -> dict[Video, VideoError]:
+def export(jobs: Sequence[ExportJob], format: str, options: Options) -> dict[Video, Exception]:
     """Run the jobs, with a progress bar on stderr.
 
     Args:
@@ -37,19 +38,19 @@ def export(jobs: Sequence[ExportJob], format: str, options: Options) -> dict[Vid
         options: how flow is computed and drawn.
 
     Returns:
-        The error of each bad video, which leaves no output.
+        The error of each video that is bad or whose output cannot be written.
     """
     lengths = {source: _pairs(source.path) for job in jobs for source in job.sources}
     if format == "h5":
-        return export_shards(jobs[0], options, lengths)
+        return {**export_shards(jobs[0], options, lengths)}
     write = _WRITERS[format]
     total = sum(min(n, COLUMNS) if format == "png" else n for n in lengths.values())
-    failures = {}
+    failures: dict[Video, Exception] = {}
     with progress(total, "pairs", "flow and warped flow" if options.warped else "flow") as advance:
         for job in jobs:
             try:
                 write(job, options, advance)
-            except VideoError as error:
+            except (VideoError, UserError, OSError) as error:
                 failures[job.sources[0]] = error
     return failures
 
