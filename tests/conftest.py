@@ -1,7 +1,10 @@
 """Tiny data sets, shards and configurations that tests of several packages share."""
 
 import copy
+import shutil
 import sys
+import sysconfig
+import venv
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,36 @@ def _torch_as_it_was() -> Iterator[None]:
 def on_cpu(monkeypatch) -> None:
     """Networks run on the CPU, where results repeat bit for bit, also beside a GPU."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+AWKWARD = 'My Drive\'s "(a)" & [b]'
+"""A folder's name that means other things to a shell."""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the project with an environment of its own, which has this one's packages."""
+
+    folder: Path
+    python: Path
+
+
+@pytest.fixture(scope="session")
+def awkward_checkout(tmp_path_factory) -> Checkout:
+    """The project in a folder whose path no shell takes unquoted, as `make` sets it up."""
+    folder = tmp_path_factory.mktemp("checkout") / AWKWARD
+    project = Path(__file__).parents[1]
+    names = ("Makefile", "Snakefile", "config", "profiles", "pyproject.toml", "requirements.lock")
+    for name in (*names, "tools", "tsn", "workflow"):
+        copy = shutil.copytree if (project / name).is_dir() else shutil.copy2
+        folder.mkdir(parents=True, exist_ok=True)
+        copy(project / name, folder / name)
+    environment = folder / ".venv"
+    venv.create(environment, symlinks=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(environment)})
+    Path(packages, "shared.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    (environment / "installed").touch()
+    return Checkout(folder, environment / "bin" / "python")
 
 
 @pytest.fixture

@@ -2,45 +2,19 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.conftest import AWKWARD, Checkout
 from tests.slurm.cluster import Cluster, Job
+from tests.workflow.short_demo import short_demo
 
-REPOSITORY = Path(__file__).parents[2]
 MOST_SECONDS = 1200
 """Of a run that takes two minutes where the machine has nothing else to do."""
-CONFIG = {
-    "datasets": {
-        "demo": {
-            "train_per_class": 1,
-            "test_per_class": 1,
-            "shards": 2,
-            "override": {
-                "frames": {"size": [64, 48]},
-                "model": {"backbone": "resnet18", "weights": "none", "input_size": 32},
-                "training": {
-                    "segments": 2,
-                    "batch_size": 9,
-                    "micro_batch": 5,
-                    "per_modality": {
-                        modality: {"epochs": 1, "lr_milestones": []}
-                        for modality in ("rgb", "flow", "warped_flow")
-                    },
-                },
-                "test": {"segments": 3, "crops": 5, "crop_size": 32},
-            },
-        }
-    }
-}
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-PROFILE = [
-    "--workflow-profile",
-    str(REPOSITORY / "profiles" / "slurm"),
+OPTIONS = [
     # Accounting needs a database, which a test has not.
     "--slurm-status-command=squeue",
     "--slurm-init-seconds-before-status-checks=3",
@@ -50,12 +24,24 @@ PROFILE = [
 ]
 
 
+def command(checkout: Checkout, target: str, *options: str) -> list[str]:
+    snakemake = [str(checkout.python), "-m", "snakemake"]
+    snakemake += ["--snakefile", str(checkout.folder / "Snakefile"), target, *options]
+    return [*snakemake, "--configfile", "config.yaml"]
+
+
+def slurm(checkout: Checkout) -> list[str]:
+    """The options of a user's run through SLURM."""
+    return ["--workflow-profile", str(checkout.folder / "profiles" / "slurm"), *OPTIONS]
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
 
     Attributes:
         folder: where it ran.
+        checkout: the project that ran.
         output: what Snakemake printed.
         killed: the job that was killed.
         while_drained: the jobs there had been when node 2 was given back.
@@ -63,6 +49,7 @@ class Run:
     """
 
     folder: Path
+    checkout: Checkout
     output: str
     killed: Job
     while_drained: list[Job]
@@ -70,14 +57,15 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def run(cluster: Cluster, tmp_path_factory) -> Run:
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+def run(cluster: Cluster, awkward_checkout: Checkout, tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("run") / AWKWARD
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(short_demo()))
     cluster.command("scontrol", "update", "nodename=node2", "state=drain", "reason=test")
     log = folder / "output.txt"
     with log.open("w") as output:
         snakemake = subprocess.Popen(
-            [*SNAKEMAKE, "results/fusion_demo.json", *PROFILE, "--configfile", "config.yaml"],
+            command(awkward_checkout, "results/fusion_demo.json", *slurm(awkward_checkout)),
             cwd=folder,
             env=cluster.environment,
             stdout=output,
@@ -94,7 +82,7 @@ def run(cluster: Cluster, tmp_path_factory) -> Run:
         snakemake.wait()
     text = log.read_text()
     assert snakemake.returncode == 0, text
-    return Run(folder, text, killed, while_drained, cluster.jobs())
+    return Run(folder, awkward_checkout, text, killed, while_drained, cluster.jobs())
 
 
 def _first_running(cluster: Cluster, rule: str, snakemake: subprocess.Popen, log: Path) -> Job:
@@ -153,7 +141,7 @@ def snakemake(cluster: Cluster, run: Run, target: str, *options: str) -> list[Jo
     """Run one more target; the jobs that it took."""
     before = {job.id for job in cluster.jobs()}
     done = subprocess.run(
-        [*SNAKEMAKE, target, *options, "--configfile", "config.yaml"],
+        command(run.checkout, target, *options),
         cwd=run.folder,
         env=cluster.environment,
         capture_output=True,
@@ -168,7 +156,9 @@ def test_one_training_runs_on_two_nodes(cluster, run):
     folder = "results/demo/two_stream/split1/rgb"
     resources = ("nodes=2", "tasks=2", "tasks_per_gpu=0", "gpu=2", "mpi='srun'")
     options = [f"train_model:{resource}" for resource in resources]
-    jobs = snakemake(cluster, run, f"{folder}/model.pt", *PROFILE, "--set-resources", *options)
+    jobs = snakemake(
+        cluster, run, f"{folder}/model.pt", *slurm(run.checkout), "--set-resources", *options
+    )
     assert [(job.rule, job.state) for job in jobs] == [("train_model", "COMPLETED")]
     assert jobs[0].node == "node[1-2]"
     assert (run.folder / folder / "model.pt").exists()

@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import traceback
@@ -85,6 +86,18 @@ def share_package() -> None:
     here = str(Path(__file__).parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join([here, *filter(None, paths)])
+
+
+def find_interpreter_by_path() -> None:
+    """Let jobs find this Python where its path means something else to a shell, as a space does.
+
+    Snakemake (9.27) puts `sys.executable` into the command lines of jobs without quotes. A bare
+    name, looked up in PATH, is the same program to a shell and to `subprocess`.
+    """
+    folder, name = os.path.split(sys.executable)
+    if shlex.quote(sys.executable) != sys.executable and os.pathsep not in folder:
+        os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+        sys.executable = name
 
 
 @cache

@@ -33,10 +33,18 @@ class ShardLists:
         results: the folder `results/`.
         find: looks for the videos of a data set: its name -> {shard name: its videos}.
         is_job: whether this process is a job on another node, which trusts the lists it was handed.
+        write_at_once: write the lists of a data set as soon as they are found, for want of a later
+            moment to call `write` at.
     """
 
-    def __init__(self, results: str, find: Callable[[str], VideosByShard], is_job: bool):
-        self._results, self._is_job = Path(results), is_job
+    def __init__(
+        self,
+        results: str,
+        find: Callable[[str], VideosByShard],
+        is_job: bool,
+        write_at_once: bool = False,
+    ):
+        self._results, self._is_job, self._write_at_once = Path(results), is_job, write_at_once
         self._found: dict[str, VideosByShard] = {}
         self._find = find
         self.names = cache(self._names)
@@ -77,6 +85,8 @@ class ShardLists:
     def _videos(self, dataset: str) -> VideosByShard:
         if dataset not in self._found:
             self._found[dataset] = self._find(dataset)
+            if self._write_at_once and not self._is_job:
+                self.write()
         return self._found[dataset]
 
     def _folder(self, dataset: str) -> Path:

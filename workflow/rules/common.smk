@@ -5,7 +5,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 from tsn.config.aliases import with_new_names
 from tsn.config.checks import check_model
@@ -16,7 +18,7 @@ from tsn.runtime.code_digest import code_digest
 from tsn.runtime.errors import UserError
 from tsn.config.experiments import Experiments
 from tsn.runtime.gpus import usable_gpus
-from tsn.runtime.job import share_package
+from tsn.runtime.job import find_interpreter_by_path, share_package
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.parent_watch import announce_run
 from tsn.config.settings import check
@@ -28,8 +30,15 @@ RUN = f"{DATASET}/{{experiment}}/split{{split}}"
 
 
 share_package()
+find_interpreter_by_path()
 announce_run()
 
+
+# What was configured is laid over the defaults here: the directive `configfile` does nothing where
+# another workflow uses this one as a module.
+defaults = load_configfile(workflow.source_path("../../config/config.yaml"))
+update_config(defaults, config)
+config = defaults
 
 try:
     config, renamed = with_new_names(config)
@@ -93,6 +102,8 @@ shard_lists = ShardLists(
     RESULTS,
     lambda name: videos_by_shard(listing(name).videos, settings(name).dataset.shards),
     is_job=not workflow.is_main_process,
+    # The handler `onstart` of a module does not run.
+    write_at_once=workflow.modifier.is_module and not workflow.dryrun,
 )
 
 
@@ -228,4 +239,4 @@ def flow_memory(wildcards, attempt):
 @cache
 def code_of(rule):
     """A parameter of a rule: changes with the source code that its numbers depend on."""
-    return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{rule}.py")
+    return code_digest(Path(workflow.source_path(f"../scripts/{rule}.py")))

@@ -4,6 +4,7 @@
 
 
 rule score_videos:
+    """Score the test videos with one network: 25 snippets x 10 crops."""
     input:
         model=model_of,
         index=f"{DATASET}/index.tsv",
@@ -31,6 +32,7 @@ rule score_videos:
 
 
 rule score_held_out:
+    """Score the training videos that validation holds out, for the search of fusion weights."""
     input:
         model=model_of,
         index=f"{DATASET}/index.tsv",

@@ -4,6 +4,7 @@
 
 
 rule compute_flow:
+    """Compute and quantise the TV-L1 flow of the videos of one shard."""
     input:
         rendered_manifest,
     output:
@@ -30,6 +31,7 @@ rule compute_flow:
 
 
 rule compute_warped_flow:
+    """Compute the flow of one shard again, without the camera's motion."""
     input:
         rendered_manifest,
         flow=f"{DATASET}/shards/flow/{{shard}}.h5",

@@ -3,6 +3,7 @@
 
 
 rule decode_frames:
+    """Decode and resize the videos of one shard into JPEG frames."""
     input:
         rendered_manifest,
     output:

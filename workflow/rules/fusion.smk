@@ -9,6 +9,7 @@
 
 
 rule search_weights:
+    """Choose the fusion weights of a split on its held-out training videos."""
     input:
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: scores_of(
@@ -37,6 +38,7 @@ rule search_weights:
 
 
 rule fuse_scores:
+    """Fuse the scores of all modalities on one split."""
     input:
         weights=searched_weights,
         index=f"{DATASET}/index.tsv",
@@ -66,6 +68,7 @@ rule fuse_scores:
 
 
 rule summarise_fusion:
+    """Put all splits of an experiment and their mean into one JSON and a table."""
     input:
         splits=lambda wc: expand(
             f"{RUN}/fusion.json", **wc, split=settings(wc.dataset).dataset.splits
@@ -111,6 +114,7 @@ rule summarise_fusion:
 
 
 rule publish_fusion:
+    """Copy the results of the experiment that the configuration names to the top of results/."""
     input:
         json=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.json",
         table=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.md",

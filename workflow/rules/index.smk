@@ -4,6 +4,7 @@
 
 
 rule render_demo:
+    """Render the demo set: short videos whose classes only flow can tell apart."""
     output:
         manifest=f"{DATASET}/videos/manifest.tsv",
     log:
@@ -24,6 +25,7 @@ rule render_demo:
 
 
 rule index_videos:
+    """Find the videos of a data set, with their classes, splits and shards."""
     input:
         rendered_manifest,
     output:

@@ -7,6 +7,7 @@
 
 
 rule check_shards:
+    """Check the shards of a stream, and stop if too many videos cannot be used."""
     input:
         index=f"{DATASET}/index.tsv",
         report=f"{DATASET}/index.txt",
@@ -30,6 +31,7 @@ rule check_shards:
 
 
 rule list_quarantined:
+    """List the videos that cannot be used, of all streams."""
     input:
         streams=lambda wc: expand(
             f"{DATASET}/shards/{{stream}}.quarantine.tsv",

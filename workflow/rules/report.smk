@@ -18,6 +18,7 @@ report: "../report/workflow.rst"
 
 
 rule draw_results:
+    """Draw the figures of an experiment."""
     input:
         summary=f"{DATASET}/{{experiment}}/fusion.json",
         index=f"{DATASET}/index.tsv",
@@ -51,6 +52,7 @@ rule draw_results:
 
 
 rule draw_clips:
+    """Draw frames, flow and warped flow of a few clips."""
     input:
         index=f"{DATASET}/index.tsv",
         shards=lambda wc: [
@@ -84,6 +86,7 @@ rule draw_clips:
 
 
 rule write_report:
+    """Write all results of an experiment on one page."""
     input:
         summary=f"{DATASET}/{{experiment}}/fusion.json",
         index=f"{DATASET}/index.tsv",

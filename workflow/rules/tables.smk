@@ -5,6 +5,7 @@
 
 
 rule fill_table:
+    """Fill one of the paper's tables with our accuracies beside the published ones."""
     input:
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: table_inputs(table_plan(wc), RESULTS),

@@ -4,6 +4,7 @@
 
 
 rule train_model:
+    """Train one network: of one modality, on one split."""
     input:
         index=f"{DATASET}/index.tsv",
         shards=modality_shards,
@@ -32,6 +33,7 @@ rule train_model:
 
 
 rule draw_curves:
+    """Draw the loss and accuracy of a training."""
     input:
         log=f"{RUN}/{{modality}}/training.csv",
     output:

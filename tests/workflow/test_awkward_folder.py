@@ -1,0 +1,99 @@
+"""Folders whose names mean something to a shell, and locales other than UTF-8."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import Checkout
+from tests.workflow.short_demo import MODALITIES, short_demo
+
+REPOSITORY = Path(__file__).parents[2]
+LOCALES = {"en_US": "ISO-8859-1", "zh_CN": "GBK", "ja_JP": "EUC-JP"}
+
+
+def run(command: list, folder: Path, **environment: str) -> str:
+    """What a command prints, which must succeed, without help from this process's own settings."""
+    settings = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LANG", "LC_ALL")}
+    done = subprocess.run(
+        command, cwd=folder, env={**settings, **environment}, capture_output=True, timeout=900
+    )
+    output = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="session")
+def locales(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """Locales without UTF-8, as Debian's package `locales` makes them: name -> environment."""
+    folder = tmp_path_factory.mktemp("locales")
+    if not shutil.which("localedef") or not Path("/usr/share/i18n/charmaps").is_dir():
+        # The project's own CI installs them and must not pass without these tests.
+        assert "REQUIRE_LOCALES" not in os.environ
+        pytest.skip("no localedef or no character maps: apt-get install locales")
+    for name, charset in LOCALES.items():
+        run(["localedef", "-i", name, "-f", charset, f"./{name}.{charset}"], folder)
+    made = {f"{name}.{charset}" for name, charset in LOCALES.items()}
+    return {name: {"LOCPATH": str(folder), "LC_ALL": name} for name in (*made, "C")}
+
+
+@pytest.mark.slow
+def test_make_demo_runs_in_an_awkward_folder_and_a_chinese_locale(awkward_checkout, locales):
+    folder = awkward_checkout.folder
+    (folder / "short.yaml").write_text(yaml.safe_dump(short_demo()))
+    options = ["CORES=2", "OPTIONS=--configfile short.yaml"]
+    table = run(["make", "demo", *options], folder, **locales["zh_CN.GBK"])
+    assert "With pictures" in table
+    summary = json.loads((folder / "results" / "fusion_demo.json").read_text(encoding="utf-8"))
+    assert set(summary["splits"][0]["modalities"]) == set(MODALITIES)
+    assert "fusion" in run(["make", "status", *options], folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["C", *(f"{k}.{v}" for k, v in LOCALES.items())])
+def test_a_run_starts_in_every_locale(name, locales, tmp_path):
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(short_demo()))
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
+    options = ["--cores", "1", "results/demo/shards/rgb/0000.h5", "--configfile", "short.yaml"]
+    run([*snakemake, *options], tmp_path, **locales[name])
+
+
+@pytest.mark.slow
+def test_torchrun_runs_in_an_awkward_folder(awkward_checkout: Checkout):
+    program = (
+        "import subprocess; from tsn.training.launch import torchrun_command; "
+        "subprocess.run([*torchrun_command(2), '-m', 'tsn.training', '--help'], check=True)"
+    )
+    assert "usage" in run([awkward_checkout.python, "-c", program], awkward_checkout.folder)
+
+
+@pytest.mark.parametrize("where", ["project", "folder"])
+def test_braces_which_snakemake_takes_for_wildcards_are_refused(where, tmp_path):
+    awkward = tmp_path / "a {brace}"
+    awkward.mkdir()
+    project = awkward if where == "project" else REPOSITORY
+    if where == "project":
+        for name in ("Snakefile", "workflow", "config"):
+            (awkward / name).symlink_to(REPOSITORY / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", project / "Snakefile", "--dry-run"],
+        cwd=awkward if where == "folder" else tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "a {brace}" in done.stderr and "braces" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_others_open_in_the_locales_encoding_is_ascii():
+    opened = [REPOSITORY / "Makefile", REPOSITORY / "requirements.lock"]
+    for pattern in ("profiles/*/*.yaml", "config/*.yaml", "workflow/envs/*.yaml"):
+        opened += REPOSITORY.glob(pattern)
+    assert len(opened) > 5
+    assert [str(path) for path in opened if not path.read_bytes().isascii()] == []
