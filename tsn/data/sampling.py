@@ -19,8 +19,9 @@ def train_starts(frames: int, length: int, segments: int, rng: np.random.Generat
     With n starts and d = n // segments: start i is i*d + randint(d). Where d = 0 but the video has
     more frames than segments, the starts are random and sorted; in still shorter videos all are 0.
 
-    >>> train_starts(10, 1, 5, np.random.default_rng(0)) // 2
-    array([0, 1, 2, 3, 4])
+    Examples:
+        >>> train_starts(10, 1, 5, np.random.default_rng(0)) // 2
+        array([0, 1, 2, 3, 4])
     """
     available = starts_available(frames, length)
     stride = available // segments
@@ -34,8 +35,9 @@ def train_starts(frames: int, length: int, segments: int, rng: np.random.Generat
 def centre_starts(frames: int, length: int, segments: int) -> np.ndarray:
     """The middle of each segment: int(t/2 + t*i), t = n/segments (tsn-pytorch).
 
-    >>> centre_starts(100, 1, 4)
-    array([12, 37, 62, 87])
+    Examples:
+        >>> centre_starts(100, 1, 4)
+        array([12, 37, 62, 87])
     """
     tick = starts_available(frames, length) / segments
     return (tick / 2 + tick * np.arange(segments)).astype(np.int64)
@@ -47,8 +49,9 @@ def caffe_starts(frames: int, length: int, segments: int) -> np.ndarray:
     They start at the first frame and are (frames - length) // (segments - 1) apart, which may leave
     the tail of a video unseen; kept for comparison with the release's figures.
 
-    >>> caffe_starts(100, 1, 4)
-    array([ 0, 33, 66, 99])
+    Examples:
+        >>> caffe_starts(100, 1, 4)
+        array([ 0, 33, 66, 99])
     """
     step = max(frames - length, 0) // max(segments - 1, 1)
     return np.arange(segments) * step
@@ -60,7 +63,8 @@ SNIPPET_SAMPLING = {"segment_centres": centre_starts, "caffe": caffe_starts}
 def snippet_indices(start: int, length: int, frames: int) -> np.ndarray:
     """The frame numbers of one snippet; past the end of the video its last frame is repeated.
 
-    >>> snippet_indices(2, 5, 4)
-    array([2, 3, 3, 3, 3])
+    Examples:
+        >>> snippet_indices(2, 5, 4)
+        array([2, 3, 3, 3, 3])
     """
     return np.minimum(np.arange(start, start + length), frames - 1)

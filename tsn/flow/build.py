@@ -53,8 +53,9 @@ def build_flow_shard(
 def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:
     """Stacks of up to `pairs` + 1 frames; the last frame of one is the first of the next.
 
-    >>> [chunk.tolist() for chunk in overlapping_chunks(map(np.array, range(5)), 2)]
-    [[0, 1, 2], [2, 3, 4]]
+    Examples:
+        >>> [chunk.tolist() for chunk in overlapping_chunks(map(np.array, range(5)), 2)]
+        [[0, 1, 2], [2, 3, 4]]
     """
     frames = iter(frames)
     last = list(islice(frames, 1))

@@ -1,6 +1,7 @@
 """TV-L1 optical flow of clips and of pairs of frames, by whichever engine can run.
 
->>> flow = TVL1()(frames)          # (T, H, W) grey frames -> (T-1, 2, H, W), x then y, px
+Examples:
+    >>> flow = TVL1()(frames)          # (T, H, W) grey frames -> (T-1, 2, H, W), x then y, px
 """
 
 import logging

@@ -1,5 +1,6 @@
 """Warped flow: optical flow with the camera's motion removed.
 
+Examples:
     >>> warped = WarpedFlow(TVL1())(frames, flow)
 
 Per pair, a homography is estimated from features and from the corners that the first flow moves;

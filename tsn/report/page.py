@@ -78,8 +78,9 @@ def render(content: Content) -> str:
 def percent(fraction: float) -> str:
     """A fraction as percent with one digit.
 
-    >>> percent(0.935)
-    '93.5'
+    Examples:
+        >>> percent(0.935)
+        '93.5'
     """
     return f"{100 * fraction:.1f}"
 

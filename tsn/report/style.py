@@ -109,8 +109,9 @@ def name(scores: str) -> str:
 def printable(text: str, longest: int = 28) -> str:
     """A name from a data set as it can be drawn: no control characters, not too long.
 
-    >>> printable("a class with a rather long name", 16)
-    'a class with a …'
+    Examples:
+        >>> printable("a class with a rather long name", 16)
+        'a class with a …'
     """
     valid = text.encode(errors="replace").decode()
     plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in valid)

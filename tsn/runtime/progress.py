@@ -77,8 +77,9 @@ class Meter:
 def duration(seconds: float) -> str:
     """Seconds as h:mm:ss.
 
-    >>> duration(3725)
-    '1:02:05'
+    Examples:
+        >>> duration(3725)
+        '1:02:05'
     """
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)

@@ -1,7 +1,8 @@
 """Prefetch several iterators in background threads with bounded queues.
 
->>> [list(part) for part in prefetch([range(2), range(3)], iter, 2)]
-[[0, 1], [0, 1, 2]]
+Examples:
+    >>> [list(part) for part in prefetch([range(2), range(3)], iter, 2)]
+    [[0, 1], [0, 1, 2]]
 """
 
 import threading
