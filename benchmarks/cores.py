@@ -31,7 +31,7 @@ def run(dataset: dict, cores: int) -> tuple[float, float, str]:
     command += [*targets, "--cores", str(cores), "--quiet", "all", "--configfile", "config.yaml"]
     with tempfile.TemporaryDirectory() as folder:
         config = {"datasets": {"clips": dataset}}
-        Path(folder, "config.yaml").write_text(yaml.safe_dump(config))
+        Path(folder, "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         before, start = os.times(), time.monotonic()
         subprocess.run(command, cwd=folder, check=True)
         wall, after = time.monotonic() - start, os.times()

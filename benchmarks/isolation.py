@@ -52,7 +52,12 @@ def processor_seconds() -> float:
     """Of this process and of the idle decoder, which stays alive between good videos."""
     total = time.process_time()
     for decoder in isolation._idle:
-        fields = Path(f"/proc/{decoder._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = (
+            Path(f"/proc/{decoder._process.pid}/stat")
+            .read_text(encoding="utf-8")
+            .rsplit(")", 1)[1]
+            .split()
+        )
         total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total
 

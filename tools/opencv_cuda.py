@@ -154,7 +154,9 @@ def make_environment(folder: Path, source: Path) -> Path:
     python = root / "bin" / "python"
     if not python.exists():
         venv.create(root, with_pip=True)
-    needed = tomllib.loads((source / "pyproject.toml").read_text())["build-system"]["requires"]
+    needed = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["build-system"][
+        "requires"
+    ]
     pip(python, "install", *needed, *TOOLS, *TOOLKIT)
     return python
 
@@ -214,7 +216,7 @@ def compile_wheel(
     ]
     print(f"compiling for {', '.join(capabilities)} with {jobs} jobs; details: {log}", flush=True)
     with (
-        log.open("w") as file,
+        log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process,
@@ -256,7 +258,7 @@ def install(wheel: Path, python: Path) -> None:
 
 def check(python: Path, package: Path) -> str:
     """Return what the installed cv2 says of GPUs; raise if it lacks what a package uses of it."""
-    sources = [path.read_text() for path in sorted(package.rglob("*.py"))]
+    sources = [path.read_text(encoding="utf-8") for path in sorted(package.rglob("*.py"))]
     used = {name for text in sources for name in re.findall(r"\bcv2\.((?:\w+\.)?\w+)", text)}
     program = (
         "import sys, functools, cv2\n"

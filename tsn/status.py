@@ -111,7 +111,7 @@ def seconds_by_rule(benchmarks: Path) -> dict[str, list[float]]:
     """Rule -> how long each of its finished jobs took."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for file in sorted(benchmarks.glob("*/*.tsv")):
-        with file.open(newline="") as table:
+        with file.open(encoding="utf-8", newline="") as table:
             seconds[file.parent.name] += [
                 float(row["s"]) for row in csv.DictReader(table, delimiter="\t")
             ]

@@ -70,7 +70,7 @@ def files_of(folder: Path) -> Iterator[tuple[Path, Check]]:
     """Every file that can be checked, and what raises a UserError if it is damaged."""
     patterns: list[tuple[str, Check]] = [
         ("index.tsv", check_unchanged),
-        ("shards/*/*.h5", _check_shard),
+        ("shards/*/[0-9]*.h5", _check_shard),
         *((f"*/split*/*/{name}.pt", _load_model) for name in ("model", "best", "last")),
         *((f"*/split*/*/{name}.h5", _read_scores) for name in ("scores", "held_out")),
     ]

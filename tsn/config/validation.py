@@ -27,7 +27,7 @@ def _validator():
     import jsonschema
     import yaml
 
-    return jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+    return jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
 
 
 def check_schema(config: dict) -> None:

@@ -37,7 +37,7 @@ class Sources:
 
 def summarise(sources: Sources) -> dict:
     """The content of fusion.json; accuracies are fractions, 0…1, wall times seconds."""
-    splits = [json.loads(Path(path).read_text()) for path in sources.splits]
+    splits = [json.loads(Path(path).read_text(encoding="utf-8")) for path in sources.splits]
     scores = [read_scores(path) for path in sources.scores]
     flows = {s.modality: s.shards for s in scores if s.modality in FLOW_MODALITIES}
     plain = json.dumps(sources.blocks, sort_keys=True)

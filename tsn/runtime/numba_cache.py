@@ -25,7 +25,8 @@ def ensure_writable(package: Path) -> None:
     Args:
         package: the folder of the modules with cached functions.
     """
-    if any(map(_is_writable, _folders(package))):
+    folders = _folders(package)
+    if any(map(_is_writable, folders)):
         return
     temporary = tempfile.mkdtemp(prefix="tsn-numba-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
@@ -33,7 +34,7 @@ def ensure_writable(package: Path) -> None:
     logger.warning(
         "Numba cannot cache compiled code: %s cannot be written; compiling anew takes some seconds "
         "in each run. Set %s to a folder that can be written",
-        " and ".join(map(str, _folders(package))),
+        " and ".join(map(str, folders)),
         _VARIABLE,
     )
 

@@ -20,6 +20,9 @@ from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv, write_tsv
 
+_LISTS = "[0-9]*.tsv"
+"""Not what operating systems and editors leave beside files, such as ._0000.tsv."""
+
 COLUMNS = ("id", "path", "class", "stamp")
 
 VideosByShard = Mapping[str, Sequence[Video]]
@@ -32,7 +35,7 @@ class ShardLists:
     Args:
         results: the folder `results/`.
         find: looks for the videos of a data set: its name -> {shard name: its videos}.
-        is_job: whether this process is a job on another node, which trusts the lists it was handed.
+        is_job: whether this process is a job on another node, which trusts the lists that it finds.
         write_at_once: write the lists of a data set as soon as they are found, for want of a later
             moment to call `write` at.
     """
@@ -47,15 +50,15 @@ class ShardLists:
         self._results, self._is_job, self._write_at_once = Path(results), is_job, write_at_once
         self._found: dict[str, VideosByShard] = {}
         self._find = find
-        self.names = cache(self._names)
-        self.handed = cache(self._handed)
+        self.shards = cache(self._shards)
+        self.list_and_digest = cache(self._list_and_digest)
 
-    def _names(self, dataset: str) -> list[str]:
+    def _shards(self, dataset: str) -> list[str]:
         """The shards that have a video."""
-        listed = self._is_job and sorted(file.stem for file in self._folder(dataset).glob("*.tsv"))
+        listed = self._is_job and sorted(file.stem for file in self._folder(dataset).glob(_LISTS))
         return listed or list(self._videos(dataset))
 
-    def _handed(self, dataset: str, shard: str) -> list[str]:
+    def _list_and_digest(self, dataset: str, shard: str) -> list[str]:
         """The file with the list of a shard, and the digest of the list, for `read_list`.
 
         Raises:
@@ -78,7 +81,7 @@ class ShardLists:
                 file = self._folder(dataset) / f"{shard}.tsv"
                 if not file.exists() or digest(_read(file)) != digest(videos):
                     write_tsv(file, COLUMNS, map(_row, videos))
-            for file in self._folder(dataset).glob("*.tsv"):
+            for file in self._folder(dataset).glob(_LISTS):
                 if file.stem not in shards:
                     file.unlink(missing_ok=True)
 

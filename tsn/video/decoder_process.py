@@ -91,7 +91,7 @@ def _limit_memory(bytes_: int) -> None:
     """Let allocations fail that are more than `bytes_` above what is mapped now."""
     if sys.platform != "linux":  # macOS has the limit and does not keep it
         return
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     wanted = pages * resource.getpagesize() + bytes_
     if _set_limit(resource.RLIMIT_AS, wanted) < wanted:
         sys.exit(TOO_LITTLE_MEMORY)

@@ -111,7 +111,7 @@ shard_lists = ShardLists(
 def videos_of(wildcards):
     """The videos of one shard: a parameter of its rules instead of the index as their input, so
     that a video that comes, goes or changes reruns its own shard only."""
-    return shard_lists.handed(wildcards.dataset, wildcards.shard)
+    return shard_lists.list_and_digest(wildcards.dataset, wildcards.shard)
 
 
 def block(dataset, name):
@@ -124,7 +124,7 @@ def shards_of(stream):
     return lambda wildcards: expand(
         f"{DATASET}/shards/{stream}/{{shard}}.h5",
         dataset=wildcards.dataset,
-        shard=shard_lists.names(wildcards.dataset),
+        shard=shard_lists.shards(wildcards.dataset),
     )
 
 

@@ -22,7 +22,8 @@ with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     scores = [read_scores(path) for path in snakemake.input.scores]
     block = dict(snakemake.params.fusion)
     if snakemake.input.weights:
-        block["weights"] = json.loads(Path(snakemake.input.weights).read_text())["weights"]
+        text = Path(snakemake.input.weights).read_text(encoding="utf-8")
+        block["weights"] = json.loads(text)["weights"]
     fusion = build(FusionConfig, block)
     index = read_index(snakemake.input.index)
     result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
