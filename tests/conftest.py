@@ -86,8 +86,8 @@ def make_tiny_set(tmp_path_factory) -> Callable[..., TinySet]:
     """
     from tsn.datasets.build_index import videos_by_shard, write_index
     from tsn.datasets.index import read_index
+    from tsn.datasets.listing import Listing
     from tsn.datasets.records import Video
-    from tsn.datasets.scan import Listing
     from tsn.shards.format import write_shard
     from tsn.shards.jpeg import encode_jpeg
 

@@ -19,7 +19,9 @@ def results(tmp_path, tiny_set) -> Path:
         (tmp_path / "videos" / "a" / name).touch()
     dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
     folder.mkdir(parents=True)
-    index_dataset(dataset, tmp_path, True, folder / "index.tsv", folder / "index.txt")
+    index_dataset(
+        dataset, tmp_path, "exclude", "quarantine", folder / "index.tsv", folder / "index.txt"
+    )
     for stream, paths in tiny_set.shards.items():
         (folder / "shards" / stream).mkdir(parents=True)
         for number, path in enumerate(paths):

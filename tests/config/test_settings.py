@@ -270,7 +270,7 @@ def test_parsing_the_snakefile_imports_nothing_heavy():
 import sys
 from tsn.config.settings import check, resolve
 from tsn.datasets.build_index import videos_by_shard
-from tsn.datasets.scan import list_videos
+from tsn.datasets.listing import list_videos
 print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

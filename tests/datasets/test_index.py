@@ -12,14 +12,14 @@ from tsn.datasets.build_index import (
     shard_name,
     shard_of,
     videos_by_shard,
-    without_missing,
     write_index,
 )
 from tsn.datasets.index import check_unchanged, class_names, members, read_index
+from tsn.datasets.listing import Listing
 from tsn.datasets.records import Video
-from tsn.datasets.scan import Listing
 from tsn.runtime.errors import UserError
 
+KEYS = ("exclude", "quarantine")  # data.missing, data.invalid_rows
 AWFUL = [
     "a\tb", "a\nb", "a\rb", 'a"b', '"', "it's", "🎬", os.fsdecode(b"\xff\xfe"), "!(1)&@#", " a ",
     "{x}", "$(rm)", "%s", "-", "next\x85line",
@@ -44,9 +44,9 @@ def test_the_index_is_a_table_that_people_can_read(tmp_path):
     listing = Listing(("b", "a"), (video("1", "a", {1: "train"}), video("2", "b", stamp="missing")))
     write_index(tmp_path / "index.tsv", listing, 1, (1, 2))
     assert (tmp_path / "index.tsv").read_text().splitlines() == [
-        "id\tpath\tclass\tlabel\tgroup\tshard\ton_disk\tsplit1\tsplit2",
-        "a/1\t/v/1.avi\ta\t1\ta/1\t0\tyes\ttrain\t-",
-        "b/2\t/v/2.avi\tb\t0\tb/2\t0\tno\t-\t-",
+        "id\tpath\tclass\tlabel\tgroup\tspan\tshard\ton_disk\tsplit1\tsplit2",
+        "a/1\t/v/1.avi\ta\t1\ta/1\t\t0\tyes\ttrain\t-",
+        "b/2\t/v/2.avi\tb\t0\tb/2\t\t0\tno\t-\t-",
     ]
 
 
@@ -60,7 +60,7 @@ def test_labels_count_from_zero_over_the_classes_with_videos(tmp_path):
 
 def test_without_missing_leaves_out_videos_and_classes_that_are_not_on_disk():
     listing = Listing(("a", "b"), (video("1", "a"), video("2", "b", stamp="missing")), ("x",))
-    assert without_missing(listing) == Listing(("a",), (video("1", "a"),), ("x",))
+    assert listing.without_missing() == Listing(("a",), (video("1", "a"),), ("x",))
 
 
 def test_members_of_a_split_that_has_none_are_an_error():
@@ -134,7 +134,7 @@ def test_index_dataset_writes_index_and_report(tmp_path):
         (tmp_path / "videos" / "a" / name).touch()
     dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
     index, text = tmp_path / "index.tsv", tmp_path / "index.txt"
-    index_dataset(dataset, tmp_path, True, index, text)
+    index_dataset(dataset, tmp_path, *KEYS, index, text)
     assert [video.id for video in read_index(index)] == ["a/1", "a/2"]
     assert sorted(video.splits[1] for video in read_index(index)) == ["test", "train"]
     assert "'a/readme'" in text.read_text()
@@ -150,7 +150,7 @@ def test_a_class_that_a_group_keeps_out_of_the_test_is_reported(tmp_path):
         "own", "folder", videos=str(tmp_path / "videos"), shards=2, group_pattern=r"g\d"
     )
     text = tmp_path / "index.txt"
-    index_dataset(vars(dataset), tmp_path, True, tmp_path / "index.tsv", text)
+    index_dataset(vars(dataset), tmp_path, *KEYS, tmp_path / "index.tsv", text)
     assert "1 classes without a test video in split 1:\n  'a'\n" in text.read_text()
 
 
@@ -161,7 +161,7 @@ def test_an_edited_index_is_found(tmp_path, change):
         (tmp_path / "videos" / "a" / name).touch()
     dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
     index = tmp_path / "index.tsv"
-    index_dataset(dataset, tmp_path, True, index, tmp_path / "index.txt")
+    index_dataset(dataset, tmp_path, *KEYS, index, tmp_path / "index.txt")
     index.write_text(index.read_text().replace(*change, 1))
     with pytest.raises(UserError, match=r"index\.tsv.*--forcerun index_videos"):
         check_unchanged(index)
@@ -172,5 +172,5 @@ def test_a_split_without_test_videos_stops_at_the_index(tmp_path):
     (tmp_path / "videos" / "a" / "only.avi").touch()
     dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
     with pytest.raises(UserError, match=r"datasets\.own: split 1 has no test video"):
-        index_dataset(dataset, tmp_path, True, tmp_path / "index.tsv", tmp_path / "index.txt")
+        index_dataset(dataset, tmp_path, *KEYS, tmp_path / "index.tsv", tmp_path / "index.txt")
     assert not (tmp_path / "index.tsv").exists()

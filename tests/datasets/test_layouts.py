@@ -7,7 +7,9 @@ import pytest
 
 from tsn.config.schema import DatasetConfig
 from tsn.datasets import layouts
+from tsn.datasets.group_split import assign_folds
 from tsn.datasets.records import Video
+from tsn.datasets.scan import Scan
 from tsn.runtime.errors import UserError
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -95,6 +97,31 @@ def test_a_name_that_leads_elsewhere_is_refused_in_hmdb51(tmp_path):
     assert "class/video" in refusal(hmdb(tmp_path, {"a_test_split1.txt": "../../v.avi 1\n"}))
 
 
+@pytest.mark.parametrize("separator", [" ", "  ", "\t", ", "])
+def test_labels_may_follow_in_any_list_after_any_separator(tmp_path, separator):
+    lists = {
+        "trainlist01.txt": f"Jump/v_a.avi{separator}1\nRun/v b.avi{separator}2\n",
+        "testlist01.txt": f"Run/v_c.avi{separator}2\n",
+    }
+    assert layouts.official(ucf(tmp_path, lists)) == layouts.official(ucf(tmp_path))
+
+
+@pytest.mark.parametrize("separator", [" ", "  ", "\t"])
+def test_separators_of_flags(tmp_path, separator):
+    lists = {"a_test_split1.txt": f"x y.avi{separator}1\nq.avi{separator}2{separator}\n"}
+    videos = layouts.official(hmdb(tmp_path, lists))[1]
+    assert {video.path: video.splits[1] for video in videos} == {
+        "a/x y.avi": "train",
+        "a/q.avi": "test",
+    }
+
+
+def test_side_files_are_no_lists(tmp_path):
+    """macOS leaves them beside every file on other disks."""
+    lists = {"a_test_split1.txt": "x.avi 1\n", "._a_test_split1.txt": "\0\5\x16\7"}
+    assert [video.id for video in layouts.official(hmdb(tmp_path, lists))[1]] == ["a/x"]
+
+
 def test_a_video_on_both_sides_of_a_split_is_refused(tmp_path):
     sentence = refusal(ucf(tmp_path, {"testlist01.txt": "Jump/v_a.avi\n"}))
     assert "'Jump/v_a.avi'" in sentence and "split 1" in sentence
@@ -177,12 +204,13 @@ def test_groups_of_the_official_data_sets(tmp_path):
     assert video.group == "A_Film!_wave"
 
 
-def listed(*paths: str) -> list[Video]:
-    return [Video(path.rsplit(".", 1)[0], path, path.split("/")[0]) for path in paths]
+def on_disk(*paths: str) -> Scan:
+    folders = sorted({path.split("/")[0] for path in paths})
+    return Scan(dict.fromkeys(paths, "1 2"), folders)
 
 
-def parts_of(dataset: DatasetConfig, videos: list[Video], split: int = 1) -> dict[str, str]:
-    return {video.id: video.splits[split] for video in layouts.folder(dataset, videos)[1]}
+def parts_of(dataset: DatasetConfig, files: Scan, split: int = 1) -> dict[str, str]:
+    return {video.id: video.splits[split] for video in layouts.folder(dataset, files)[1]}
 
 
 @pytest.mark.parametrize(
@@ -192,16 +220,17 @@ def parts_of(dataset: DatasetConfig, videos: list[Video], split: int = 1) -> dic
 def test_the_ratio_holds_in_every_class_and_leaves_both_sides_a_video(ratio, videos, tests):
     dataset = DatasetConfig("own", "folder", test_ratio=ratio)
     paths = [f"{name}/{n}.avi" for name in ("a", "b") for n in range(videos)]
-    parts = parts_of(dataset, listed(*paths))
+    parts = parts_of(dataset, on_disk(*paths))
     for name in ("a", "b"):
         side = [part for video, part in parts.items() if video.startswith(name)]
         assert side.count("test") == tests
 
 
 def test_the_split_follows_from_the_seed_and_its_number():
-    paths = listed(*(f"a/{n}.avi" for n in range(40)))
+    names = [f"a/{n}.avi" for n in range(40)]
+    paths = on_disk(*names)
     first = parts_of(DatasetConfig("own", "folder"), paths)
-    assert parts_of(DatasetConfig("own", "folder"), paths[::-1]) == first
+    assert parts_of(DatasetConfig("own", "folder"), on_disk(*names[::-1])) == first
     assert parts_of(DatasetConfig("own", "folder", split_seed=2), paths) != first
     assert parts_of(DatasetConfig("own", "folder", splits=(1, 2)), paths, split=2) != first
 
@@ -210,7 +239,7 @@ def test_the_split_follows_from_the_seed_and_its_number():
 def test_groups_never_straddle_train_and_test(pattern):
     videos = [f"{c}/v_g{g}_c{n}.avi" for c in "ab" for g in range(10, 18) for n in range(1 + g % 4)]
     dataset = DatasetConfig("own", "folder", group_pattern=pattern)
-    parts = parts_of(dataset, listed(*videos))
+    parts = parts_of(dataset, on_disk(*videos))
     sides: dict[str, set[str]] = {}
     for video, part in parts.items():
         sides.setdefault(video.split("_")[1], set()).add(part)
@@ -222,15 +251,38 @@ def test_groups_never_straddle_train_and_test(pattern):
 @pytest.mark.parametrize("pattern", [r"_(g\d+)_", r"(?:_(g\d+)_)?"])
 def test_a_pattern_that_does_not_match_names_the_video(pattern):
     with pytest.raises(UserError, match=r"datasets\.own\.group_pattern.*'a/v_1'"):
-        parts_of(DatasetConfig("own", "folder", group_pattern=pattern), listed("a/v_1.avi"))
+        parts_of(DatasetConfig("own", "folder", group_pattern=pattern), on_disk("a/v_1.avi"))
+
+
+def test_folds_are_disjoint_cover_everything_and_keep_groups_together():
+    paths = [f"{c}/v_g{g}_c{n}.avi" for c in "ab" for g in range(20) for n in range(1 + g % 3)]
+    keys = {"group_pattern": r"g\d+", "splits": (1, 2, 3, 4, 5), "folds": 5}
+    _, videos = layouts.folder(DatasetConfig("own", "folder", **keys), on_disk(*paths))
+    fold_of: dict[str, set[int]] = {}
+    for video in videos:
+        tested = [n for n, part in video.splits.items() if part == "test"]
+        assert len(tested) == 1 and len(video.splits) == 5
+        fold_of.setdefault(video.group, set()).update(tested)
+    assert all(len(folds) == 1 for folds in fold_of.values())
+    for name in "ab":
+        sizes = Counter(fold for v in videos if v.class_name == name for fold in fold_of[v.group])
+        assert max(sizes.values()) - min(sizes.values()) <= 2  # of 39 videos, in 20 groups
+
+
+def test_a_rare_class_is_in_every_fold():
+    videos = [(f"v{n}", "rare" if n < 5 else "common", f"v{n}") for n in range(50)]
+    folds = assign_folds(videos, 5, "1")
+    assert sorted(folds[f"v{n}"] for n in range(5)) == [1, 2, 3, 4, 5]
+    assert set(Counter(folds.values()).values()) == {10}
+    assert folds == assign_folds(videos[::-1], 5, "1") != assign_folds(videos, 5, "2")
 
 
 def test_an_empty_folder_is_named():
     with pytest.raises(UserError, match=r"datasets\.own\.videos.*'here'"):
-        layouts.folder(DatasetConfig("own", "folder", videos="here"), [])
+        layouts.folder(DatasetConfig("own", "folder", videos="here"), Scan())
 
 
 def test_ids_are_unique_where_names_differ_only_by_their_ending():
-    videos = listed("a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y.avi")
-    ids = [video.id for video in layouts.folder(DatasetConfig("own", "folder"), videos)[1]]
+    files = on_disk("a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y.avi")
+    ids = [video.id for video in layouts.folder(DatasetConfig("own", "folder"), files)[1]]
     assert ids == ["a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y"]

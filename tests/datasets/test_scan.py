@@ -1,11 +1,14 @@
 """What is on disk against what the lists name."""
 
+import errno
 import os
+from dataclasses import replace
 
 import pytest
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets.scan import list_videos
+from tsn.datasets.build_index import plan_listing
+from tsn.datasets.listing import list_videos, oddities
 from tsn.runtime.errors import UserError
 
 
@@ -55,8 +58,6 @@ def test_files_that_no_list_names_are_reported(ucf, tmp_path):
 
 
 def test_under_a_restriction_only_its_classes_are_reported(ucf, tmp_path):
-    from dataclasses import replace
-
     assert list_videos(replace(ucf, classes=("a",)), tmp_path).unlisted == (
         "a/2.MP4",
         "a/folder.avi/",
@@ -102,3 +103,106 @@ def test_the_demo_set_is_known_before_it_is_rendered(tmp_path):
     assert len(listing.videos) == 3 * len(listing.classes)
     assert not any(video.missing for video in listing.videos)
     assert listing.videos[0].path.startswith(str(tmp_path / "demo" / "videos"))
+
+
+def test_what_cannot_be_read_is_reported_and_stops_nothing_else(own, tmp_path, monkeypatch):
+    """A self-link, a folder and a file that the disk does not give, a link back up."""
+    videos = tmp_path / "videos"
+    (videos / "itself").symlink_to("itself")
+    (videos / "b" / "up").symlink_to("..")
+    (videos / "locked").mkdir()
+    (videos / "a" / "stale.avi").write_bytes(b"video")
+    scandir = os.scandir
+
+    def refusing(folder):
+        if str(folder).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr("tsn.datasets.scan._status", stale)
+    listing = list_videos(replace(own, nested=True), tmp_path)
+    assert [v.id for v in listing.videos if not v.missing] == ["a/1", "a/2", "b/3"]
+    assert listing.unreadable == (
+        "a/stale.avi (Stale file handle)",
+        "b/up/ (links to a folder above it)",
+        "itself (Too many levels of symbolic links)",
+        "locked (Permission denied)",
+    )
+
+
+def stale(entry: os.DirEntry) -> os.stat_result:
+    if entry.name == "stale.avi":
+        raise OSError(errno.ESTALE, "Stale file handle", entry.path)
+    return entry.stat()
+
+
+def test_a_folder_of_videos_that_cannot_be_read_is_one_sentence(own, tmp_path, monkeypatch):
+    def refuse(folder):
+        raise OSError(errno.EIO, "Input/output error", folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"own\.videos.*cannot be read \(Input/output error\)"):
+        list_videos(own, tmp_path)
+
+
+def test_side_files_are_neither_videos_nor_reported(own, tmp_path):
+    before = list_videos(own, tmp_path)
+    for name in ("._1.avi", ".DS_Store", "Thumbs.db", "desktop.ini", "1.avi~"):
+        (tmp_path / "videos" / "a" / name).write_bytes(b"?")
+    (tmp_path / "videos" / "a" / "half.avi.part").write_bytes(b"?")
+    after = list_videos(own, tmp_path)
+    assert after.videos == before.videos
+    assert {*after.unlisted} - {*before.unlisted} == {"a/half.avi.part"}
+
+
+def test_a_name_that_is_not_utf8_is_a_video_like_any_other(own, tmp_path):
+    name = os.fsdecode(b"\xff\xfe.avi")
+    (tmp_path / "videos" / "a" / name).write_bytes(b"video")
+    listing = list_videos(own, tmp_path)
+    assert f"a/{name[:-4]}" in [video.id for video in listing.videos if not video.missing]
+
+
+def test_empty_class_folders_are_reported(own, tmp_path):
+    (tmp_path / "videos" / "c").mkdir()
+    assert list_videos(own, tmp_path).empty == ("c",)
+
+
+def test_parts_above_the_class_folders_are_the_split(tmp_path):
+    for name in ("train/a/1", "train/b/2", "val/a/3", "test/b/4"):
+        path = tmp_path / "videos" / f"{name}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    dataset = DatasetConfig("own", "folder", str(tmp_path / "videos"))
+    listing = list_videos(dataset, tmp_path)
+    assert listing.classes == ("a", "b")
+    splits = {video.id: video.splits for video in listing.videos}
+    assert splits == {
+        "train/a/1": {1: "train"},
+        "train/b/2": {1: "train"},
+        "val/a/3": {},
+        "test/b/4": {1: "test"},
+    }
+    other = replace(dataset, parts={"val": "test", "test": None})
+    splits = {video.id: video.splits for video in list_videos(other, tmp_path).videos}
+    assert splits["val/a/3"] == {1: "test"} and splits["test/b/4"] == {}
+
+
+def test_nested_class_folders_are_classes_by_their_path(tmp_path):
+    for name in ("sport/ball/1", "sport/ball/2", "sport/3", "work/4"):
+        path = tmp_path / "videos" / f"{name}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    dataset = DatasetConfig("own", "folder", str(tmp_path / "videos"), nested=True)
+    assert list_videos(dataset, tmp_path).classes == ("sport", "sport/ball", "work")
+
+
+def test_a_split_of_missing_videos_only_is_refused_before_anything_is_computed(ucf, tmp_path):
+    """As with `data.missing: quarantine`, where the videos would stay in the index."""
+    with pytest.raises(UserError, match=r"split 1 has no test video on disk \(all 1 are missing"):
+        plan_listing(ucf, tmp_path, "quarantine", "quarantine")
+
+
+def test_what_is_odd_is_said_before_anything_is_computed(ucf, tmp_path):
+    (sentence,) = oddities(list_videos(ucf, tmp_path), (1,))
+    assert sentence == "1 classes have no video on disk to train on in split 1, such as 'b'"

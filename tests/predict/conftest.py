@@ -11,8 +11,8 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.datasets import demo
 from tsn.datasets.build_index import write_index
 from tsn.datasets.index import read_index
+from tsn.datasets.listing import Listing
 from tsn.datasets.records import Video
-from tsn.datasets.scan import Listing
 from tsn.evaluation.fusion import fuse_split
 from tsn.evaluation.protocol import score
 from tsn.evaluation.scores import Scores

@@ -12,8 +12,8 @@ import pytest
 from tsn.config.schema import FusionConfig
 from tsn.datasets.build_index import write_index
 from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.listing import Listing
 from tsn.datasets.records import Video
-from tsn.datasets.scan import Listing
 from tsn.evaluation.fusion import fuse_split
 from tsn.evaluation.scores import Scores, read_scores, write_scores
 from tsn.evaluation.summary import mean_of

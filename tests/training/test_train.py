@@ -14,7 +14,7 @@ from tsn.data.dataset import TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.datasets.build_index import write_index
 from tsn.datasets.index import members, read_index
-from tsn.datasets.scan import Listing
+from tsn.datasets.listing import Listing
 from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
 from tsn.runtime.errors import UserError

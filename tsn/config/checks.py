@@ -17,10 +17,12 @@ from tsn.runtime.errors import UserError
 if TYPE_CHECKING:
     from tsn.config.settings import Settings
 
+_SPLITTING = {"parts", "test_ratio", "group_pattern", "split_seed"}
 LAYOUT_KEYS = {
     "ucf101": {"videos", "lists", "classes", "check_counts"},
     "hmdb51": {"videos", "lists", "classes", "check_counts"},
-    "folder": {"videos", "classes", "test_ratio", "group_pattern", "split_seed"},
+    "folder": {"videos", "classes", "nested"} | _SPLITTING,
+    "list": {"videos", "annotations", "class_list", "columns", "classes"} | _SPLITTING,
     "demo": {"train_per_class", "test_per_class", "render_seed"},
 }
 COMMON_DATASET_KEYS = {"layout", "splits", "shards", "override"}
@@ -68,10 +70,15 @@ def checked_dataset(name: str, block: dict) -> DatasetConfig:
                 f"{where}.{key}: this key means nothing to the layout {layout!r}; remove it"
             )
     needed = {"ucf101": ("videos", "lists"), "hmdb51": ("videos", "lists"), "folder": ("videos",)}
+    needed["list"] = ("videos", "annotations")
     for key in needed.get(layout, ()):
         if key not in block:
             raise UserError(f"{where}.{key}: missing; the layout {layout!r} needs this folder")
     known = {"ucf101": {1, 2, 3}, "hmdb51": {1, 2, 3}, "demo": {1}}.get(layout)
+    if isinstance(block.get("splits"), dict) and layout not in ("folder", "list"):
+        raise UserError(
+            f"{where}.splits: {layout} has its own splits, not folds; name their numbers"
+        )
     for split in block.get("splits", ()):
         if known and split not in known:
             raise UserError(f"{where}.splits: {layout} has no split {split}; it has {known}")
@@ -81,6 +88,9 @@ def checked_dataset(name: str, block: dict) -> DatasetConfig:
         except re.error as error:
             raise UserError(f"{where}.group_pattern: not a regular expression: {error}") from None
     home = {k: str(Path(block[k]).expanduser()) for k in ("videos", "lists") if k in block}
+    splits = block.get("splits", [1])
+    if isinstance(splits, dict):
+        home |= {"folds": splits["folds"], "splits": list(range(1, splits["folds"] + 1))}
     return build(DatasetConfig, {**block, **home, "name": name})
 
 

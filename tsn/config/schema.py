@@ -16,7 +16,13 @@ class DatasetConfig:
     layout: str
     videos: str = ""
     lists: str = ""
+    annotations: str | list | dict = ""
+    class_list: str = ""
+    columns: dict[str, str | list[str]] = field(default_factory=dict)
+    parts: dict[str, str | None] = field(default_factory=dict)
+    nested: bool = False
     splits: tuple[int, ...] = (1,)
+    folds: int | None = None
     shards: int = 16
     classes: tuple[str, ...] | None = None
     check_counts: bool = True
@@ -33,6 +39,7 @@ class DataConfig:
     """What to do about videos that cannot be used, and from how many frames on one cannot."""
 
     missing: str
+    invalid_rows: str
     max_quarantined: int
     max_frames: int
 

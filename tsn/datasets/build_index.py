@@ -9,9 +9,8 @@ from pathlib import Path
 
 from tsn.config.schema import DatasetConfig, build
 from tsn.datasets.index import CHECKSUM, COLUMNS
+from tsn.datasets.listing import Listing, check_usable, leaks, list_videos
 from tsn.datasets.records import Video
-from tsn.datasets.scan import Listing, list_videos
-from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of, write_text, write_tsv
 
 logger = logging.getLogger("tsn")
@@ -38,13 +37,16 @@ def videos_by_shard(videos: Iterable[Video], shards: int) -> dict[str, list[Vide
 
 def digest(listing: Listing) -> str:
     """Changes with everything that the index says, and with the files themselves."""
-    videos = [(v.id, v.path, v.class_name, v.group, v.splits, v.stamp) for v in listing.videos]
+    videos = [
+        (v.id, v.path, v.class_name, v.group, v.splits, v.stamp, str(v.span or ""))
+        for v in listing.videos
+    ]
     text = json.dumps([listing.classes, videos])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:
-    """Write `index.tsv`: id, path, class, label, group, shard, on_disk, and train/test/- per split.
+    """Write `index.tsv`: `COLUMNS`, and train, test or - per split.
 
     Labels count the classes that have a video in the listing, in the order of its classes.
     """
@@ -58,6 +60,7 @@ def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ..
             video.class_name,
             labels[video.class_name],
             video.group or video.id,
+            "" if video.span is None else str(video.span),
             shard_of(video.id, shards),
             "no" if video.missing else "yes",
             *(video.splits.get(n, "-") for n in splits),
@@ -67,42 +70,50 @@ def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ..
     write_tsv(path, [*COLUMNS, *(f"split{n}" for n in splits)], rows)
 
 
-def without_missing(listing: Listing) -> Listing:
-    """The listing without what is not on disk (`data.missing: exclude`): videos, empty classes."""
-    present = tuple(video for video in listing.videos if not video.missing)
-    inhabited = {video.class_name for video in present}
-    classes = tuple(name for name in listing.classes if name in inhabited)
-    return Listing(classes, present, listing.unlisted)
+def plan_listing(dataset: DatasetConfig, results: Path, missing: str, invalid_rows: str) -> Listing:
+    """The videos that the index will hold.
+
+    Args:
+        dataset: its configuration.
+        results: the folder `results/`.
+        missing: what to do with listed videos that are not on disk: "exclude" or "quarantine".
+        invalid_rows: and with rows that cannot be used: "refuse" or "quarantine".
+
+    Raises:
+        UserError: see `list_videos` and `check_usable`.
+    """
+    listing = list_videos(dataset, results)
+    check_usable(listing, dataset, invalid_rows == "refuse")
+    return listing.without_missing() if missing == "exclude" else listing
 
 
 def index_dataset(
-    dataset: dict, results: Path, exclude_missing: bool, index: Path, report_file: Path
+    dataset: dict,
+    results: Path,
+    missing: str,
+    invalid_rows: str,
+    index: Path,
+    report_file: Path,
 ) -> None:
     """List the videos of a data set and write the index and the report.
 
     Args:
         dataset: the fields of a `DatasetConfig`.
         results: the folder `results/`.
-        exclude_missing: leave out listed videos that are not on disk.
+        missing: what to do with listed videos that are not on disk: "exclude" or "quarantine".
+        invalid_rows: and with rows that cannot be used: "refuse" or "quarantine".
         index: `index.tsv`.
         report_file: what was found, for people.
 
     Raises:
-        UserError: if a split has nothing to train on or to test on, and see `list_videos`.
+        UserError: see `list_videos` and `check_usable`.
     """
     config = build(DatasetConfig, dataset)
     found = list_videos(config, results)
-    listing = without_missing(found) if exclude_missing else found
-    for split in config.splits:
-        for part in ("train", "test"):
-            if not any(video.splits.get(split) == part for video in listing.videos):
-                raise UserError(
-                    f"datasets.{config.name}: split {split} has no {part} video among the "
-                    f"{len(listing.videos)} found; add videos, or look at splits, lists, classes "
-                    "and test_ratio"
-                )
+    check_usable(found, config, invalid_rows == "refuse")
+    listing = found.without_missing() if missing == "exclude" else found
     write_index(index, listing, config.shards, config.splits)
-    text = report(found, config.splits, exclude_missing)
+    text = report(found, config.splits, missing == "exclude")
     write_text(report_file, f"{text}{CHECKSUM}{sha256_of(index)}\n")
     logger.info("%s", "\n".join(line for line in text.splitlines() if not line.startswith(" ")))
 
@@ -129,6 +140,13 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
         "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
     )
     lines += _named(f"missing, {fate}", missing) + _named("unlisted, not used", listing.unlisted)
+    for title, names in (
+        ("invalid rows, not used", listing.invalid),
+        ("unreadable", listing.unreadable),
+        ("folders without a video", listing.empty),
+        ("groups on both sides of a split", leaks(listing.videos, splits)),
+    ):
+        lines += _named(title, names) if names else []
     return "\n".join(lines) + "\n"
 
 

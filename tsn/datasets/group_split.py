@@ -1,9 +1,10 @@
-"""Group-aware train/test split."""
+"""Group-aware splits: train and test by ratio, and folds."""
 
 import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from statistics import pstdev
 
 OFFICIAL_GROUPS = {"ucf101": r"_(g\d+)_c\d+$", "hmdb51": r"/(.+)_[fhlu]_(?:cm|nm)_np"}
 """Where the names of the official data sets say which clips are of one source: UCF101's 25 groups
@@ -54,3 +55,52 @@ def sample_groups(videos: Iterable[tuple[str, str, str]], fraction: float, seed:
             for name, n in size.items():
                 wanted[name] = max(0, wanted[name] - n)
     return chosen
+
+
+def assign_folds(videos: Iterable[tuple[str, str, str]], folds: int, seed: str) -> dict[str, int]:
+    """Divide videos into folds, whole groups at a time, with each class spread evenly.
+
+    The greedy rule of scikit-learn's `StratifiedGroupKFold`: groups, the least evenly composed
+    and the largest first, go where they leave the fractions of the classes most alike.
+
+    Args:
+        videos: (id, class, group) of each.
+        folds: how many, at least 2.
+        seed: seeds the order of groups that are composed alike.
+
+    Returns:
+        The fold of each id, from 1.
+    """
+    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for video_id, class_name, group in videos:
+        groups[group].append((video_id, class_name))
+    total = Counter(class_name for members in groups.values() for _, class_name in members)
+    sizes = {g: Counter(name for _, name in members) for g, members in groups.items()}
+
+    def order(group: str) -> tuple[float, int, bytes]:
+        counts, n = sizes[group].values(), len(total)
+        # Variance of the group's counts over all classes, those it lacks included.
+        spread = sum(c * c for c in counts) / n - (sum(counts) / n) ** 2
+        name = f"{seed}/{group}".encode(errors="surrogateescape")
+        return -spread, -len(groups[group]), hashlib.sha256(name).digest()
+
+    filled: list[Counter[str]] = [Counter() for _ in range(folds)]
+    held = [0] * folds
+    fold_of = {}
+    for group in sorted(groups, key=order):
+        size = sizes[group]
+
+        def unevenness(fold: int, size: Counter[str] = size) -> tuple[float, int]:
+            added = 0.0
+            for name, count in size.items():
+                before = [counts[name] / total[name] for counts in filled]
+                after = list(before)
+                after[fold] += count / total[name]
+                added += pstdev(after) - pstdev(before)
+            return round(added, 12), held[fold]
+
+        best = min(range(folds), key=unevenness)
+        filled[best].update(size)
+        held[best] += len(groups[group])
+        fold_of.update({video_id: best + 1 for video_id, _ in groups[group]})
+    return fold_of

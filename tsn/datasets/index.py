@@ -5,8 +5,9 @@ from pathlib import Path
 from tsn.datasets.records import MISSING, Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv, sha256_of
+from tsn.video.span import Span
 
-COLUMNS = ("id", "path", "class", "label", "group", "shard", "on_disk")
+COLUMNS = ("id", "path", "class", "label", "group", "span", "shard", "on_disk")
 """Followed by one column per split: split1 …, with train, test or -."""
 
 CHECKSUM = "sha256 of index.tsv: "
@@ -33,6 +34,7 @@ def read_index(path: Path | str) -> list[Video]:
                 {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
                 row["group"],
                 {"yes": "", "no": MISSING}[row["on_disk"]],
+                Span.parse(row["span"]),
             )
             for row in rows
         ]

@@ -1,15 +1,19 @@
-"""The layouts of a data set: official lists (UCF101, HMDB51) or a folder per class."""
+"""The layouts that are official lists (UCF101, HMDB51) or a folder per class; how videos split."""
 
 import difflib
 import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets.group_split import OFFICIAL_GROUPS, group_of, sample_groups
+from tsn.datasets.annotations import read_text, split_line
+from tsn.datasets.group_split import OFFICIAL_GROUPS, assign_folds, group_of, sample_groups
+from tsn.datasets.parts import has_parts, sides_of
 from tsn.datasets.records import Video
+from tsn.datasets.scan import VIDEO_SUFFIXES, Scan, is_side_file
 from tsn.runtime.errors import UserError
 
 OFFICIAL_COUNTS = {
@@ -54,29 +58,68 @@ def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Video]]:
     ]
 
 
-def folder(dataset: DatasetConfig, videos: list[Video]) -> tuple[tuple[str, ...], list[Video]]:
-    """Classes and videos of a folder per class, split by ratio with a seed.
+def folder(dataset: DatasetConfig, on_disk: Scan) -> tuple[tuple[str, ...], list[Video]]:
+    """Classes and videos of a folder per class, split as `split` does.
 
-    Videos whose id matches `group_pattern` with the same text (its first group, if it has one)
-    never straddle train and test.
+    Where the folder holds parts such as `train` and `val`, the classes lie below them and the
+    videos are split by them. With `nested`, a class is the whole path of the folder of its videos.
 
     Raises:
         UserError: if there is no video, a wanted class is absent, or `group_pattern` matches not.
     """
-    classes = sorted({video.class_name for video in videos})
-    if not classes:
+    parts = has_parts(on_disk.folders)
+    videos = []
+    for path in on_disk.files:
+        stem, suffix = os.path.splitext(path)
+        part, _, inside = path.partition("/") if parts else ("", "", path)
+        class_name = inside.rpartition("/")[0]
+        if suffix.lower() in VIDEO_SUFFIXES and class_name:
+            videos.append(Video(stem, path, class_name, splits={1: part} if part else {}))
+    sides = sides_of({part for video in videos for part in video.splits.values()}, dataset)
+    videos = [
+        replace(v, splits={n: side for n, part in v.splits.items() if (side := sides[part])})
+        for v in videos
+    ]
+    if not videos:
         raise UserError(
             f"datasets.{dataset.name}.videos: no video in {dataset.videos!r}; expected one folder "
             "per class with video files in it"
         )
+    return split(dataset, sorted({video.class_name for video in videos}), _unique_ids(videos))
+
+
+def split(
+    dataset: DatasetConfig, classes: Sequence[str], videos: list[Video]
+) -> tuple[tuple[str, ...], list[Video]]:
+    """Choose the wanted classes; group and split the videos, if they are not split already.
+
+    They are split by ratio with a seed, or into folds of which each is tested on once. Videos whose
+    id matches `group_pattern` with the same text (its first group, if it has one) stay together.
+
+    Raises:
+        UserError: a wanted class is absent, or `group_pattern` does not match.
+    """
     chosen = _choose(dataset, tuple(classes))
+    inside = set(chosen)
     videos = [
         replace(video, group=_group(dataset, video))
-        for video in _unique_ids([video for video in videos if video.class_name in set(chosen)])
+        for video in videos
+        if video.class_name in inside
     ]
-    split_of = {n: _split_by_ratio(dataset, n, videos) for n in dataset.splits}
+    if any(video.splits for video in videos):
+        return chosen, videos
+    grouped = [(video.id, video.class_name, video.group) for video in videos]
+    if dataset.folds:
+        fold_of = assign_folds(grouped, dataset.folds, str(dataset.split_seed))
+        tests = {n: {name for name, fold in fold_of.items() if fold == n} for n in dataset.splits}
+    else:
+        tests = {
+            n: sample_groups(grouped, dataset.test_ratio, f"{dataset.split_seed}/{n}")
+            for n in dataset.splits
+        }
     return chosen, [
-        replace(v, splits={n: split_of[n][v.id] for n in dataset.splits}) for v in videos
+        replace(v, splits={n: "test" if v.id in test else "train" for n, test in tests.items()})
+        for v in videos
     ]
 
 
@@ -92,8 +135,8 @@ def _ucf101(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Memb
         for part in ("train", "test"):
             file = lists / f"{part}list0{split}.txt"
             for line in _lines(file):
-                # Only the train lists end in a label; the class folder says the same.
-                path = _inside(line.rsplit(" ", 1)[0] if part == "train" else line, file)
+                # A label may follow, as in the train lists; the class folder says the same.
+                path = _inside(split_line(line)[0], file)
                 if path.split("/")[0] not in classes:
                     raise UserError(f"{file}: the class of {path!r} is not in {numbers}; add it")
                 _assign(members[path], split, part, path, file)
@@ -101,7 +144,12 @@ def _ucf101(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Memb
 
 
 def _hmdb51(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Members]:
-    files = [file for n in splits for file in sorted(lists.glob(f"*_test_split{n}.txt"))]
+    files = [
+        file
+        for n in splits
+        for file in sorted(lists.glob(f"*_test_split{n}.txt"))
+        if not is_side_file(file.name)
+    ]
     if not files:
         raise UserError(
             f"no '<class>_test_split<N>.txt' in {str(lists)!r}; put the official files there"
@@ -110,12 +158,13 @@ def _hmdb51(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Memb
     for file in files:
         name, split = file.stem.rsplit("_test_split", 1)
         for line in _lines(file):
-            video, _, flag = line.rpartition(" ")
+            video, fields = split_line(line)
+            flag = fields[0] if len(fields) == 1 else ""
             if flag not in ("0", "1", "2"):
                 raise UserError(
                     f"{file}: {line!r} does not end in 0, 1 or 2; restore the official file"
                 )
-            path = _inside(f"{name}/{video.rstrip()}", file)
+            path = _inside(f"{name}/{video}", file)
             sides = members[path]  # a video that no split uses is listed, too
             if flag != "0":
                 _assign(sides, int(split), {"1": "train", "2": "test"}[flag], path, file)
@@ -123,12 +172,10 @@ def _hmdb51(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Memb
 
 
 def _lines(file: Path) -> list[str]:
-    try:
-        text = file.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-    except FileNotFoundError:
-        raise UserError(f"there is no list {str(file)!r}; put the official file there") from None
+    if not file.exists():
+        raise UserError(f"there is no list {str(file)!r}; put the official file there")
     # Not splitlines(): a name may hold the rarer characters that it takes for line ends.
-    lines = (line.strip(" \t\r") for line in text.split("\n"))
+    lines = (line.strip(" \t") for line in read_text(file).split("\n"))
     return [line for line in lines if line]
 
 
@@ -186,14 +233,9 @@ def _unique_ids(videos: list[Video]) -> list[Video]:
     ]
 
 
-def _split_by_ratio(dataset: DatasetConfig, split: int, videos: list[Video]) -> dict[str, str]:
-    """Video id -> "train" or "test"; at least one of each of every class that has two."""
-    grouped = [(video.id, video.class_name, video.group) for video in videos]
-    test = sample_groups(grouped, dataset.test_ratio, f"{dataset.split_seed}/{split}")
-    return {video.id: "test" if video.id in test else "train" for video in videos}
-
-
 def _group(dataset: DatasetConfig, video: Video) -> str:
+    if dataset.group_pattern is None:
+        return video.group or video.id
     group = group_of(video.id, dataset.group_pattern)
     if group is None:
         raise UserError(

@@ -2,22 +2,26 @@
 
 from dataclasses import dataclass, field
 
+from tsn.video.span import Span
+
 MISSING = "missing"
 """The stamp of a file that is not on disk."""
 
 
 @dataclass(frozen=True)
 class Video:
-    """One video of a data set.
+    """One video of a data set, or a clip of one.
 
     Attributes:
-        id: path below the video folder, without ending; unique in the data set.
+        id: path below the video folder, without ending, and the span of a clip, or what a list
+            says; unique in the data set.
         path: the file.
         class_name: its class; "" if unknown.
         label: number of the class, from 0; -1 until the index numbers the classes.
         splits: number of a split -> "train" or "test"; splits that leave it out are not there.
         group: what related clips have in common, so that no split parts them; an id of its own for
             a video that has none.
+        span: of a clip in its file; None for all of it.
         stamp: size and modification time of the file, which change when it does, or `MISSING`.
     """
 
@@ -28,6 +32,7 @@ class Video:
     splits: dict[int, str] = field(default_factory=dict, hash=False)
     group: str = ""
     stamp: str = ""
+    span: Span | None = None
 
     @property
     def missing(self) -> bool:

@@ -42,7 +42,7 @@ def build_flow_shard(
     chunk = GPU_CHUNK if tvl1.backend in GPU_BACKENDS else CHUNK
 
     def parts_of(video: Video) -> Iterator[Part]:
-        frames = read_frames(video.path, size, "grey", max_frames=max_frames)
+        frames = read_frames(video.path, size, "grey", max_frames=max_frames, span=video.span)
         for stack in overlapping_chunks(frames, chunk):
             yield flow_part(*tvl1.quantised(stack, flow.bound))
 

@@ -77,7 +77,9 @@ def warped_flow_fields(
         "again"
     )
     start = 0
-    frames = read_frames(video.path, flow_shard.size, "grey", max_frames=max_frames)
+    frames = read_frames(
+        video.path, flow_shard.size, "grey", max_frames=max_frames, span=video.span
+    )
     for stack in overlapping_chunks(frames, CHUNK):
         stop = start + len(stack) - 1
         if stop > stored.length:

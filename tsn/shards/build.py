@@ -100,7 +100,9 @@ def build_rgb_shard(
     """Decode the videos of one shard to JPEGs; one of more than `max_frames` is quarantined."""
 
     def parts_of(video: Video) -> Iterator[Part]:
-        for frame in read_frames(video.path, frames.size, "rgb", max_frames=max_frames):
+        for frame in read_frames(
+            video.path, frames.size, "rgb", max_frames=max_frames, span=video.span
+        ):
             yield Part(encode_jpeg(frame, frames.jpeg_quality))
 
     fingerprint = {"size": list(frames.size), "jpeg_quality": frames.jpeg_quality}

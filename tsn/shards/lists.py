@@ -19,11 +19,12 @@ from pathlib import Path
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv, write_tsv
+from tsn.video.span import Span
 
 _LISTS = "[0-9]*.tsv"
 """Not what operating systems and editors leave beside files, such as ._0000.tsv."""
 
-COLUMNS = ("id", "path", "class", "stamp")
+COLUMNS = ("id", "path", "class", "stamp", "span")
 
 VideosByShard = Mapping[str, Sequence[Video]]
 """Name of a shard -> its videos."""
@@ -98,7 +99,8 @@ class ShardLists:
 
 def digest(videos: Iterable[Video]) -> str:
     """Changes with what a shard depends on: its videos, and the files themselves (their stamps)."""
-    text = json.dumps([_row(video) for video in videos])
+    # Without a span the row is as it was before there were any: no shard is made anew.
+    text = json.dumps([_row(v) if v.span else _row(v)[:-1] for v in videos])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -128,9 +130,13 @@ def read_list(file: Path | str, expected: str) -> list[Video]:
 
 
 def _row(video: Video) -> list[str]:
-    return [video.id, video.path, video.class_name, video.stamp]
+    span = "" if video.span is None else str(video.span)
+    return [video.id, video.path, video.class_name, video.stamp, span]
 
 
 def _read(file: Path) -> list[Video]:
-    rows = ([row[name] or "" for name in COLUMNS] for row in read_tsv(file)[1])
-    return [Video(id, path, class_name, stamp=stamp) for id, path, class_name, stamp in rows]
+    rows = ([row.get(name) or "" for name in COLUMNS] for row in read_tsv(file)[1])
+    return [
+        Video(name, path, class_name, stamp=stamp, span=Span.parse(span))
+        for name, path, class_name, stamp, span in rows
+    ]

@@ -26,6 +26,8 @@ from tsn.video.colour import RGBConverter
 from tsn.video.containers import find_truncation
 from tsn.video.errors import VideoError
 from tsn.video.orientation import orientation, upright
+from tsn.video.span import Span
+from tsn.video.span_filter import SpanFilter
 
 # Formats that hold video and cannot name other files. FFmpeg would also "play" text,
 # subtitles, single images, and play lists (HLS, concat), which read whatever file they name.
@@ -55,6 +57,7 @@ def read_frames(
     size: Size | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
     max_frames: int = MAX_FRAMES,
+    span: Span | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode a video's first video stream, frame by frame.
 
@@ -68,6 +71,7 @@ def read_frames(
         size: width and height of the frames, in pixels; None for the video's own, upright.
         colour: "rgb", or "grey" for Rec. 601 luma.
         max_frames: a video with more is refused, before it is decoded where its header says so.
+        span: only these frames, which are those of a full decode; None for all.
 
     Yields:
         uint8 arrays of shape (height, width, 3), or (height, width) for grey, 0...255, each one
@@ -79,7 +83,7 @@ def read_frames(
         ValueError: an argument is out of range (raised at once, not at the first frame).
     """
     check_arguments(size, colour, max_frames)
-    return _read(Path(path), size, colour, max_frames)
+    return _read(Path(path), size, colour, max_frames, span)
 
 
 def check_arguments(size: Size | None, colour: str, max_frames: int) -> None:
@@ -124,14 +128,16 @@ def probe(path: str | os.PathLike) -> tuple[int, Fraction]:
     return count, rate if 1 <= rate <= _MAX_RATE else _DEFAULT_RATE
 
 
-def _read(path: Path, size: Size | None, colour: str, max_frames: int) -> Iterator[np.ndarray]:
+def _read(
+    path: Path, size: Size | None, colour: str, max_frames: int, span: Span | None
+) -> Iterator[np.ndarray]:
     count = 0
     too_long = VideoError("too_long", path, f"has more than {max_frames} frames")
     try:
         with _open_file(path) as file, _open_container(path, file) as container:
-            if _is_longer(path, container, max_frames):
+            if span is None and _is_longer(path, container, max_frames):
                 raise too_long
-            for full in _decode(path, container):
+            for full in _decode(path, container, span):
                 if count == max_frames:
                     raise too_long
                 # At its own size, this copies the frame.
@@ -142,7 +148,8 @@ def _read(path: Path, size: Size | None, colour: str, max_frames: int) -> Iterat
     except _DECODING_ERRORS as error:
         raise _video_error(error, path, f"cannot be decoded after {count} frames") from error
     if count < 2:
-        raise VideoError("too_short", path, f"has {count} frame(s), and 2 are the least")
+        where = f" in the clip {span}" if span else ""
+        raise VideoError("too_short", path, f"has {count} frame(s){where}, and 2 are the least")
 
 
 def _is_longer(path: Path, container: InputContainer, limit: int) -> bool:
@@ -215,7 +222,7 @@ def _open_container(path: Path, file: BinaryIO) -> InputContainer:
         raise _video_error(error, path, "is not a video that FFmpeg knows") from error
 
 
-def _decode(path: Path, container: InputContainer) -> Iterator[np.ndarray]:
+def _decode(path: Path, container: InputContainer, span: Span | None) -> Iterator[np.ndarray]:
     """Yield the frames at full size, upright, as uint8 (height, width, 3) RGB."""
     stream = _video_stream(path, container)
     # Jobs run in parallel; and with threads, FFmpeg conceals damage differently from run to run.
@@ -223,9 +230,15 @@ def _decode(path: Path, container: InputContainer) -> Iterator[np.ndarray]:
     to_rgb = RGBConverter()
     first_size = last = None
     count = 0
+    within = SpanFilter(container, stream, span) if span else None
     # An empty packet, a frame left out, would be the end for the decoder; None is the end.
     for packet in itertools.chain(_packets(container, stream), [None]):
         for frame in stream.codec_context.decode(packet):
+            if within is not None:
+                if within.is_over(frame):
+                    return
+                if not within.takes(frame):
+                    continue
             if first_size is None:
                 # Once a video: PyAV keeps a frame whose side data was looked at until Python's
                 # next garbage collection, which may be hundreds of frames away.

@@ -20,6 +20,7 @@ import numpy as np
 from tsn.video.decode import probe, read_frames
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel
+from tsn.video.span import Span
 
 
 def main(connection: str, memory: str, bytes_: str, seconds: str) -> None:
@@ -44,7 +45,9 @@ def _serve(channel: Channel, request: dict, seconds: int) -> None:
             count, rate = probe(path)
             channel.send("probe", count, *rate.as_integer_ratio())
         else:
-            _send_frames(channel, _timed(read_frames(path, **request), seconds))
+            bounds = request.pop("span")
+            span = Span(*bounds) if bounds else None
+            _send_frames(channel, _timed(read_frames(path, span=span, **request), seconds))
     except VideoError as error:
         channel.send("failed", error.status, error.problem)
 

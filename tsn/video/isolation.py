@@ -30,6 +30,7 @@ from tsn.video import MAX_SIDE, Size
 from tsn.video.decode import MAX_FRAMES, check_arguments
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel, shared_memory
+from tsn.video.span import Span
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def read_frames(
     colour: Literal["rgb", "grey"] = "rgb",
     max_frames: int = MAX_FRAMES,
     limits: Limits = LIMITS,
+    span: Span | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode a video as `tsn.video.decode.read_frames` does, in a process of its own.
 
@@ -79,7 +81,7 @@ def read_frames(
     """
     check_arguments(size, colour, max_frames)
     request = {"path": os.fspath(path), "work": "frames", "size": size, "colour": colour}
-    return _frames(Path(path), {**request, "max_frames": max_frames}, limits)
+    return _frames(Path(path), {**request, "max_frames": max_frames, "span": span}, limits)
 
 
 def probe(path: str | os.PathLike, limits: Limits = LIMITS) -> tuple[int, Fraction]:

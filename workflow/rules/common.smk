@@ -11,8 +11,8 @@ from snakemake.utils import update_config
 
 from tsn.config.aliases import with_new_names
 from tsn.config.checks import check_model
-from tsn.datasets.build_index import digest, videos_by_shard, without_missing
-from tsn.datasets.scan import list_videos
+from tsn.datasets.build_index import digest, plan_listing, videos_by_shard
+from tsn.datasets.listing import oddities
 from tsn.shards.lists import ShardLists
 from tsn.runtime.code_digest import code_digest
 from tsn.runtime.errors import UserError
@@ -92,10 +92,15 @@ def settings(dataset, experiment=None):
 @cache
 @told
 def listing(dataset):
-    """The videos that the index will hold."""
-    found = list_videos(settings(dataset).dataset, Path(RESULTS))
-    exclude = block(dataset, "data")["missing"] == "exclude"
-    return without_missing(found) if exclude else found
+    """The videos that the index will hold; what is odd about them is said once, before all jobs."""
+    data = block(dataset, "data")
+    found = plan_listing(
+        settings(dataset).dataset, Path(RESULTS), data["missing"], data["invalid_rows"]
+    )
+    if workflow.is_main_process:
+        for oddity in oddities(found, settings(dataset).dataset.splits):
+            print(f"warning: datasets.{dataset}: {oddity}", file=sys.stderr)
+    return found
 
 
 shard_lists = ShardLists(

@@ -45,6 +45,7 @@ rule index_videos:
         code=lambda wc: code_of("index_videos"),
         dataset=lambda wc: settings(wc.dataset).plain_dataset,
         missing=lambda wc: block(wc.dataset, "data")["missing"],
+        invalid_rows=lambda wc: block(wc.dataset, "data")["invalid_rows"],
         videos=lambda wc: digest(listing(wc.dataset)),
     script:
         "../scripts/index_videos.py"

@@ -14,7 +14,8 @@ with job(snakemake.log[0], f"index {snakemake.wildcards.dataset}"):
     index_dataset(
         snakemake.params.dataset,
         Path("results"),
-        snakemake.params.missing == "exclude",
+        snakemake.params.missing,
+        snakemake.params.invalid_rows,
         Path(snakemake.output.index),
         Path(snakemake.output.report),
     )

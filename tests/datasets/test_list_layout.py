@@ -1,0 +1,180 @@
+"""Lists of one's own: what is found on disk, and every kind of row that cannot be used."""
+
+import pytest
+
+from tsn.config.checks import checked_dataset
+from tsn.datasets.annotations import split_line
+from tsn.datasets.build_index import plan_listing
+from tsn.datasets.index import read_index
+from tsn.datasets.listing import Listing, leaks, list_videos
+from tsn.runtime.errors import UserError
+
+GOOD = "path,label,split\na.mp4,Jump,train\nb.mp4,Run,train\nc.mp4,Jump,test\nd.mp4,Run,test\n"
+
+
+@pytest.fixture
+def listing_of(tmp_path, monkeypatch):
+    """A function: text of a list, further keys -> the listing of videos a…f."""
+    monkeypatch.chdir(tmp_path)
+    for name in "abcdef":
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        (tmp_path / "videos" / f"{name}.mp4").write_bytes(b"video")
+
+    def listing(text: str | bytes, invalid="quarantine", **keys) -> Listing:
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+        (tmp_path / "list.csv").write_bytes(data)
+        block = {"layout": "list", "videos": "videos", "annotations": "list.csv", **keys}
+        return plan_listing(checked_dataset("own", block), tmp_path, "quarantine", invalid)
+
+    return listing
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("e.mp4,,train", "list.csv:6: column label: there is none"),
+        (",Jump,train", "list.csv:6: column path: there is none"),
+        ("../e.mp4,Jump,train", "list.csv:6: column path: '../e.mp4' leaves the video folder"),
+        ("/etc/passwd,Jump,train", "leaves the video folder"),
+        ("e.mp4,Jump,both", "list.csv:6: column split: 'both' is not train, val or test"),
+        ("a.mp4,Jump,train", "list.csv:6: 'a' is there already, in list.csv:2"),
+        ("a.mp4,Jump,test", "list.csv:6: 'a' is a train video already, in list.csv:2"),
+        ("a.mp4,Run,train", "'a' is of class 'Run' here and of 'Jump' in list.csv:2"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_and_stops_no_other(listing_of, row, sentence):
+    listing = listing_of(GOOD + row + "\nf.mp4,Jump,train\n")
+    assert [video.id for video in listing.videos] == list("abcdf")
+    (problem,) = listing.invalid
+    assert sentence in problem
+    with pytest.raises(UserError, match="1 rows are invalid") as caught:
+        listing_of(GOOD + row + "\n", "refuse")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "sentence"),
+    [
+        ("3", "2", "column end: 2 is not after the start, 3"),
+        ("2", "2", "column end: 2 is not after the start, 2"),
+        ("noon", "2", "column start: 'noon' is no time; write seconds as 12.5 or 0:00:12.5"),
+        ("-1", "2", "column start: '-1' is no time"),
+    ],
+)
+def test_times_that_are_none_are_named(listing_of, start, end, sentence):
+    head = "path,label,split,start,end\na.mp4,Jump,train,,\nb.mp4,Jump,test,,\n"
+    (problem,) = listing_of(f"{head}c.mp4,Jump,train,{start},{end}\n").invalid
+    assert problem.startswith("list.csv:4: ") and sentence in problem
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.replace(",", ";").encode(),
+        lambda text: text.replace(",", "\t").encode("utf-16"),
+        lambda text: text.replace("a.mp4,Jump", '"a.mp4","Jump"').encode(),
+        lambda text: f"\n{text}\n\n".encode(),
+    ],
+)
+def test_tables_as_spreadsheets_write_them(listing_of, encode):
+    expected = listing_of(GOOD)
+    assert listing_of(encode(GOOD)).videos == expected.videos
+    assert expected.classes == ("Jump", "Run")
+
+
+def test_a_column_that_is_not_there_is_named(listing_of):
+    with pytest.raises(UserError, match=r"list\.csv:2: there is no value for the column 'what'"):
+        listing_of(GOOD, columns={"label": "what"})
+
+
+def test_a_class_that_the_list_of_classes_lacks_is_named(listing_of, tmp_path):
+    (tmp_path / "classes.txt").write_text("Jump\nRun\n")
+    listing = listing_of(GOOD + "e.mp4,Fly,train\n", class_list="classes.txt")
+    (problem,) = listing.invalid
+    assert problem == "list.csv:6: column label: there is no class 'Fly' in class_list"
+
+
+def test_numbers_are_classes_in_their_order(listing_of):
+    listing = listing_of("a.mp4 10\nb.mp4 9\nc.mp4 10\nd.mp4 9\n")
+    assert listing.classes == ("9", "10")
+
+
+def test_a_name_without_a_folder_is_found_in_any(listing_of, tmp_path):
+    (tmp_path / "videos" / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "videos" / "a.mp4").rename(tmp_path / "videos" / "deep" / "er" / "a.mkv")
+    listing = listing_of(GOOD)
+    (video,) = (video for video in listing.videos if video.id == "deep/er/a")
+    assert video.path == "videos/deep/er/a.mkv" and not video.missing
+
+
+def test_an_absolute_path_inside_the_folder_is_fine(listing_of, tmp_path):
+    listing = listing_of(GOOD.replace("a.mp4", str(tmp_path / "videos" / "a.mp4")))
+    assert [video.id for video in listing.videos] == list("abcd") and not listing.invalid
+
+
+def test_clips_of_one_file_never_straddle_a_random_split(listing_of):
+    rows = [f"{name}.mp4,c,{n},{n + 2}" for name in "abcdef" for n in range(5)]
+    listing = listing_of("path,label,start,end\n" + "\n".join(rows) + "\n")
+    assert len(listing.videos) == 30 and not leaks(listing.videos, (1,))
+
+
+def test_a_group_on_both_sides_is_reported_by_name(listing_of):
+    listing = listing_of(
+        "path,label,split,start,end\na.mp4,c,train,0,2\na.mp4,c,test,2,4\nb.mp4,c,test,0,1\n"
+    )
+    assert leaks(listing.videos, (1,)) == ["split 1: a"]
+
+
+def test_the_index_holds_clips(listing_of, tmp_path):
+    from tsn.datasets.build_index import write_index
+
+    listing = listing_of("path,label,start,end\na.mp4,c,0:00:01,2.5\nb.mp4,c,1,\n")
+    write_index(tmp_path / "index.tsv", listing, 2, (1,))
+    assert [v.span for v in read_index(tmp_path / "index.tsv")] == [v.span for v in listing.videos]
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("a b/c 1.avi 3", ("a b/c 1.avi", ["3"])),
+        ("a/b.avi\t3", ("a/b.avi", ["3"])),
+        ("a/b.avi  3", ("a/b.avi", ["3"])),
+        ("a/b.avi,3", ("a/b.avi", ["3"])),
+        ('"a/b, c.avi",3', ("a/b, c.avi", ["3"])),
+        ("a/b, c.avi 3", ("a/b, c.avi", ["3"])),
+        ("a/b.avi 120 Brush Hair", ("a/b.avi", ["120", "Brush Hair"])),
+        ("some/folder 16 120 3", ("some/folder", ["16", "120", "3"])),
+        ("some folder 120 3", ("some folder", ["120", "3"])),
+        ("a/b.avi", ("a/b.avi", [])),
+        ("a/b.MP4 3", ("a/b.MP4", ["3"])),
+        ("a/v.avi.mp4 3", ("a/v.avi.mp4", ["3"])),
+    ],
+)
+def test_lines_of_plain_lists(line, fields):
+    assert split_line(line) == fields
+
+
+def test_a_list_that_is_not_there_is_one_sentence(listing_of):
+    with pytest.raises(UserError, match=r"'gone\.csv': cannot be read \(No such file"):
+        listing_of(GOOD, annotations="gone.csv")
+
+
+def test_a_split_without_a_list_is_one_sentence(listing_of):
+    with pytest.raises(UserError, match=r"own\.annotations: there is no list for split 2"):
+        listing_of(GOOD, annotations={1: "list.csv"}, splits=[1, 2])
+
+
+def test_json_that_is_no_list_of_videos_is_one_sentence(listing_of):
+    with pytest.raises(UserError, match=r"list\.csv: this JSON is no list of videos"):
+        listing_of('{"a": 1}')
+    with pytest.raises(UserError, match=r"list\.csv: is no JSON"):
+        listing_of('{"a": ')
+
+
+def test_a_data_set_without_videos_on_disk_shows_where_it_looked(listing_of, tmp_path):
+    with pytest.raises(UserError, match=r"none of the 1 listed videos .* 'videos/x\.mp4'"):
+        listing_of("path,label,split\nx.mp4,Jump,train\n")
+    assert list_videos

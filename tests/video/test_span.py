@@ -1,0 +1,100 @@
+"""Clips of long videos: the frames are those of a full decode, whatever is skipped."""
+
+import math
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from tsn.video import decode, isolation, span_filter
+from tsn.video.errors import VideoError
+from tsn.video.span import Span
+
+FRAMES = 60
+
+
+@pytest.fixture(params=["h264.mp4", "h264.mkv", "mpeg4.mp4", "mpeg4.avi", "h264.ts", "vfr.mkv"])
+def video(request, tmp_path):
+    """A video of 60 frames with a key frame every 12 and B-frames between."""
+    path = tmp_path / request.param
+    codec = "mpeg4" if "mpeg4" in request.param else "libx264"
+    options = {"g": "12", "bf": "2", "x264-params": "keyint=12:scenecut=0:open-gop=1:bframes=2"}
+    rng = np.random.default_rng(1)
+    stamps = np.arange(FRAMES) * 40
+    if "vfr" in request.param:
+        stamps = np.cumsum(rng.integers(7, 90, FRAMES))
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25 if "mpeg4" in codec else 1000)
+        for n, stamp in enumerate(stamps):
+            image = np.full((48, 64, 3), 4 * n, np.uint8)
+            image[:, n : n + 4] = rng.integers(0, 255, (48, len(range(n, min(n + 4, 64))), 3))
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = n if "mpeg4" in codec else int(stamp)
+            frame.time_base = stream.codec_context.time_base
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    return path
+
+
+def times(path) -> list[float]:
+    with av.open(str(path)) as container:
+        stamps = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    return [round(stamp - stamps[0], 6) for stamp in stamps]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 0.5), (0.44, 0.9), (0.5, 0.6), (1.0, 1.3), (1.9, math.inf)]
+)
+def test_a_clip_by_time_has_the_frames_of_a_full_decode(video, start, end):
+    whole = list(decode.read_frames(video, None))
+    expected = [f for f, t in zip(whole, times(video), strict=True) if start <= t < end]
+    found = list(decode.read_frames(video, None, span=Span(start, end, "s")))
+    assert len(found) == len(expected) > 1
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 5), (11, 14), (30, 60), (58, math.inf)])
+def test_a_clip_by_frames_is_half_open_and_counts_from_zero(video, start, end):
+    whole = list(decode.read_frames(video, None))
+    found = list(decode.read_frames(video, None, span=Span(start, end, "frames")))
+    np.testing.assert_array_equal(found, whole[start : None if end == math.inf else end])
+
+
+def test_a_frame_that_begins_at_the_end_is_not_in_the_clip(write_video, pictures):
+    """At 25 frames a second, frame n begins at n / 25 s."""
+    path = write_video("a.mkv", pictures)
+    found = list(decode.read_frames(path, None, span=Span(0.08, 0.2, "s")))
+    np.testing.assert_array_equal(found, pictures[2:5])
+
+
+@pytest.mark.parametrize("span", [Span(5, 6, "s"), Span(12, 20, "frames"), Span(0.1, 0.12, "s")])
+def test_a_clip_beyond_the_end_or_of_one_frame_is_bad(write_video, pictures, span):
+    with pytest.raises(VideoError, match=r"frame\(s\) in the clip .*, and 2 are the least"):
+        list(decode.read_frames(write_video("a.mkv", pictures), None, span=span))
+
+
+def test_only_what_follows_the_key_frame_before_is_decoded(video, monkeypatch):
+    seen = []
+    takes = span_filter.SpanFilter.takes
+    monkeypatch.setattr(
+        span_filter.SpanFilter, "takes", lambda self, f: seen.append(f) or takes(self, f)
+    )
+    list(decode.read_frames(video, None, span=Span(1.7, math.inf, "s")))
+    assert (len(seen) < 40) == (video.suffix in (".mp4", ".mkv"))
+
+
+def test_the_isolated_decoder_reads_clips_too(write_video, pictures):
+    path, span = write_video("a.mkv", pictures), Span(0.08, math.inf, "s")
+    found = list(isolation.read_frames(path, None, span=span))
+    np.testing.assert_array_equal(found, pictures[2:])
+
+
+@pytest.mark.parametrize(
+    "span", [Span(0.1, 12.25, "s"), Span(3, math.inf, "s"), Span(0, 9, "frames")]
+)
+def test_a_span_is_read_back(span):
+    assert Span.parse(str(span)) == span
+    assert Span.parse("") is None

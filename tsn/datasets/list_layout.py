@@ -1,0 +1,160 @@
+"""The layout `list`: videos and clips as one's own lists, or published ones, name them."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from tsn.config.schema import DatasetConfig
+from tsn.datasets.annotations import InvalidRowError, Row, read_annotations, read_class_list
+from tsn.datasets.parts import kind_of, sides_of
+from tsn.datasets.records import Video
+from tsn.datasets.scan import VIDEO_SUFFIXES, Scan, without_suffix
+from tsn.runtime.errors import UserError
+
+
+@dataclass
+class _Listed:
+    """What the rows read so far say of one video."""
+
+    video: Video
+    where: str
+    parts: dict[int, str] = field(default_factory=dict)
+
+
+def read_lists(dataset: DatasetConfig, on_disk: Scan) -> tuple[list[str], list[Video], list[str]]:
+    """Classes in label order, videos, and a sentence for every row that is invalid.
+
+    The splits of the videos are empty where the lists name no parts. Paths are relative to the
+    video folder; groups are those of the lists, and otherwise all clips of a file.
+
+    Raises:
+        UserError: a list cannot be read, or names no split that is wanted.
+    """
+    names = read_class_list(Path(dataset.class_list).expanduser()) if dataset.class_list else None
+    files = _Files(on_disk, Path(dataset.videos))
+    problems: list[str] = []
+    listed: dict[str, _Listed] = {}
+    for split, part, file in _annotation_files(dataset):
+        rows, invalid = read_annotations(file, dict(dataset.columns))
+        problems += invalid
+        for row in rows:
+            try:
+                _add(dataset, listed, files.video(row, names), row, split, row.part or part)
+            except InvalidRowError as error:
+                problems.append(f"{row.where}: {error}")
+    sides = sides_of({part for entry in listed.values() for part in entry.parts.values()}, dataset)
+    videos = [
+        replace(
+            entry.video,
+            splits={n: side for n, part in entry.parts.items() if (side := sides[part])},
+        )
+        for entry in listed.values()
+    ]
+    found = {video.class_name for video in videos}
+    if names:
+        classes = [name for name in dict.fromkeys(names.values()) if name in found]
+    elif all(name.isdigit() for name in found):
+        classes = sorted(found, key=int)
+    else:
+        classes = sorted(found)
+    return classes, videos, problems
+
+
+def _annotation_files(dataset: DatasetConfig) -> Iterator[tuple[int, str, Path]]:
+    """Split, part ("" if the file is for its rows to say) and name of every list."""
+    key, found = f"datasets.{dataset.name}.annotations", dataset.annotations
+    if not (isinstance(found, dict) and all(str(name).isdigit() for name in found)):
+        found = {1: found}
+    elif absent := [n for n in dataset.splits if n not in {int(name) for name in found}]:
+        raise UserError(f"{key}: there is no list for split {absent[0]}; add it, or change splits")
+    for number, parts in found.items():
+        if int(number) not in dataset.splits:
+            continue
+        for part, files in parts.items() if isinstance(parts, dict) else [("", parts)]:
+            if part and kind_of(part) is None and part not in dataset.parts:
+                raise UserError(f"{key}: {part!r} is no part; name it train, val or test")
+            for file in [files] if isinstance(files, str) else files:
+                yield int(number), part, Path(file).expanduser()
+
+
+def _add(
+    dataset: DatasetConfig,
+    listed: dict[str, _Listed],
+    video: Video,
+    row: Row,
+    split: int,
+    part: str,
+) -> None:
+    part = part.strip().lower()
+    if part and kind_of(part) is None and part not in dataset.parts:
+        raise InvalidRowError(f"column split: {part!r} is not train, val or test")
+    known = listed.setdefault(video.id, _Listed(video, row.where))
+    if known.where == row.where and not known.parts:
+        if part:
+            known.parts[split] = part
+        return
+    before = known.where.rpartition("/")[2]
+    if known.video.class_name != video.class_name:
+        raise InvalidRowError(
+            f"{video.id!r} is of class {video.class_name!r} here and of {known.video.class_name!r} "
+            f"in {before}"
+        )
+    if not part or known.parts.get(split) == part:
+        raise InvalidRowError(f"{video.id!r} is there already, in {before}")
+    if split in known.parts:
+        raise InvalidRowError(f"{video.id!r} is a {known.parts[split]} video already, in {before}")
+    known.parts[split] = part
+
+
+class _Files:
+    """Finds the files that rows name: with or without ending, and by a bare name in any folder."""
+
+    def __init__(self, on_disk: Scan, root: Path):
+        self._files, self._root = on_disk.files, os.path.abspath(root)  # noqa: PTH100
+        videos = [p for p in on_disk.files if os.path.splitext(p)[1].lower() in VIDEO_SUFFIXES]
+        self._by_path = {without_suffix(path): path for path in reversed(videos)}
+        self._by_name = {path.rsplit("/", 1)[-1]: path for path in self._by_path}
+
+    def video(self, row: Row, names: Mapping[str, str] | None) -> Video:
+        """The video of a row.
+
+        Raises:
+            InvalidRowError: its path leads out of the video folder, or its class is unknown.
+        """
+        label = row.label
+        if names is not None:
+            label = names.get(label, label)
+            if label not in names.values():
+                raise InvalidRowError(f"column label: there is no class {label!r} in class_list")
+        paths = [self._inside(name) for name in row.paths]
+        trimmed = next(filter(None, map(self._find, row.trimmed)), "")
+        whole = "" if trimmed else next(filter(None, map(self._find, paths)), "")
+        path = trimmed or whole or (row.trimmed or paths)[0]
+        span = row.span if whole or not row.trimmed else None
+        name = without_suffix(path)
+        return Video(
+            row.id or (f"{name}#{span}".replace(" ", "") if span else name),
+            path,
+            label,
+            group=row.group or name,
+            span=span,
+        )
+
+    def _find(self, path: str) -> str:
+        if path in self._files:
+            return path
+        stem = without_suffix(path)
+        found = self._by_path.get(stem, "")
+        if not found and "/" not in path and stem in self._by_name:
+            found = self._by_path[self._by_name[stem]]
+        return found
+
+    def _inside(self, path: str) -> str:
+        """Relative to the video folder, with "/" between the parts."""
+        if path.startswith("/"):
+            path = os.path.relpath(path, self._root)
+        parts = PurePosixPath(path).parts
+        if not parts or ".." in parts or "\0" in path:
+            raise InvalidRowError(f"column path: {path!r} leaves the video folder")
+        return "/".join(parts)

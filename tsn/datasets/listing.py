@@ -1,0 +1,207 @@
+"""Which videos a data set has, by its layout, and what is on disk.
+
+This runs while the Snakefile is parsed (to know which shards there are and what changed), so it
+reads only lists and directories and imports nothing heavy.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tsn.config.schema import DatasetConfig
+from tsn.datasets import demo, layouts
+from tsn.datasets.list_layout import read_lists
+from tsn.datasets.parts import has_parts
+from tsn.datasets.records import MISSING, Video
+from tsn.datasets.scan import Scan, scan
+from tsn.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All videos of a data set.
+
+    Attributes:
+        classes: in label order.
+        videos: sorted by id.
+        unlisted: files that no list names.
+        invalid: a sentence, with file and line, for every row that cannot be used.
+        unreadable: path and reason of what is on disk and could not be looked at.
+        empty: folders of classes without a video.
+    """
+
+    classes: tuple[str, ...]
+    videos: tuple[Video, ...]
+    unlisted: tuple[str, ...] = ()
+    invalid: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+    def without_missing(self) -> "Listing":
+        """Without what is not on disk (`data.missing: exclude`): videos, and classes of none."""
+        present = tuple(video for video in self.videos if not video.missing)
+        inhabited = {video.class_name for video in present}
+        classes = tuple(name for name in self.classes if name in inhabited)
+        return replace(self, classes=classes, videos=present)
+
+
+def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
+    """The videos of a data set.
+
+    Args:
+        dataset: its configuration.
+        results: the folder `results/` (the demo set is rendered below it).
+
+    Raises:
+        UserError: if the folder, the lists or a wanted class are absent, the official counts are
+            wrong, or a list names a file outside the video folder.
+    """
+    if dataset.layout == "demo":
+        return _demo(dataset, results)
+    root = Path(dataset.videos)
+    on_disk = _scan(dataset, root)
+    invalid: list[str] = []
+    if dataset.layout == "folder":
+        classes, listed = layouts.folder(dataset, on_disk)
+    elif dataset.layout == "list":
+        named, listed, invalid = read_lists(dataset, on_disk)
+        classes, listed = layouts.split(dataset, named, listed)
+    else:
+        classes, listed = layouts.official(dataset)
+    if not listed:
+        key = "annotations" if dataset.layout == "list" else "lists"
+        raise UserError(
+            f"datasets.{dataset.name}.{key}: {getattr(dataset, key)!r} names no video of "
+            f"{', '.join(classes) or 'any class'}; correct the lists or the key classes"
+            + "".join(f"\n  {problem}" for problem in invalid[:5])
+        )
+    stamps = on_disk.files
+    if all(stamps.get(video.path, MISSING) == MISSING for video in listed):
+        raise UserError(
+            f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
+            f"{str(root)!r}; expected for example {str(root / listed[0].path)!r}"
+        )
+    return Listing(
+        classes,
+        tuple(
+            replace(v, path=os.path.join(root, v.path), stamp=stamps.get(v.path, MISSING))  # noqa: PTH118 - many
+            for v in sorted(listed, key=lambda video: video.id)
+        ),
+        _unlisted(dataset, on_disk, {video.path for video in listed}, classes),
+        tuple(invalid),
+        tuple(f"{path} ({reason})" for path, reason in on_disk.unreadable.items()),
+        _empty(on_disk, {v.path.split("/")[0] for v in listed}) if not dataset.classes else (),
+    )
+
+
+def _scan(dataset: DatasetConfig, root: Path) -> Scan:
+    key = f"datasets.{dataset.name}.videos"
+    try:
+        if dataset.layout == "list" or dataset.nested:
+            return scan(str(root))
+        in_parts = dataset.layout == "folder" and has_parts(scan(str(root), 1).folders)
+        return scan(str(root), 3 if in_parts else 2)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{key}: there is no folder {str(root)!r} (looked in {os.fspath(Path.cwd())!r}); "
+            "put one folder of videos per class there, or set the key"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{key}: {str(root)!r} cannot be read ({error.strerror}); check its rights"
+        ) from None
+
+
+def _unlisted(
+    dataset: DatasetConfig, on_disk: Scan, named: set[str], classes: Iterable[str]
+) -> tuple[str, ...]:
+    inside = set(classes) if dataset.classes and dataset.layout != "list" else None
+    return tuple(
+        sorted(
+            path
+            for path in [*on_disk.files, *on_disk.others]
+            if path not in named and (inside is None or path.split("/")[0] in inside)
+        )
+    )
+
+
+def _empty(on_disk: Scan, used: set[str]) -> tuple[str, ...]:
+    holding = {path.split("/")[0] for path in on_disk.files}
+    return tuple(sorted(name for name in on_disk.folders if name not in used | holding))
+
+
+def _demo(dataset: DatasetConfig, results: Path) -> Listing:
+    clips = demo.plan(dataset.render_seed, dataset.train_per_class, dataset.test_per_class)
+    videos = tuple(
+        Video(
+            clip.id,
+            str(results / dataset.name / "videos" / f"{clip.id}.mp4"),
+            clip.class_name,
+            splits={1: clip.split},
+            stamp=f"rendered {clip.seed}",
+        )
+        for clip in sorted(clips, key=lambda clip: clip.id)
+    )
+    return Listing(tuple(sorted({clip.class_name for clip in clips})), videos)
+
+
+def leaks(videos: Iterable[Video], splits: Iterable[int]) -> list[str]:
+    """Groups that a split has on both sides, by name."""
+    found = []
+    for split in splits:
+        sides: dict[str, set[str]] = defaultdict(set)
+        for video in videos:
+            if split in video.splits:
+                sides[video.group or video.id].add(video.splits[split])
+        found += [
+            f"split {split}: {group}" for group, both in sorted(sides.items()) if len(both) == 2
+        ]
+    return found
+
+
+def check_usable(listing: Listing, dataset: DatasetConfig, refuse_invalid: bool) -> None:
+    """Refuse what cannot come to an end, before anything is computed.
+
+    Raises:
+        UserError: a split has no video on disk to train on or to test on; or a row of a list is
+            invalid and `refuse_invalid` (`data.invalid_rows: refuse`).
+    """
+    if refuse_invalid and listing.invalid:
+        rows = "\n  ".join(listing.invalid[:20])
+        raise UserError(
+            f"datasets.{dataset.name}.annotations: {len(listing.invalid)} rows are invalid; "
+            f"correct them, or set data.invalid_rows: quarantine to go on without:\n  {rows}"
+        )
+    for split in dataset.splits:
+        for part in ("train", "test"):
+            chosen = [video for video in listing.videos if video.splits.get(split) == part]
+            if all(video.missing for video in chosen):
+                where = f"all {len(chosen)} are missing" if chosen else "there is none"
+                raise UserError(
+                    f"datasets.{dataset.name}: split {split} has no {part} video on disk ({where} "
+                    f"among the {len(listing.videos)} found); add videos, or look at videos, "
+                    "splits, lists, classes and test_ratio"
+                )
+
+
+def oddities(listing: Listing, splits: Iterable[int]) -> list[str]:
+    """A sentence for each kind of thing that somebody should know before hours are spent."""
+    found = []
+    for split in splits:
+        have = {
+            v.class_name for v in listing.videos if v.splits.get(split) == "train" if not v.missing
+        }
+        if lacking := sorted({video.class_name for video in listing.videos} - have):
+            found.append(
+                f"{len(lacking)} classes have no video on disk to train on in split {split}, "
+                f"such as {lacking[0]!r}"
+            )
+    if listing.invalid:
+        found.append(f"{len(listing.invalid)} rows are not used, such as {listing.invalid[0]}")
+    if listing.unreadable:
+        found.append(f"{len(listing.unreadable)} unreadable, such as {listing.unreadable[0]!r}")
+    if both := leaks(listing.videos, splits):
+        found.append(f"{len(both)} groups are on both sides, such as that of {both[0]!r}")
+    return found

@@ -1,0 +1,35 @@
+"""Which parts of a list or a folder (train, val, test …) are trained and tested on; folds."""
+
+from collections.abc import Iterable
+
+from tsn.config.schema import DatasetConfig
+
+PARTS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validate", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""Names that lists and folders give their parts."""
+
+
+def has_parts(folders: Iterable[str]) -> bool:
+    """Whether folders are parts such as train and val, and not classes."""
+    kinds = {kind_of(name) for name in folders}
+    return "train" in kinds and len(kinds) > 1 and None not in kinds
+
+
+def kind_of(part: str) -> str | None:
+    """What a part is: "train", "val" or "test"; None if its name is none of theirs."""
+    return next((kind for kind, names in PARTS.items() if part.lower() in names), None)
+
+
+def sides_of(found: Iterable[str], dataset: DatasetConfig) -> dict[str, str | None]:
+    """What is done with each part, by its name: "train", "test", or None for neither.
+
+    `parts` of the data set says so. Otherwise a validation part is tested on if there is no test
+    part (Kinetics), trained on if there is no training part (THUMOS14), and else left out.
+    """
+    kinds = {kind_of(part) for part in found}
+    validation = "test" if "test" not in kinds else "train" if "train" not in kinds else None
+    sides = {"train": "train", "test": "test", "val": validation}
+    return {part: dataset.parts.get(part, sides.get(kind_of(part) or "")) for part in found}
