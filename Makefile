@@ -3,6 +3,7 @@
 # make report  show the demo's results in Snakemake's report: report.html
 # make test   set up the environment, run the tests
 # make check  what to run before a commit: style, types, the fast tests
+# make gpu    tests and benchmarks of all that runs on a GPU, in one table: results/gpu.md
 # make lint   layout and style: ruff, snakefmt, snakemake --lint
 # make docs   the documentation site: site/index.html
 # make opencv-cuda   build an OpenCV with CUDA and install it (docs/opencv-cuda.md)
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 FOLDER ?= .opencv-cuda
 
-.PHONY: demo report status test check lint types docs opencv-cuda clean environment
+.PHONY: demo report status test check gpu lint types docs opencv-cuda clean environment
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -46,6 +47,9 @@ types: environment
 docs: environment
 	$(RUN) pip install --quiet --no-compile --constraint requirements.lock --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+
+gpu: environment
+	$(RUN) benchmarks.gpu $(if $(VIDEOS),--videos "$(VIDEOS)")
 
 lint: environment
 	$(RUN) ruff check .

@@ -5,9 +5,9 @@ Run it on a machine with a GPU: python benchmarks/training_gpu.py [--compile] [-
 It makes shards of noise (as slow to read as any: noise hardly compresses), and measures for RGB and
 flow, in one run:
 
-- training: optimiser steps of `--batch` videos x 3 segments at 224 px, bf16, channels_last, through
-  the project's own loader and step; images/s, the share of the time in which the training waits for
-  the loader, and the same with batches that are ready on the GPU;
+- training: optimiser steps of `--batch` videos x 3 segments at 224 px, bf16 where the GPU has it,
+  channels_last, through the project's own loader and step; images/s, the fraction of the time in
+  which the training waits for the loader, and the same with batches that are ready on the GPU;
 - test: 25 snippets x 10 crops through `score_videos`; videos/s.
 """
 
@@ -29,6 +29,7 @@ from tsn.data.loader import make_loader
 from tsn.datasets.records import Video
 from tsn.evaluation.protocol import score_videos
 from tsn.models.parameter_groups import parameter_groups
+from tsn.shards.chunks import compress_fields
 from tsn.shards.format import write_shard
 from tsn.shards.jpeg import encode_jpeg
 from tsn.shards.store import ShardSet
@@ -74,7 +75,7 @@ def make_shard(path: Path, stream: str, count: int) -> tuple[Path, list[Video]]:
     rows = (
         [encode_jpeg(frame, 95) for frame in noise]
         if stream == "rgb"
-        else [noise.transpose(0, 3, 1, 2)]
+        else [compress_fields(noise.transpose(0, 3, 1, 2))]
     )
     with write_shard(path, stream, SIZE, {}, {}) as writer:
         for number in range(count):
@@ -97,7 +98,7 @@ def measure(backbone, modality, shard, videos, options, device) -> None:
         partial_bn=True,
         crop_scales=SCALES[modality],
         flip=True,
-        precision="bf16",
+        precision="auto",
         compile=options.compile,
         validation=0,
         keep="last",
@@ -153,7 +154,7 @@ def steps_on_ready_data(network, data, device, options) -> float:
         torch.cuda.synchronize()
         start = time.perf_counter()
         optimiser.zero_grad(set_to_none=True)
-        with autocast(device, "bf16"):
+        with autocast(device, "auto"):
             scores = network(clips)
         torch.nn.functional.cross_entropy(scores.float(), labels).backward()
         optimiser.step()
@@ -163,7 +164,7 @@ def steps_on_ready_data(network, data, device, options) -> float:
 
 
 def test_rate(network, store, videos, modality, device, workers) -> float:
-    snippets = TestSnippets(store, videos, modality, TestConfig(25, 10, 224, "centre"), SIDE)
+    snippets = TestSnippets(store, videos, modality, TestConfig(25, 10, 224, "segment_centres"), SIDE)
     network.eval()
     loader = make_loader(snippets, device, workers, batch_size=None)
     scored = score_videos(network, loader, snippets, device)

@@ -17,6 +17,18 @@ WriteVideo = Callable[..., Path]
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none that can be used."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not on_gpu:
+        return
+    from tsn.flow.cuda.available import why_unavailable
+
+    if reason := why_unavailable():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @pytest.fixture(autouse=True)
 def _torch_as_it_was() -> Iterator[None]:
     """Training and testing switch all of PyTorch to deterministic algorithms."""
