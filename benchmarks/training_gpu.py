@@ -164,7 +164,8 @@ def steps_on_ready_data(network, data, device, options) -> float:
 
 
 def test_rate(network, store, videos, modality, device, workers) -> float:
-    snippets = TestSnippets(store, videos, modality, TestConfig(25, 10, 224, "segment_centres"), SIDE)
+    protocol = TestConfig(25, 10, 224, "segment_centres")
+    snippets = TestSnippets(store, videos, modality, protocol, SIDE)
     network.eval()
     loader = make_loader(snippets, device, workers, batch_size=None)
     scored = score_videos(network, loader, snippets, device)
