@@ -33,6 +33,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tsn.models.depthwise import can_replace, depthwise_conv2d
+
 BN_EPS = 1e-3
 """TensorFlow's batch normalisation epsilon in EfficientNet."""
 
@@ -74,18 +76,17 @@ class SameConv2d(nn.Conv2d):
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         """Convolve (N, C, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
-        height, width = (
+        rows, columns = (
             max((-(-size // stride) - 1) * stride + kernel - size, 0)
             for size, kernel, stride in zip(
                 x.shape[-2:], self.kernel_size, self.stride, strict=True
             )
         )
-        if height % 2 or width % 2:  # of a strided layer: only here the image must be copied
-            x = functional.pad(
-                x, (width // 2, width - width // 2, height // 2, height - height // 2)
-            )
-            height = width = 0
-        padding = height // 2, width // 2
+        # A zero before the kernel does what a copy of the image with one more row and column would.
+        weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
+        padding = (rows + 1) // 2, (columns + 1) // 2
+        if can_replace(x, weight, self.groups, self.dilation):
+            return depthwise_conv2d(x, weight, bias, self.stride[0], padding)
         return functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 

@@ -38,7 +38,7 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
     torch.use_deterministic_algorithms(True)
     # Filling every new tensor with NaN finds reads of memory that nobody wrote, at a quarter of the
     # time of a step; it does not make results more repeatable.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _keep_freed_memory()
     logger.info("running on the CPU with %d threads", threads)
     return torch.device("cpu")
