@@ -20,6 +20,13 @@ FOLDER ?= .opencv-cuda
 .PHONY: demo report status test check gpu lint types docs opencv-cuda clean environment
 .DELETE_ON_ERROR:
 
+# Snakemake does not start without a cache; where the home folder is read-only, a temporary one does.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p "$(CACHE)" 2>&1 && test -w "$(CACHE)" || echo read-only),)
+export XDG_CACHE_HOME := $(shell mktemp -d)
+$(warning $(CACHE) cannot be written: using $(XDG_CACHE_HOME) instead of it)
+endif
+
 demo: environment
 	$(RUN) snakemake --quiet rules --cores $(CORES) results/fusion_demo.json $(OPTIONS)
 	@echo

@@ -301,3 +301,34 @@ def test_a_video_that_is_gone_or_replaced_since_the_index_is_taken_as_it_is(
     with Shard(tmp_path / "0.h5") as shard:
         found = {video.id: video.status for video in shard.videos.values()}
     assert found == {"a": "missing", "b": "unreadable", "c": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "size"), [("depth", (8, 6)), ("flow", (0, 6)), ("rgb", (8, 99999))]
+)
+def test_a_shard_of_nothing_is_refused_before_it_is_written(tmp_path, stream, size):
+    with (
+        pytest.raises(ValueError, match="no shard holds"),
+        write_shard(tmp_path / "0.h5", stream, size, {}, {}),
+    ):
+        pytest.fail("written in vain")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [np.zeros((1, 2, 6, 8)), np.zeros((1, 2, 8, 6), np.uint8), np.zeros((2, 6, 8), np.uint8)],
+)
+def test_only_quantised_fields_of_the_shards_size_are_taken(tmp_path, fields):
+    with (
+        pytest.raises(ValueError, match="flow fields must be uint8"),
+        write_shard(tmp_path / "0.h5", "flow", (8, 6), {}, {}) as writer,
+    ):
+        writer.add("a", "c", [fields])
+
+
+def test_an_index_is_an_integer(tmp_path):
+    with write_shard(tmp_path / "0.h5", "flow", (8, 6), {}, {}) as writer:
+        writer.add("a", "c", [np.zeros((3, 2, 6, 8), np.uint8)])
+    with Shard(tmp_path / "0.h5") as shard, pytest.raises(TypeError):
+        shard.read(shard.videos["a"], [0.5])

@@ -53,3 +53,18 @@ def test_every_prefix_of_a_jpeg_is_decoded_or_refused():
             assert decode_jpeg(data[:length], (40, 30)).shape == (30, 40, 3)
         except ValueError as error:
             assert "JPEG" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("frame", "quality"),
+    [
+        (np.zeros((4, 6, 3), np.float32), 95),
+        (np.zeros((4, 6), np.uint8), 95),
+        (np.zeros((0, 6, 3), np.uint8), 95),
+        (np.zeros((4, 6, 3), np.uint8), 0),
+        (np.zeros((4, 6, 3), np.uint8), 101),
+    ],
+)
+def test_only_frames_and_qualities_are_taken(frame, quality):
+    with pytest.raises(ValueError, match="must be"):
+        encode_jpeg(frame, quality)

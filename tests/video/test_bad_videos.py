@@ -1,5 +1,6 @@
 """A bad video ends in a VideoError with the right status, and in nothing else."""
 
+import errno
 import os
 import pickle
 import random
@@ -38,21 +39,33 @@ def test_error_survives_the_way_back_from_a_worker_process(tmp_path):
     assert (copy.status, str(copy)) == ("missing", str(error))
 
 
-@pytest.mark.parametrize(
-    "name", ["nothing.avi", "a folder", "dangling", "loop", "nul\0", "x" * 300]
-)
+@pytest.mark.parametrize("name", ["nothing.avi", "a folder", "dangling", "nul\0", "file/a.avi"])
 def test_missing(tmp_path, name):
     (tmp_path / "a folder").mkdir()
     (tmp_path / "dangling").symlink_to("nowhere")
-    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
     assert failure(tmp_path / name)[0].status == "missing"
 
 
-def test_folder_that_may_not_be_entered_is_unreadable(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("loop", "Too many levels of symbolic links"), ("x" * 300, "File name too long")],
+)
+def test_the_systems_reason_is_given(tmp_path, name, reason):
+    (tmp_path / "loop").symlink_to("loop")
+    error, _ = failure(tmp_path / name)
+    assert error.status == "inaccessible" and reason in str(error)
+
+
+@pytest.mark.parametrize("method", ["stat", "open"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_the_system_does_not_open_is_inaccessible(tmp_path, monkeypatch, method, number):
     # Simulated: the superuser, as whom tests may run, is let in everywhere.
-    monkeypatch.setattr(type(tmp_path), "stat", Mock(side_effect=PermissionError(13, "denied")))
+    (tmp_path / "a.avi").write_bytes(b"R")
+    refusal = Mock(side_effect=OSError(number, os.strerror(number)))
+    monkeypatch.setattr(type(tmp_path), method, refusal)
     error, _ = failure(tmp_path / "a.avi")
-    assert error.status == "unreadable" and "permission" in str(error)
+    assert error.status == "inaccessible" and os.strerror(number) in str(error)
 
 
 def test_empty(tmp_path):

@@ -241,7 +241,14 @@ def test_leaving_early_closes_the_file(write_video, pictures, recwarn):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"colour": "gray"}, {"max_frames": 1}, {"size": (0, 256)}, {"size": (340, -1)}]
+    "wrong",
+    [
+        {"colour": "gray"},
+        {"max_frames": 1},
+        {"size": (0, 256)},
+        {"size": (340, -1)},
+        {"size": (99999, 1)},
+    ],
 )
 def test_wrong_arguments_fail_at_once(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -63,3 +63,8 @@ def test_threads_end_when_nobody_wants_the_rest():
     next(parts)
     parts.close()
     assert threading.active_count() == before
+
+
+def test_at_least_one_source_is_worked_on():
+    with pytest.raises(ValueError, match="at least 1"):
+        next(prefetch([0], range, 0))

@@ -9,7 +9,8 @@ from tsn.datasets.records import MISSING
 VIDEO_SUFFIXES = frozenset([
     ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".wmv", ".asf",
     ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogg", ".ts", ".mts", ".m2ts", ".vob", ".gif",
-    ".divx", ".mxf", ".rm", ".rmvb",
+    ".divx", ".mxf", ".rm", ".rmvb", ".dv", ".nut", ".ivf", ".m1v", ".m2v", ".mjpg", ".mjpeg",
+    ".264", ".h264", ".avc", ".265", ".h265", ".hevc", ".vc1", ".obu", ".y4m",
 ])  # fmt: skip
 """File name endings taken for videos in a folder; other files are reported as unlisted."""
 

@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from tsn.runtime.numba_cache import ensure_writable
+from tsn.runtime.caches import ensure_numba_cache
 
-ensure_writable(Path(__file__).parent)
+ensure_numba_cache(Path(__file__).parent)

@@ -20,7 +20,7 @@ from tsn.flow import camera, features, homography
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
 from tsn.flow.features import detect_features
 from tsn.flow.tvl1 import TVL1
-from tsn.runtime.numba_cache import compiling
+from tsn.runtime.caches import compiling
 
 T = TypeVar("T")
 

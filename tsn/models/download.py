@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from tsn.runtime.caches import writable_cache
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
 
@@ -49,7 +50,8 @@ def download(address: str, sha256: str | None = None) -> Path:
     kept = Path(torch.hub.get_dir()) / "checkpoints" / f"{digits[:16]}-{_name(address)}"
     if kept.is_file() and sha256_of(kept).startswith(digits):
         return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    folder = writable_cache([kept.parent], "TORCH_HOME", "the weights are downloaded in each run")
+    kept = folder / kept.name
     try:
         torch.hub.download_url_to_file(address, str(kept), digits, progress=False)
     except RuntimeError as error:  # says which checksum it found

@@ -14,6 +14,7 @@ seal (`tsn.shards.hdf5`) that is checked before training. Nothing in a shard is 
 """
 
 import json
+import operator
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
@@ -28,10 +29,11 @@ from tsn.runtime.files import atomic_path
 from tsn.shards.chunks import ZSTD_LEVEL, compress_fields
 from tsn.shards.hdf5 import DAMAGE, SEALED, read_all, seal
 from tsn.shards.reader import ShardReader, check_contents, damaged, open_shard
-from tsn.video import Size
+from tsn.video import MAX_SIDE, Size
 
 FORMAT_VERSION = 1
 OK = "ok"
+STREAMS = ("rgb", "flow", "warped_flow")
 _BLOCK = 1 << 16
 """Bytes per chunk of `jpeg`: a few frames, so that a read fetches little more than it needs."""
 
@@ -133,11 +135,21 @@ class ShardWriter:
             self._offsets.append(self._bytes)
             self._length += 1
         else:
+            if isinstance(part, np.ndarray):
+                self._check_fields(part)
             chunks = compress_fields(part) if isinstance(part, np.ndarray) else part
             self._data.resize(self._length + len(chunks), 0)
             for chunk in chunks:
                 self._data.id.write_direct_chunk((self._length, 0, 0, 0), chunk)
                 self._length += 1
+
+    def _check_fields(self, fields: np.ndarray) -> None:
+        width, height = self._size
+        if fields.dtype != np.uint8 or fields.shape[1:] != (2, height, width):
+            raise ValueError(
+                f"flow fields must be uint8 (n, 2, {height}, {width}), "
+                f"not {fields.dtype} {fields.shape}"
+            )
 
     def finish(self) -> None:
         """Write the table; called by `write_shard`."""
@@ -179,8 +191,10 @@ def write_shard(
         made_with: versions of decoders and code, for the record.
 
     Raises:
-        ValueError: if no video was added.
+        ValueError: the stream or the size is none, or no video was added.
     """
+    if stream not in STREAMS or not 1 <= min(size) <= max(size) <= MAX_SIDE:
+        raise ValueError(f"no shard holds {stream!r} of size {size}")
     with atomic_path(path) as temporary:
         with h5py.File(temporary, "w", **SEALED) as file:
             file.attrs["format_version"] = FORMAT_VERSION
@@ -255,7 +269,7 @@ class Shard:
             UserError: if the shard is damaged on disk.
             IndexError: if an index is outside the video.
         """
-        indices = list(indices)
+        indices = [operator.index(index) for index in indices]
         if indices and not 0 <= min(indices) <= max(indices) < video.length:
             raise IndexError(
                 f"{video.id}: {min(indices)}…{max(indices)} of a video with {video.length}"

@@ -9,9 +9,17 @@ _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
-    """JPEG bytes of an RGB frame (H, W, 3) uint8."""
+    """JPEG bytes of an RGB frame (H, W, 3) uint8, at a quality of 1 to 100.
+
+    Raises:
+        ValueError: the frame or the quality is something else.
+    """
     import cv2
 
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        raise ValueError(f"a frame must be uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"a JPEG's quality must be 1 to 100, not {quality}")
     _, data = cv2.imencode(
         ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )

@@ -1,5 +1,6 @@
 """All shards of one stream as one store of videos by id."""
 
+import operator
 import os
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -102,7 +103,7 @@ class ShardSet:
             IndexError: if an index is outside the video.
             UserError: if the shard is damaged on disk.
         """
-        indices, length = list(indices), self.length_at(number)
+        indices, length = list(map(operator.index, indices)), self.length_at(number)
         if indices and not 0 <= min(indices) <= max(indices) < length:
             raise IndexError(f"{min(indices)}…{max(indices)} of a video with {length}")
         start = int(self._start[number])

@@ -5,6 +5,7 @@ RGB frames and flow both come from `read_frames`, so that they always see the sa
 
 import errno
 import itertools
+import operator
 import os
 import stat
 from collections.abc import Iterator
@@ -81,18 +82,21 @@ def read_frames(
         VideoError: the file is bad; possibly after some frames, so a caller that wants
             all or nothing has to wait for the end.
         ValueError: an argument is out of range (raised at once, not at the first frame).
+        TypeError: a size or a number of frames is not an integer.
     """
     check_arguments(size, colour, max_frames)
     return _read(Path(path), size, colour, max_frames, span)
 
 
 def check_arguments(size: Size | None, colour: str, max_frames: int) -> None:
-    """Raise a ValueError for an argument of `read_frames` that is out of range."""
+    """Raise a ValueError or TypeError for a wrong argument of `read_frames`."""
     if colour not in ("rgb", "grey"):
         raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
-    if size is not None and min(size) < 1:
-        raise ValueError(f"size must be a width and a height of at least 1, not {size}")
-    if max_frames < 2:
+    if size is not None:
+        width, height = map(operator.index, size)
+        if not 1 <= min(width, height) <= max(width, height) <= MAX_SIDE:
+            raise ValueError(f"size must be a width and a height of 1 to {MAX_SIDE}, not {size}")
+    if operator.index(max_frames) < 2:
         raise ValueError(f"max_frames must be at least 2, not {max_frames}")
 
 
@@ -174,23 +178,29 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]
 @contextmanager
 def _open_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file that is neither empty nor cut short."""
-    try:
-        status = path.stat()
-    except PermissionError:
-        raise VideoError("unreadable", path, "may not be read: permission denied") from None
-    except (OSError, ValueError):  # ValueError: a NUL character in the name
-        raise VideoError("missing", path, "does not exist") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise VideoError("missing", path, "is a folder, not a file")
-    if not stat.S_ISREG(status.st_mode):  # opening a named pipe would wait for ever
-        raise VideoError("unreadable", path, "is not a regular file")
-    if status.st_size == 0:
-        raise VideoError("empty", path, "has no bytes in it")
-    with path.open("rb") as file:
-        if truncation := find_truncation(file, status.st_size):
+    with _open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise VideoError("empty", path, "has no bytes in it")
+        if truncation := find_truncation(file, size):
             raise VideoError("truncated", path, f"is cut short: {truncation}")
         file.seek(0)
         yield file
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):  # opening a named pipe would wait for ever
+            return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: NUL in the name
+        raise VideoError("missing", path, "does not exist") from None
+    except OSError as error:
+        problem = f"cannot be opened: {error.strerror}"
+        raise VideoError("inaccessible", path, problem) from None
+    if stat.S_ISDIR(mode):
+        raise VideoError("missing", path, "is a folder, not a file")
+    raise VideoError("unreadable", path, "is not a regular file")
 
 
 class _Nameless:

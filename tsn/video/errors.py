@@ -7,6 +7,7 @@ from tsn.runtime.errors import UserError
 
 Status = Literal[
     "missing",
+    "inaccessible",
     "empty",
     "unreadable",
     "truncated",
@@ -20,6 +21,7 @@ Status = Literal[
 
 _ADVICE = {
     "missing": "check the name and the data set's folder",
+    "inaccessible": "check its permissions, its name and the disk",
     "empty": "fetch the file again",
     "unreadable": "fetch the file again, or convert it to AVI, MP4 or MKV",
     "truncated": "fetch the file again",

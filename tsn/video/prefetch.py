@@ -30,6 +30,8 @@ def prefetch(
             iterator of its source.
         count: sources that are worked on at a time; 1 runs lazily in the caller's thread.
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
     if count == 1:
         yield from map(work, sources)
         return

@@ -15,7 +15,7 @@ from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cpu.solver import MAX_BLOCK, PAD, iterate
 from tsn.flow.cpu.warp import MARGIN, pack, warp
 from tsn.flow.engine import Workers
-from tsn.runtime.numba_cache import compiling
+from tsn.runtime.caches import compiling
 
 VERSION = "1"
 """Raised whenever a change to the engine changes its numbers."""

@@ -1,4 +1,4 @@
-"""Numba's cache can be written, and is, by one process at a time."""
+"""Caches need not be writable; Numba's is written by one process at a time."""
 
 import fcntl
 import logging
@@ -12,7 +12,7 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.flow import camera, features, homography, warped
 from tsn.flow.cpu import cpu_engine, pyramid, solver, warp
 from tsn.flow.tvl1 import TVL1
-from tsn.runtime.numba_cache import compiling, ensure_writable
+from tsn.runtime.caches import compiling, ensure_numba_cache, writable_cache
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def package(tmp_path, monkeypatch) -> Path:
 
 def test_a_temporary_folder_takes_the_place_of_one_that_is_read_only(package, caplog):
     with caplog.at_level(logging.WARNING):
-        ensure_writable(package)
-        ensure_writable(package)
+        ensure_numba_cache(package)
+        ensure_numba_cache(package)
     assert Path(os.environ["NUMBA_CACHE_DIR"]).is_dir()
     assert [record.message.count("__pycache__") for record in caplog.records] == [1]
 
@@ -36,8 +36,16 @@ def test_a_temporary_folder_takes_the_place_of_one_that_is_read_only(package, ca
 @pytest.mark.parametrize("writable", ["__pycache__", "home"])
 def test_a_cache_that_can_be_written_is_used(package, writable, caplog):
     (package / writable).unlink()
-    ensure_writable(package)
+    ensure_numba_cache(package)
     assert "NUMBA_CACHE_DIR" not in os.environ and not caplog.records
+
+
+def test_a_cache_of_anything_may_be_temporary(package, caplog):
+    found = writable_cache([package / "home"], "SOME_HOME", "it is slow")
+    assert found.is_dir()
+    assert [record.message for record in caplog.records] == [
+        f"{package}/home cannot be written: it is slow; set SOME_HOME to a folder that can"
+    ]
 
 
 def is_locked(file: Path) -> bool:
