@@ -31,6 +31,39 @@ def arguments(files, *more):
     return [str(value) for value in (*given, *more)]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--split", "-1", "'-1' is not a whole number from 1 to 1000000"),
+        ("--split", "0", "'0' is not a whole number from 1"),
+        ("--segments", "0", "'0' is not a whole number from 1 to 1000"),
+        ("--input-size", "0", "'0' is not a whole number from 16 to 4096"),
+        ("--input-size", "99999", "'99999' is not a whole number from 16 to 4096"),
+        ("--dataset", "../up", "'../up' is not a name of letters"),
+        ("--experiment", "", "'' is not a name of letters"),
+    ],
+)
+def test_values_that_are_never_right_are_refused(files, capsys, option, value, words):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments(files, "--modality", "rgb", f"{option}={value}"))
+    assert ended.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_folder_or_an_input_is_refused(files, capsys, resnet):
+    torch.save(resnet.state_dict(), files / "theirs.pth")
+    before = (files / "theirs.pth").read_bytes()
+    for out, words in ((files, "is a folder"), (files / "theirs.pth", "would overwrite an input")):
+        assert main(arguments(files, "--modality", "rgb", "-o", out)) == 1
+        assert words in capsys.readouterr().err
+    assert (files / "theirs.pth").read_bytes() == before
+
+
+def test_what_is_found_instead_of_weights_is_named(files, capsys):
+    content = {"epoch": 3, "optimizer": {}, "note": "no network"}
+    said = complaint(files, capsys, content, "--modality", "rgb")
+    assert "does not hold a state dict, but epoch, optimizer, note" in said
+
+
 @pytest.mark.parametrize("origin", ["mmaction2", "tsn-pytorch"])
 def test_a_converted_model_scores_like_its_original(files, resnet, origin):
     state = resnet.state_dict()

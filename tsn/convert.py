@@ -4,7 +4,7 @@ import argparse
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tsn.models.modality import MODALITIES
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: its arguments; None for those of the process.
 
     Returns:
-        The exit status: 0, or 1 if something is wrong with the file or what was asked for.
+        The exit status: 0, or 1 if the file or an argument is wrong.
         Arguments that cannot be parsed exit with 2.
     """
     arguments = _parser().parse_args(argv)
@@ -57,22 +57,27 @@ def convert(arguments: argparse.Namespace) -> None:
     from tsn.runtime.job import code_version
     from tsn.training.checkpoint import ModelInfo, save_model
 
-    file, modality = arguments.file, arguments.modality
+    file, modality, out = arguments.file, arguments.modality, Path(arguments.out)
+    if not arguments.out or out.is_dir():
+        raise UserError(f"-o {arguments.out}: this is a folder; name the model file to write")
+    inputs = [Path(name) for name in (file, arguments.classes)]
+    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+        raise UserError(f"-o {out}: this would overwrite an input; name another file")
     classes = read_classes(arguments.classes)
-    given = read_weights(file, arguments.sha256)
-    if given.origin not in FOREIGN or given.classifier is None:
+    weights = read_weights(file, arguments.sha256)
+    if weights.origin not in FOREIGN or weights.classifier is None:
         raise UserError(f"{file}: no trained TSN of {' or '.join(FOREIGN)}; give one of these")
-    weight, bias = given.classifier
+    weight, bias = weights.classifier
     if len(weight) != len(classes):
         raise UserError(
             f"{file}: was trained for {len(weight)} classes, and {arguments.classes} names "
             f"{len(classes)}; give the list that it was trained with"
         )
-    backbone = arguments.backbone or guess_backbone(given.state)
+    backbone = arguments.backbone or guess_backbone(weights.state)
     if backbone is None:
         raise UserError(f"{file}: its backbone cannot be told from its layers; give --backbone")
     network = TSN(len(classes), modality, backbone, file, arguments.segments)
-    channels = given.state[f"{first_conv_name(network.net)}.weight"].shape[1]
+    channels = weights.state[f"{first_conv_name(network.net)}.weight"].shape[1]
     if channels != network.channels:
         raise UserError(
             f"{file}: takes {channels} channels, and {modality} has {network.channels}; "
@@ -100,7 +105,7 @@ def convert(arguments: argparse.Namespace) -> None:
         backbone,
         modality,
         len(bias),
-        given.origin,
+        weights.origin,
     )
 
 
@@ -115,9 +120,9 @@ def read_classes(path: Path | str) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); give a list of classes") from None
     names = [line.strip() for line in lines if line.strip()]
-    numbered = [re.fullmatch(r"(\d+)\s+(.+)", name) for name in names]
-    if names and all(numbered):
-        rows = sorted((int(row[1]), row[2]) for row in numbered)
+    numbered = [match for name in names if (match := re.fullmatch(r"(\d+)\s+(.+)", name))]
+    if names and len(numbered) == len(names):
+        rows = sorted((int(match[1]), match[2]) for match in numbered)
         first = rows[0][0]
         if first > 1 or [number for number, _ in rows] != list(range(first, first + len(rows))):
             raise UserError(f"{path}: the classes are not numbered 1, 2, 3, …; correct it")
@@ -145,12 +150,35 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--out", required=True, metavar="MODEL", help="the model file to write")
     add("--backbone", help="name of the backbone, if it is neither BN-Inception nor a ResNet")
     add("--sha256", help="checksum of the file in hexadecimal, or its first digits")
-    add("--dataset", default="imported", help="data set that it belongs to (default: imported)")
-    add("--split", type=int, default=1, help="split that it was trained on (default: 1)")
-    add("--experiment", default="imported", help="its experiment (default: imported)")
-    add("--segments", type=int, default=3, help="segments it was trained with (default: 3)")
-    add("--input-size", type=int, default=224, help="side of its images in px (default: 224)")
+    default = "(default: %(default)s)"
+    add("--dataset", type=_name, default="imported", help=f"its data set {default}")
+    add("--split", type=_number(1, 10**6), default=1, help=f"its split {default}")
+    add("--experiment", type=_name, default="imported", help=f"its experiment {default}")
+    add("--segments", type=_number(1, 1000), default=3, help=f"its segments {default}")
+    add(
+        "--input-size", type=_number(16, 4096), default=224,
+        help=f"side of its images in px {default}",
+    )  # fmt: skip
     return parser
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number from {least} to {most}"
+            )
+        return int(text)
+
+    return parse
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_.-]*", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a name of letters, digits, dots, hyphens and underscores"
+        )
+    return text
 
 
 if __name__ == "__main__":

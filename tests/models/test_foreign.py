@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from tests.foreign_files import CONFIG, mmaction2, random_state, tsn_pytorch
 from tsn.models.bn_inception import BNInception
@@ -177,3 +178,19 @@ def test_backbones_are_told_from_their_layers():
         for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
             assert guess_backbone(torchvision.models.get_model(name).state_dict()) == name
         assert guess_backbone(torchvision.models.vgg11().state_dict()) is None
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "safetensors", None])
+def test_weights_are_found_whatever_wraps_them(tmp_path, prefix, key):
+    conv = torch.rand(2, 3, 1, 1)
+    state = tsn_pytorch({"conv1.weight": conv}, 2, prefix=prefix)["state_dict"]
+    path = tmp_path / "theirs.pth"
+    if key == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"epoch": 3, key: state} if key else state, path)
+    found = read_weights(path)
+    assert found.origin == "tsn-pytorch"
+    assert torch.equal(found.state["conv1.weight"], conv)
+    assert torch.equal(found.classifier[0], state[f"{prefix}new_fc.weight"])

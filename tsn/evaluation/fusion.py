@@ -57,7 +57,7 @@ def combine(
     Returns:
         float64 (..., C).
     """
-    total = 0.0
+    total = np.zeros(())
     for modality, weight in weights.items():
         if weight:
             values = np.asarray(scores[modality], np.float64)

@@ -69,7 +69,7 @@ def score(
         raise UserError(
             f"split {split}: every {part} video is quarantined in the {store.stream} shards"
         )
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
     scored = map(average, score_videos(network, loader, snippets, device))

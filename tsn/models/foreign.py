@@ -7,7 +7,7 @@ origin          keys                                         input
 ==============  ===========================================  ====================================
 plain           the backbone's own                           the backbone's ImageNet input
 a model.pt      network.net.…, network.classifier.…          network.normalise.…
-tsn-pytorch     [module.]base_model.…, [module.]new_fc.…     of its models.py, by the base model
+tsn-pytorch     base_model.…, new_fc.…                       of its models.py, by the base model
 mmaction2       backbone.…, cls_head.fc_cls.…                data_preprocessor of meta.cfg
 ==============  ===========================================  ====================================
 """
@@ -85,7 +85,7 @@ def read_weights(source: str | Path, sha256: str | None = None) -> Weights:
     content = read_checkpoint(source, sha256)
     if "info" in content and isinstance(content.get("network"), Mapping):
         return _ours(content)
-    state = _without_prefix(state_dict_of(content, source), "module.")
+    state = state_dict_of(content, source)
     if any(key.startswith("base_model.") for key in state):
         return _tsn_pytorch(state)
     if any(key.startswith("cls_head.") for key in state):
@@ -185,11 +185,6 @@ def _triple(values: Iterable[float]) -> tuple[float, float, float]:
 
 def _part(state: State, prefix: str) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
-
-
-def _without_prefix(state: State, prefix: str) -> State:
-    """DataParallel puts `module.` before every name; the mapping itself where it does not."""
-    return _part(state, prefix) if all(key.startswith(prefix) for key in state) else state
 
 
 def _layer(state: State, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:

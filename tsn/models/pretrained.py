@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -16,6 +17,12 @@ _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 
 _AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 """Training-time classifiers in torchvision's GoogLeNet and Inception files; never built here."""
+
+_KEYS = ("state_dict", "model_state_dict", "model")
+"""Where training programs put the state dict of the network among other things."""
+
+_WRAPPERS = ("module.", "_orig_mod.")
+"""Put before every name by DataParallel and DistributedDataParallel, and by torch.compile."""
 
 _LISTED = 3
 """How many keys an error message lists of each kind."""
@@ -49,7 +56,7 @@ _IGNORED = tuple(
 
 
 def read_checkpoint(path: str | Path, sha256: str | None = None) -> Mapping[str, object]:
-    """Read what `torch.save` wrote: a mapping of tensors and plain values.
+    """Read what `torch.save` or safetensors wrote: a mapping of tensors and plain values.
 
     Args:
         path: the file; code in it is never run (`weights_only`).
@@ -66,27 +73,41 @@ def read_checkpoint(path: str | Path, sha256: str | None = None) -> Mapping[str,
     if sha256 is not None:
         check_sha256(path, sha256)
     try:
+        if _is_safetensors(path):
+            return safetensors.torch.load_file(path)
         with torch.serialization.safe_globals(list(_IGNORED)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch's unpickler raises whatever strange bytes lead to
         raise UserError(
-            f"{path} cannot be read as PyTorch weights: "
+            f"{path} cannot be read as weights of PyTorch or safetensors: "
             "get it again, or save model.state_dict() with torch.save"
         ) from error
     if not isinstance(content, Mapping):
-        raise _no_state_dict(path)
+        raise _no_state_dict(path, f"a {type(content).__name__}")
     return content
 
 
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file starts as safetensors do: 8 bytes of length, then the header in JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
 def state_dict_of(content: Mapping[str, object], path: str | Path) -> Mapping[str, torch.Tensor]:
-    """The state dict in a checkpoint: all of it, or what it holds under "state_dict".
+    """The state dict in a checkpoint: all of it, or what it holds under one of `_KEYS`.
+
+    Names come without the prefixes of `_WRAPPERS`.
 
     Raises:
-        UserError: it holds none; `path` is named.
+        UserError: it holds none; `path` is named, and what it does hold.
     """
-    state = content.get("state_dict", content)
-    if not isinstance(state, Mapping) or not all(map(torch.is_tensor, state.values())):
-        raise _no_state_dict(path)
+    state = next((content[key] for key in _KEYS if key in content), content)
+    if not isinstance(state, Mapping):
+        raise _no_state_dict(path, f"a {type(state).__name__}")
+    if not state or not all(map(torch.is_tensor, state.values())):
+        raise _no_state_dict(path, _listed("", [str(key) for key in state]).strip() or "nothing")
+    while prefix := next((p for p in _WRAPPERS if all(k.startswith(p) for k in state)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
 
 
@@ -95,8 +116,11 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> Mapping[str,
     return state_dict_of(read_checkpoint(path, sha256), path)
 
 
-def _no_state_dict(path: str | Path) -> UserError:
-    return UserError(f"{path} does not hold a state dict: save model.state_dict() with torch.save")
+def _no_state_dict(path: str | Path, found: str) -> UserError:
+    return UserError(
+        f"{path} does not hold a state dict, but {found}: "
+        "save model.state_dict() with torch.save or safetensors"
+    )
 
 
 def check_sha256(path: Path, expected: str) -> None:

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 
 from tsn.flow.export.figures import add_grid_lines
 from tsn.flow.export.formats import mp4_file
-from tsn.models.modality import NAMES
+from tsn.models.modality import FUSED, NAMES
 from tsn.predict.ensemble import ANY_LENGTH, Prediction
 from tsn.predict.output import best, top
-from tsn.report.style import FUSED, colour, figure, printable
+from tsn.report.style import colour, figure, printable
 from tsn.video.isolation import probe, read_frames
 
 FRAMES = 4
@@ -92,5 +92,5 @@ def _panel(height: int, prediction: Prediction, classes: tuple[str, ...], count:
         file = Path(folder, "panel.png")
         with figure(file, 3.6, 2.7) as axes:
             draw_bars(axes, prediction, classes, count)
-        drawn = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+        drawn = np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR_RGB))
     return cv2.resize(drawn, (round(height * 4 / 3), height), interpolation=cv2.INTER_AREA)

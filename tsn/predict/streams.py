@@ -46,7 +46,7 @@ class Streams:
             )
         width, height = sizes.pop()
         self.size: Size = (width, height)
-        self._quality = made["rgb"]["jpeg_quality"] if "rgb" in made else None
+        self._quality: int = made["rgb"]["jpeg_quality"] if "rgb" in made else 0
         self._warped: WarpedFlow | None = None
         if warped := made.get("warped_flow"):
             plain = {**warped["tvl1"], "size": warped["size"], "bound": warped["bound"]}

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from tsn.models.modality import FUSED
 from tsn.report.published import published_accuracy
-from tsn.report.style import FUSED, NEUTRAL, colour, figure, name, printable
+from tsn.report.style import NEUTRAL, colour, figure, name, printable
 
 
 def rows_of(result: dict) -> list[tuple[str, str, dict]]:

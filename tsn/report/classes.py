@@ -4,9 +4,11 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from tsn.report.style import FUSED, colour, figure, marker, name, printable
+from tsn.models.modality import FUSED
+from tsn.report.style import colour, figure, marker, name, printable
 
 _COLUMN = 36
 """Classes one below the other before another column starts: what a screen shows at a time."""
@@ -54,7 +56,7 @@ def draw_classes(path: Path | str, splits: list[dict]) -> None:
         )
 
 
-def _draw_column(axes, part: list[tuple[str, dict[str, float]]]) -> None:
+def _draw_column(axes: Axes, part: list[tuple[str, dict[str, float]]]) -> None:
     fused = [100 * entry[FUSED] for _, entry in part]
     axes.barh(range(len(part)), fused, 0.9, color=colour(FUSED), alpha=0.45)
     modalities = [scores for scores in part[0][1] if scores != FUSED]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Strip:
     scale: float
 
 
-def choose(videos: list[Video], usable, count: int = CLIPS) -> list[Video]:
+def choose(videos: list[Video], usable: Callable[[str], bool], count: int = CLIPS) -> list[Video]:
     """Choose test videos of classes that lie evenly in the list of classes.
 
     Args:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tsn.report.style import colour, figure, name
@@ -49,7 +50,7 @@ def draw_curves(path: Path | str, trainings: list[Training]) -> None:
         grid[1, 0].set_ylim(0, 102)
 
 
-def _draw_lines(axes, rows: pd.DataFrame, column: str, unit: float, line_colour: str) -> None:
+def _draw_lines(axes: Axes, rows: pd.DataFrame, column: str, unit: float, line_colour: str) -> None:
     # A schedule of one epoch is a point, which a line would not show.
     style = {
         "color": line_colour,

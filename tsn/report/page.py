@@ -16,10 +16,11 @@ from tsn.evaluation.predictions import (
     effect_of_fusion,
     most_confused,
 )
+from tsn.models.modality import FUSED
 from tsn.report.accuracies import chance, rows_of
 from tsn.report.clips import Strip
 from tsn.report.published import published_accuracy
-from tsn.report.style import FUSED, colour, name
+from tsn.report.style import colour, name
 from tsn.runtime.progress import duration
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -12,9 +12,9 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsn.models.modality import FUSED, NAMES
@@ -37,7 +37,8 @@ SEQUENTIAL = "Blues"
 DPI = 150
 """Of PNG files, so that small type stays sharp when a screen shows them at their size."""
 
-_STYLE = {
+_STYLE: Any = {
+    "savefig.dpi": DPI,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -60,8 +61,8 @@ _STYLE = {
 
 @contextmanager
 def figure(
-    path: Path | str, width: float, height: float, rows: int = 1, columns: int = 1, **grid
-) -> Iterator[Axes]:
+    path: Path | str, width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
+) -> Iterator[Any]:
     """Draw into a file, which appears when the block ends without an error.
 
     Args:
@@ -75,7 +76,7 @@ def figure(
     Yields:
         The axes: one, or an array of them as from `Figure.subplots`.
     """
-    with matplotlib.rc_context({**_STYLE, "savefig.dpi": DPI}):
+    with matplotlib.rc_context(_STYLE):
         # No pyplot: it keeps figures alive and looks for a display.
         canvas = Figure(figsize=(width, height), layout="constrained")
         yield canvas.subplots(rows, columns, **grid)

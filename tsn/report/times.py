@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tsn.models.modality import MODALITIES
-from tsn.report.style import FUSED, colour, figure, name
+from tsn.models.modality import FUSED, MODALITIES
+from tsn.report.style import colour, figure, name
 from tsn.runtime.progress import duration
 
 STAGES = {
