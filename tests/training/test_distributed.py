@@ -8,7 +8,7 @@ from torch import nn
 from tests.training.conftest import result_of, timeless
 from tsn.runtime.errors import UserError
 from tsn.training.distributed import ProcessGroup, RunningStatistics
-from tsn.training.job import launch
+from tsn.training.launch import launch
 
 pytestmark = pytest.mark.usefixtures("on_cpu", "_no_gpu_for_children")
 

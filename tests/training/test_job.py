@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tsn.runtime.errors import UserError
-from tsn.training.job import read_task, srun_torchrun, write_task
+from tsn.training.job import read_task, write_task
+from tsn.training.launch import srun_torchrun
 
 
 def test_one_torchrun_on_every_node_with_its_gpus_and_cores(monkeypatch):

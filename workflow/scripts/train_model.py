@@ -13,7 +13,8 @@ with job(
     snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
     from tsn.config.schema import ModelConfig, TrainingConfig, build
-    from tsn.training.job import Task, TrainingFiles, TrainingJob, launch, srun_torchrun
+    from tsn.training.job import Task, TrainingFiles, TrainingJob
+    from tsn.training.launch import launch, srun_torchrun
 
     params, files, out = snakemake.params, snakemake.input, snakemake.output
     model, recipe = build(ModelConfig, params.model), build(TrainingConfig, params.recipe)
