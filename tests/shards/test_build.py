@@ -1,14 +1,16 @@
-"""A shard is the same however many of its videos are worked on at a time."""
+"""Building shards: many videos at a time, clips of one file."""
 
 import numpy as np
 import pytest
 
-from tsn.config.schema import FlowConfig
+from tsn.config.schema import FlowConfig, FramesConfig
 from tsn.config.tvl1_params import TVL1Params
 from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
+from tsn.shards.build import build_rgb_shard
 from tsn.shards.format import Shard
+from tsn.video.span import Span
 
 FLOW = FlowConfig("native_cpu", 10.0, TVL1Params(pyramid_levels=2, warps=1))
 
@@ -37,3 +39,20 @@ def test_shards_do_not_depend_on_how_many_videos_are_worked_on_at_once(videos, t
                 "ok",
                 "ok",
             ]
+
+
+def test_clips_of_one_file_are_videos_of_their_own(tmp_path, write_video, pictures):
+    """They may overlap; one beyond the end is quarantined by name, and stops no other."""
+    path = str(write_video("long.mkv", pictures))
+    spans = [
+        Span(0.0, 0.2, "s"),
+        Span(0.12, 9.0, "s"),
+        Span(4, 8, "frames"),
+        Span(20, 30, "frames"),
+    ]
+    clips = [Video(f"long#{span}", path, "c", span=span) for span in spans]
+    build_rgb_shard(tmp_path / "a.h5", clips, FramesConfig((64, 48), 100))
+    with Shard(tmp_path / "a.h5") as shard:
+        stored = list(shard.videos.values())
+    assert [video.length for video in stored] == [5, 9, 4, 0]
+    assert [video.status for video in stored] == ["ok", "ok", "ok", "too_short"]

@@ -1,0 +1,91 @@
+"""What a configuration would use of its data sets: `python -m tsn.index my.yaml [DATASET …]`.
+
+Reads lists and folders; computes and writes nothing.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from tsn.config.aliases import with_new_names
+from tsn.config.layers import merge
+from tsn.config.settings import check, resolve
+from tsn.datasets.build_index import report
+from tsn.datasets.listing import Listing, check_usable, list_videos
+from tsn.runtime.command_line import Parser, run_command
+from tsn.runtime.errors import UserError
+
+DEFAULTS = Path(__file__).parents[1] / "config" / "config.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status, 1 if a data set cannot be used as it is."""
+    parser = Parser(prog="python -m tsn.index", description=__doc__)
+    parser.add_argument("config", help="your file of the configuration")
+    parser.add_argument("datasets", nargs="*", help="names under datasets; all of the file's own")
+    parser.add_argument("--results", default="results", help="where the demo set is rendered")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    own = _read(Path(options.config))
+    config, warnings = with_new_names(merge(_read(DEFAULTS), own))
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    check(config)
+    names = options.datasets or list(own.get("datasets", {}))
+    if not names:
+        raise UserError(f"{options.config}: it has no datasets; name those that you mean")
+    problems = [_show(config, name, Path(options.results)) for name in names]
+    for problem in filter(None, problems):
+        print(f"error: {problem}", file=sys.stderr)
+    return int(any(problems))
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is no YAML ({error})") from None
+    return content or {}
+
+
+def _show(config: dict, name: str, results: Path) -> str:
+    """Print what there is; returns what stops a run, "" if nothing does."""
+    settings = resolve(config, name, config["experiment"])
+    data, dataset = settings.blocks["data"], settings.dataset
+    listing = list_videos(dataset, results)
+    print(f"{name}\n{report(listing, dataset.splits, data['missing'] == 'exclude')}")
+    print("\n".join(_counts(listing, dataset.splits)), end="\n\n")
+    try:
+        check_usable(listing, dataset, data["invalid_rows"] == "refuse")
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _counts(listing: Listing, splits: Sequence[int]) -> list[str]:
+    """A table: videos on disk of every class, by split and part."""
+    counts = Counter(
+        (video.class_name, split, part)
+        for video in listing.videos
+        if not video.missing
+        for split, part in video.splits.items()
+    )
+    columns = [(split, part) for split in splits for part in ("train", "test")]
+    width = max(map(len, listing.classes), default=0)
+    head = "".join(f"  {part}{split}".rjust(9) for split, part in columns)
+    rows = (
+        f"{name!s:{width}}" + "".join(f"{counts[name, *column]:9}" for column in columns)
+        for name in listing.classes
+    )
+    return [f"{'class':{width}}{head}", *rows]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
