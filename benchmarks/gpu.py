@@ -25,7 +25,7 @@ import numpy as np
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.datasets.demo import plan, render_all
-from tsn.flow.cuda.available import why_unavailable
+from tsn.runtime.cuda import why_unavailable
 from tsn.video.decode import read_frames
 
 SIZE = (340, 256)

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return
-    from tsn.flow.cuda.available import why_unavailable
+    from tsn.runtime.cuda import why_unavailable
 
     if reason := why_unavailable():
         for item in on_gpu:

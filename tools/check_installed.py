@@ -39,8 +39,8 @@ def main() -> None:
 
 
 def _files(package: Path) -> set[str]:
-    found = (path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return {str(path.relative_to(package)) for path in found}
+    found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+    return {str(path) for path in found if "__pycache__" not in path.parts}
 
 
 def _is_program(package: Path, module: str) -> bool:

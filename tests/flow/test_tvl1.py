@@ -4,9 +4,9 @@ import torch
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow import opencv_cuda, tvl1
-from tsn.flow.cuda import available
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1, resolve_backend
+from tsn.runtime import cuda
 from tsn.runtime.errors import UserError
 
 ENGINES = ("native_cpu", "opencv")
@@ -170,13 +170,13 @@ def test_auto_is_opencv_on_a_gpu_else_native_and_native_takes_a_gpu_where_it_can
     monkeypatch, opencv, ours, auto, native
 ):
     monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: opencv)
-    monkeypatch.setattr(available, "why_unavailable", lambda: ours)
+    monkeypatch.setattr(cuda, "why_unavailable", lambda: ours)
     assert resolve_backend("auto") == auto
     assert resolve_backend("native") == native
 
 
 def test_the_gpu_engine_without_a_gpu_is_refused_with_the_reason(monkeypatch):
-    monkeypatch.setattr(available, "why_unavailable", lambda: "there is no NVIDIA GPU here")
+    monkeypatch.setattr(cuda, "why_unavailable", lambda: "there is no NVIDIA GPU here")
     with pytest.raises(UserError, match=r"native_cuda cannot run: there is no NVIDIA GPU"):
         TVL1(backend="native_cuda")
 
@@ -225,8 +225,8 @@ def old_driver(monkeypatch):
     reason = "the NVIDIA driver supports CUDA 12.4; update the driver"
     tvl1._warn_of_unused_gpu.cache_clear()
     monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: "not built")
-    monkeypatch.setattr(available, "why_unavailable", lambda: reason)
-    monkeypatch.setattr(available, "gpu_is_there", lambda: True)
+    monkeypatch.setattr(cuda, "why_unavailable", lambda: reason)
+    monkeypatch.setattr(cuda, "gpu_is_there", lambda: True)
     yield reason
     tvl1._warn_of_unused_gpu.cache_clear()
 
@@ -248,7 +248,7 @@ def test_an_engine_that_does_not_start_is_replaced_by_the_cpus_unless_asked_for(
     def fail():
         raise RuntimeError("no kernel image is available for execution on the device")
 
-    monkeypatch.setattr(available, "why_unavailable", lambda: None)
+    monkeypatch.setattr(cuda, "why_unavailable", lambda: None)
     monkeypatch.setattr(torch.cuda, "current_device", fail)
     with pytest.raises(UserError, match="no kernel image"):
         TVL1(backend="native_cuda")

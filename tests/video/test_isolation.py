@@ -33,7 +33,7 @@ def decoder(monkeypatch):
         program = textwrap.dedent(
             f"""
             import ctypes, os, signal, sys, time
-            import tsn.decode.decoder_process as process
+            import tsn.video.decoder_process as process
             def read_frames(path, **_):
                 {body}
                 yield

@@ -53,17 +53,17 @@ def resolve_backend(name: str) -> str:
 @cache
 def _warn_of_unused_gpu(reason: str) -> None:
     """Say once that flow is computed on the CPU beside a GPU."""
-    from tsn.flow.cuda import available
+    from tsn.runtime import cuda
 
-    if available.gpu_is_there():
+    if cuda.gpu_is_there():
         logger.warning("TV-L1 runs on the CPU, the GPU cannot be used: %s", reason)
 
 
 def _why_unavailable(backend: str) -> str | None:
     if backend == "native_cuda":
-        from tsn.flow.cuda import available
+        from tsn.runtime import cuda
 
-        return available.why_unavailable()
+        return cuda.why_unavailable()
     if backend == "opencv_cuda":
         from tsn.flow import opencv_cuda
 

@@ -8,7 +8,7 @@ import platform
 import numpy as np
 import torch
 
-from tsn.flow.cuda.available import why_unavailable
+from tsn.runtime.cuda import why_unavailable
 from tsn.runtime.errors import UserError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3

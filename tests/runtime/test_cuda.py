@@ -2,7 +2,7 @@
 
 import pytest
 
-from tsn.flow.cuda import available
+from tsn.runtime import cuda
 from tsn.runtime.cuda_driver import Driver
 
 H100 = [(9, 0)]
@@ -13,14 +13,14 @@ def driver(monkeypatch):
     """A function that sets what the driver says and what CUDA the installed torch was built for."""
 
     def install(says: Driver | None, torch_cuda: str | None = "13.2") -> None:
-        available._driver.cache_clear()
-        available.why_unavailable.cache_clear()
-        monkeypatch.setattr(available, "read_driver", lambda: says)
-        monkeypatch.setattr(available.runpy, "run_path", lambda path: {"cuda": torch_cuda})
+        cuda._driver.cache_clear()
+        cuda.why_unavailable.cache_clear()
+        monkeypatch.setattr(cuda, "read_driver", lambda: says)
+        monkeypatch.setattr(cuda.runpy, "run_path", lambda path: {"cuda": torch_cuda})
 
     yield install
-    available._driver.cache_clear()
-    available.why_unavailable.cache_clear()
+    cuda._driver.cache_clear()
+    cuda.why_unavailable.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -33,34 +33,34 @@ def driver(monkeypatch):
 )
 def test_without_a_gpu_there_is_nothing_to_install(driver, says, words):
     driver(says)
-    assert words in available.why_unavailable()
-    assert not available.gpu_is_there()
+    assert words in cuda.why_unavailable()
+    assert not cuda.gpu_is_there()
 
 
 def test_a_driver_older_than_torch_is_named_with_both_versions(driver):
     driver(Driver(0, 12040, H100))
-    assert available.why_unavailable() == (
+    assert cuda.why_unavailable() == (
         "the NVIDIA driver supports CUDA 12.4 and the installed torch was built for 13.2; update "
         "the driver, or install a torch built for CUDA 12"
     )
-    assert available.gpu_is_there()
+    assert cuda.gpu_is_there()
 
 
 def test_a_driver_that_does_not_start_is_named_with_its_error(driver):
     driver(Driver(803))
-    assert "does not start (CUDA error 803)" in available.why_unavailable()
-    assert available.gpu_is_there()
+    assert "does not start (CUDA error 803)" in cuda.why_unavailable()
+    assert cuda.gpu_is_there()
 
 
 def test_a_torch_without_cuda_beside_a_gpu_is_named(driver):
     driver(Driver(0, 13020, H100), torch_cuda=None)
-    assert "install a torch built for CUDA" in available.why_unavailable()
+    assert "install a torch built for CUDA" in cuda.why_unavailable()
 
 
 def test_a_gpu_older_than_the_compiler_is_named_with_its_capability(driver):
     pytest.importorskip("cuda.bindings.nvrtc")
     driver(Driver(0, 13020, [(3, 5)]))
-    assert "compute capability 3.5" in available.why_unavailable()
+    assert "compute capability 3.5" in cuda.why_unavailable()
 
 
 def test_a_missing_compiler_is_named_with_its_package(driver, monkeypatch):
@@ -71,10 +71,10 @@ def test_a_missing_compiler_is_named_with_its_package(driver, monkeypatch):
 
     monkeypatch.setattr(nvrtc, "nvrtcGetSupportedArchs", missing)
     driver(Driver(0, 13020, H100))
-    assert "install the package nvidia-cuda-nvrtc" in available.why_unavailable()
+    assert "install the package nvidia-cuda-nvrtc" in cuda.why_unavailable()
 
 
 def test_a_driver_that_suits_is_no_obstacle(driver):
     pytest.importorskip("cuda.bindings.nvrtc")
     driver(Driver(0, 13020, H100))
-    assert available.why_unavailable() is None
+    assert cuda.why_unavailable() is None
