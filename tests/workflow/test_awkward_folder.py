@@ -21,7 +21,7 @@ def run(command: list, folder: Path, **environment: str) -> str:
     """What a command prints, which must succeed, without help from this process's own settings."""
     settings = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LANG", "LC_ALL")}
     done = subprocess.run(
-        command, cwd=folder, env={**settings, **environment}, capture_output=True, timeout=900
+        command, cwd=folder, env={**settings, **environment}, capture_output=True, timeout=3000
     )
     output = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert done.returncode == 0, output
