@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from tsn.runtime.numba_cache import compiling, ensure_writable
+from tsn.runtime.caches import compiling, ensure_numba_cache
 
 
 def can_replace(
@@ -89,7 +89,7 @@ def _rows(x: torch.Tensor) -> Any:
 @cache
 def _kernel() -> Any:
     package = Path(__file__).parent
-    ensure_writable(package)
+    ensure_numba_cache(package)
     with compiling(package):
         from tsn.models.depthwise_kernel import weight_gradient
     return weight_gradient
