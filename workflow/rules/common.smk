@@ -133,6 +133,7 @@ def shards_of(stream):
     )
 
 
+@told
 def model_of(wildcards):
     """Input function: the model of a modality, which may be that of another experiment."""
     owner = experiments.trained_by(wildcards.dataset, wildcards.experiment, wildcards.modality)
@@ -167,8 +168,20 @@ def owned(wildcards, owner_of):
     return settings(wildcards.dataset, wildcards.experiment)
 
 
+@told
 def modality_shards(wildcards):
-    """Input function: the shards that a modality reads."""
+    """Input function: the shards that a modality reads, if there is such a split and modality."""
+    known = settings(wildcards.dataset, wildcards.experiment)
+    if int(wildcards.split) not in known.dataset.splits:
+        raise UserError(
+            f"datasets.{wildcards.dataset}: there is no split {wildcards.split} (there are: "
+            f"{', '.join(map(str, known.dataset.splits))})"
+        )
+    if wildcards.modality not in known.modalities:
+        raise UserError(
+            f"experiment {wildcards.experiment}: {wildcards.modality} is not trained (only "
+            f"{', '.join(known.modalities)}); add it to modalities"
+        )
     return shards_of(STREAM_OF[wildcards.modality])(wildcards)
 
 
