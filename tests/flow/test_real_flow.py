@@ -12,6 +12,8 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="needs clips of UCF101: TSN_TEST_DATA")
 def test_native_flow_of_real_clips_agrees_with_opencv(tolerance):

@@ -14,7 +14,10 @@ from tsn.video.decode import read_frames
 
 WIDTH, HEIGHT = 340, 256
 
-pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason="needs clips of UCF101: TSN_TEST_DATA")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CLIPS.is_dir(), reason="needs clips of UCF101: TSN_TEST_DATA"),
+]
 
 
 def frames_of(name, first, count):

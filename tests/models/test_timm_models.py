@@ -12,6 +12,8 @@ from tsn.models.backbones import build_backbone, find_architecture
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 class Small(nn.Module):
     """A timm network of num_classes=0: pooled features."""

@@ -8,6 +8,8 @@ from tsn.models.adapt import adapt_first_conv, first_conv
 from tsn.models.backbones import build_backbone
 from tsn.models.names import torchvision_names
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = (
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s",
     "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small",

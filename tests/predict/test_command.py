@@ -14,7 +14,7 @@ import pytest
 from tsn.predict.__main__ import main
 from tsn.predict.ensemble import Ensemble
 
-pytestmark = pytest.mark.usefixtures("on_cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
 QUICK = ["--modalities", "rgb", "--segments", "2", "--crops", "1", "-j", "1"]
 
 

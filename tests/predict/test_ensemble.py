@@ -16,7 +16,7 @@ from tsn.runtime.errors import UserError
 from tsn.video import isolation
 from tsn.video.errors import VideoError
 
-pytestmark = pytest.mark.usefixtures("on_cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
 
 
 def test_a_test_video_gets_the_scores_that_the_pipeline_gave_it(run):

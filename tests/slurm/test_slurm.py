@@ -12,6 +12,8 @@ from tests.conftest import AWKWARD, Checkout
 from tests.slurm.cluster import Cluster, Job
 from tests.workflow.short_demo import short_demo
 
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+
 MOST_SECONDS = 1200
 """Of a run that takes two minutes where the machine has nothing else to do."""
 OPTIONS = [

@@ -10,7 +10,7 @@ from tsn.runtime.errors import UserError
 from tsn.training.distributed import ProcessGroup, RunningStatistics
 from tsn.training.launch import launch
 
-pytestmark = pytest.mark.usefixtures("on_cpu", "_no_gpu_for_children")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu", "_no_gpu_for_children")]
 
 
 @pytest.fixture

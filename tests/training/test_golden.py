@@ -14,6 +14,8 @@ from tsn.models.backbones import Backbone
 from tsn.models.preprocessing import IMAGENET
 from tsn.training.job import write_task
 
+pytestmark = pytest.mark.slow
+
 LOSSES: dict[str, list[float]] = {
     "rgb": [0.686371, 0.649253, 0.575792, 0.725075, 0.472332, 0.689259],
     "flow": [0.679608, 0.582539, 0.45516, 0.733697, 0.287268, 0.74482],

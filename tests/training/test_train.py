@@ -25,7 +25,7 @@ from tsn.training.log import COLUMNS, Recorder
 from tsn.training.train import new_network
 from tsn.training.validation import hold_out
 
-pytestmark = pytest.mark.usefixtures("on_cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
 
 
 @pytest.mark.parametrize("modality", ["rgb", "flow"])

@@ -14,6 +14,8 @@ from tsn.training.checkpoint import load_model
 from tsn.training.fit import validate
 from tsn.training.validation import BestEpoch, hold_out, overfitting
 
+pytestmark = pytest.mark.slow
+
 
 def ucf101(classes=4, groups=18, clips=3) -> list[Video]:
     return [

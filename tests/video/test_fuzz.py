@@ -11,6 +11,8 @@ from tsn.datasets.records import Video
 from tsn.shards.build import build_rgb_shard
 from tsn.shards.format import Shard
 
+pytestmark = pytest.mark.slow
+
 CLIPS = 120
 
 

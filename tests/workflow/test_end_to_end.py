@@ -5,8 +5,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.workflow.pipeline import BROKEN, CLASSES, GOOD_PER_CLASS
 from tsn.shards.format import Shard
+
+pytestmark = pytest.mark.slow
 
 
 def summary(pipeline) -> dict:

@@ -6,7 +6,11 @@
 import shutil
 import signal
 
+import pytest
+
 from tests.workflow.kills import go_on, kill_once, left_behind
+
+pytestmark = pytest.mark.slow
 
 TARGET = "results/tiny/shards/rgb.quarantine.tsv"
 KILLS = [  # who and how, 0.7 seconds after the first job has started

@@ -6,6 +6,8 @@ import pytest
 
 from tests.workflow.pipeline import CLASSES
 
+pytestmark = pytest.mark.slow
+
 FUSION = {"fuse_scores", "summarise_fusion", "draw_results", "write_report", "publish_fusion"}
 
 

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.workflow.pipeline import REPOSITORY
+
+pytestmark = pytest.mark.slow
 
 
 def status(pipeline) -> str:

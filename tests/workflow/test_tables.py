@@ -8,6 +8,8 @@ import pytest
 from tests.workflow.pipeline import Pipeline
 from tsn.config.settings import resolve
 
+pytestmark = pytest.mark.slow
+
 NEEDED = {
     "training": ("from_scratch", "pretrain_spatial", "cross_modality", "two_stream"),
     "inputs": ("inputs",),

@@ -12,6 +12,8 @@ from tests.workflow.pipeline import BROKEN, CLASSES, REPOSITORY
 from tsn.shards.format import Shard
 from tsn.verify import main as verify
 
+pytestmark = pytest.mark.slow
+
 SHARD = "results/tiny/shards/rgb/0001.h5"
 CHECKED = "results/tiny/shards/rgb.quarantine.tsv"
 

@@ -15,6 +15,8 @@ from tsn.flow.cuda.workspace import Workspace
 from tsn.flow.quantise import clipped_fraction, quantise
 from tsn.runtime.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 FEW = TVL1Params(warps=2, iterations=60)
 """Enough for every path: levels, warps, several launches, pairs that converge within one."""
 
