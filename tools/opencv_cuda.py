@@ -83,6 +83,12 @@ def build(folder: Path, arch: str, jobs: int) -> Path:
     """Build the wheel in a folder, going on from what is there already, and return its path."""
     if not sys.platform.startswith("linux"):
         raise BuildError(f"NVIDIA's packages are for Linux, this is {sys.platform}")
+    if shlex.quote(str(folder)) != str(folder):
+        # CMake's rules for CUDA hand paths to shells and to nvcc, which take them apart.
+        raise BuildError(
+            f"OpenCV is not built in {folder}, whose name means something to a shell; name another "
+            "folder, as in: make opencv-cuda FOLDER=/tmp/opencv"
+        )
     find_compiler()
     capabilities = parse_capabilities(arch) if arch else ask_capabilities()
     folder.mkdir(parents=True, exist_ok=True)

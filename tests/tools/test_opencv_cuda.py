@@ -42,6 +42,11 @@ def test_without_a_compiler_it_says_what_to_install(tool, programs, tmp_path):
     assert tool.find_compiler() == str(found)
 
 
+def test_a_folder_that_a_shell_would_take_apart_is_refused(tool, tmp_path):
+    with pytest.raises(tool.BuildError, match="make opencv-cuda FOLDER=/tmp/opencv"):
+        tool.build(tmp_path / "My Drive", "9.0", 1)
+
+
 def test_the_compiler_may_be_named(tool, programs, monkeypatch):
     programs("g++", "exit 0")
     monkeypatch.setenv("CXX", "clang++")
