@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from tsn.datasets.records import Video
@@ -71,3 +72,24 @@ def test_merging_names_each_video_once_with_all_its_streams(tmp_path):
         Quarantined("c/z", "rgb,flow", "empty", "m"),
         Quarantined(bad, "flow", "truncated", bad),
     ]
+
+
+@pytest.mark.parametrize(("fraction", "warned"), [(0.25, True), (0.002, False)])
+def test_flow_that_the_bound_clips_is_warned_of(tmp_path, caplog, fraction, warned):
+    """Two videos of one field each, of which the second one is clipped."""
+
+    def fields(writer, clipped):
+        yield np.zeros((1, 2, 6, 8), np.uint8)
+        writer.count_clipped(clipped, 1)
+
+    with write_shard(tmp_path / "0.h5", "flow", (8, 6), {}, {}) as writer:
+        writer.add("c/1", "c", fields(writer, 0))
+        writer.add("c/2", "c", fields(writer, fraction))
+    shards = ShardSet([tmp_path / "0.h5"])
+    assert shards.clipped("c/2") == pytest.approx(fraction) and shards.clipped("c/1") == 0
+    with caplog.at_level("WARNING", "tsn"):
+        check_stream(tmp_path / "q.tsv", shards, VIDEOS, 0)
+    sentence = (
+        "12.5 % of the flow is beyond flow.bound and was clipped, most of all in c/2 (25.0 %)"
+    )
+    assert (sentence in caplog.text) == warned

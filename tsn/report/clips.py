@@ -41,6 +41,7 @@ class Strip:
         class_name: of the video.
         streams: rows of the strip from above: "rgb", "flow", "warped_flow".
         scale: motion in px, at the size of the shards, that is shown in full colour.
+        clipped: fraction (0…1) of the video's flow that is beyond the bound.
     """
 
     file: str
@@ -48,6 +49,7 @@ class Strip:
     class_name: str
     streams: tuple[str, ...]
     scale: float
+    clipped: float = 0.0
 
 
 def choose(videos: list[Video], usable: Callable[[str], bool], count: int = CLIPS) -> list[Video]:
@@ -98,7 +100,14 @@ def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[
         image, scale = draw_strip(stores, video.id)
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", video.class_name)[:40]
         strips.append(
-            Strip(f"{number}.{name}.jpg", video.id, video.class_name, tuple(stores), scale)
+            Strip(
+                f"{number}.{name}.jpg",
+                video.id,
+                video.class_name,
+                tuple(stores),
+                scale,
+                max(store.clipped(video.id) for store in stores.values()),
+            )
         )
         with atomic_path(folder / strips[-1].file) as temporary:
             temporary.write_bytes(encode_jpeg(image, _QUALITY))

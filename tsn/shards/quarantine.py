@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
@@ -10,6 +11,9 @@ from tsn.runtime.files import read_tsv, write_tsv
 from tsn.shards.store import ShardSet
 
 COLUMNS = ("id", "stream", "status", "message")
+MUCH_CLIPPED = 0.01
+"""Mean fraction of clipped flow above which a warning is given."""
+
 logger = logging.getLogger("tsn")
 
 
@@ -49,7 +53,22 @@ def check_stream(path: Path | str, shards: ShardSet, videos: list[Video], limit:
             f"data.max_quarantined allows {limit}; {hint}mend them (they are listed in the log) "
             "or raise the limit"
         )
+    _warn_of_clipping(shards, videos)
     write_quarantine(path, bad)
+
+
+def _warn_of_clipping(shards: ShardSet, videos: list[Video]) -> None:
+    clipped = {v.id: shards.clipped(v.id) for v in videos if shards.usable(v.id)}
+    if clipped and (mean := fmean(clipped.values())) > MUCH_CLIPPED:
+        worst = max(clipped, key=lambda video: clipped[video])
+        logger.warning(
+            "%.1f %% of the %s is beyond flow.bound and was clipped, most of all in %s (%.1f %%); "
+            "a larger bound would keep it",
+            100 * mean,
+            shards.stream,
+            worst,
+            100 * clipped[worst],
+        )
 
 
 def write_quarantine(path: Path | str, entries: list[Quarantined]) -> None:

@@ -40,6 +40,7 @@ class ShardSet:
         self._number: dict[str, int] = {}
         entries: list[tuple[int, int, int, bool]] = []
         self._bad: dict[str, StoredVideo] = {}
+        clipped: list[float] = []
         first = None
         for at, path in enumerate(self._paths):
             with Shard(path) as shard:
@@ -48,11 +49,13 @@ class ShardSet:
                 for video in shard.videos.values():
                     self._number[video.id] = len(entries)
                     entries.append((at, video.start, video.length, video.ok))
+                    clipped.append(video.clipped)
                     if not video.ok:
                         self._bad[video.id] = video
         if first is None:
             raise UserError("no shard was given")
         self.stream, self.size, self.fingerprint = first.stream, first.size, first.fingerprint
+        self._clipped = np.array(clipped)
         table = np.array(entries, np.int64)
         self._shard, self._start, self._length, self._ok = np.ascontiguousarray(table.T)
 
@@ -71,6 +74,10 @@ class ShardSet:
             UserError: if no shard knows the video.
         """
         return None if self.usable(video_id) else self._bad[video_id]
+
+    def clipped(self, video_id: str) -> float:
+        """Fraction (0…1) of a video's flow values that are beyond the bound."""
+        return float(self._clipped[self.number(video_id)])
 
     def length(self, video_id: str) -> int:
         """Number of frames or flow fields of a video."""
