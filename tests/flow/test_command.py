@@ -140,6 +140,16 @@ def test_every_parameter_of_the_method_is_an_option(folder, monkeypatch, capsys)
     assert all(f"  {option} " in shown for option in options[::2])
 
 
+def test_other_algorithms_make_the_same_files(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for name in ("dis", "farneback"):
+        assert main(["in/one.mp4", "-o", f"{name}.h5", "-a", name, "-w"]) == 0
+        with Shard(folder / f"{name}.h5") as flow, Shard(folder / f"{name}.warped.h5") as warped:
+            assert flow.fingerprint["algorithm"] == name
+            assert warped.fingerprint["algorithm"] == f"warped {name}"
+            assert flow.videos["one"].length == 11
+
+
 def test_mp4_shows_frames_flow_and_warped_flow_side_by_side(run, folder):
     assert run("in/one.mp4", "-o", "out.mp4", "-w", "-s", "63x47")[0] == 0
     with av.open(str(folder / "out.mp4")) as container:
@@ -250,6 +260,8 @@ def test_outputs_are_kept_without_force_and_replaced_with_it(run, folder):
         (["in", "-o", "out", "--max-magnitude", "9"], "--max-magnitude"),
         (["in", "-o", "in/one.mp4/out", "-f", "npy"], "in/one.mp4"),
         (["in", "-o", "", "-f", "npy"], "-o"),
+        (["in", "-o", "out", "-a", "dis", "--tau", "0.2"], "--tau"),
+        (["in", "-o", "out", "--weights", "raft.pt"], "--weights"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_1(run, folder, arguments, said):

@@ -54,17 +54,31 @@ class FramesConfig:
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """The TV-L1 engine, its parameters and the bound in pixels of the quantisation."""
+    """TV-L1's engine and parameters, the bound in px of the quantisation, and the algorithm.
+
+    `weights` and `sha256` are RAFT's.
+    """
 
     backend: str
     bound: float
     params: TVL1Params
+    algorithm: str = "tvl1"
+    weights: str = "default"
+    sha256: str | None = None
 
     @classmethod
     def from_dict(cls, block: dict) -> "FlowConfig":
-        """Split the flat block of config.yaml into engine, bound and parameters."""
-        rest = {key: value for key, value in block.items() if key not in ("backend", "bound")}
-        return cls(block["backend"], float(block["bound"]), TVL1Params(**rest))
+        """Split the flat block of config.yaml into engine, bound, parameters and algorithm."""
+        own = {"backend", "bound", "algorithm", "weights", "sha256"}
+        rest = {key: value for key, value in block.items() if key not in own}
+        return cls(
+            block["backend"],
+            float(block["bound"]),
+            TVL1Params(**rest),
+            block["algorithm"],
+            block["weights"],
+            block["sha256"],
+        )
 
 
 @dataclass(frozen=True)

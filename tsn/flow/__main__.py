@@ -88,14 +88,21 @@ def _export(
     arguments: argparse.Namespace, params: TVL1Params, target: "Target", jobs: "list[ExportJob]"
 ) -> int:
     # Importing and compiling the engine takes seconds: errors in the arguments come first.
+    from tsn.flow.algorithms import create_estimator
     from tsn.flow.export.chunks import Options
     from tsn.flow.export.run import export
     from tsn.flow.quantise import BOUND
-    from tsn.flow.tvl1 import TVL1
 
     show_log(logging.INFO)
     options = Options(
-        TVL1(params, arguments.backend, arguments.threads),
+        create_estimator(
+            arguments.algorithm,
+            params,
+            arguments.backend,
+            arguments.threads,
+            arguments.weights or "default",
+            arguments.sha256,
+        ),
         arguments.threads,
         arguments.warped,
         arguments.size or (SHARD_SIZE if target.format == "h5" else None),
@@ -118,16 +125,26 @@ def _check_options_fit(arguments: argparse.Namespace, format: str) -> None:
                 f"{option} has no effect on the format {format}, only on "
                 f"{' and '.join(formats)}; leave it out"
             )
+    raft = ("raft", "raft_small")
+    tvl1_only = {field.name: field.default for field in fields(TVL1Params)} | {"backend": "auto"}
+    for algorithms, options in ((("tvl1",), tvl1_only), (raft, {"weights": None, "sha256": None})):
+        for name, default in options.items():
+            if getattr(arguments, name) != default and arguments.algorithm not in algorithms:
+                raise UserError(
+                    f"--{name.strip('_').replace('_', '-')} has no effect on the algorithm "
+                    f"{arguments.algorithm}, only on {' and '.join(algorithms)}; leave it out"
+                )
 
 
 def _parser() -> argparse.ArgumentParser:
+    from tsn.flow.algorithms import ALGORITHMS
     from tsn.flow.export.plan import ENDINGS
     from tsn.flow.tvl1 import BACKENDS
 
     parser = Parser(
         prog=_PROG,
         usage="%(prog)s VIDEO... -o OUT [options]",
-        description="TV-L1 optical flow of videos: as data to train on, or to look at.",
+        description="Optical flow of videos: as data to train on, or to look at.",
         epilog=_FORMATS + "\n" + _EXAMPLES,
         formatter_class=_layout,
         allow_abbrev=False,
@@ -160,6 +177,13 @@ def _parser() -> argparse.ArgumentParser:
         "-j", "--threads", type=_threads, metavar="N", default=cores(),
         help="pairs computed at a time (default: %(default)s, one for each core here)",
     )  # fmt: skip
+    add(
+        "-a", "--algorithm", choices=ALGORITHMS, metavar="A", default="tvl1",
+        help=f"{', '.join(ALGORITHMS)} (default: tvl1, to which --backend and what follows it "
+        "belong)",
+    )  # fmt: skip
+    add("--weights", metavar="W", help="raft, raft_small: torchvision's name, or a file")
+    add("--sha256", metavar="HEX", help="checksum of the weights")
     add(
         "--backend", choices=BACKENDS, metavar="B", default="auto",
         help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs, else native: "

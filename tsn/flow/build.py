@@ -1,4 +1,4 @@
-"""Building flow shards: videos to quantised TV-L1 flow."""
+"""Building flow shards: videos to quantised flow."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,10 @@ import numpy as np
 
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
+from tsn.flow.algorithms import create_estimator
+from tsn.flow.estimator import FlowEstimator
 from tsn.flow.quantise import clipped_fraction, quantise
-from tsn.flow.tvl1 import GPU_BACKENDS, TVL1
+from tsn.flow.tvl1 import GPU_BACKENDS
 from tsn.shards.build import Part, build_shard, flow_part
 from tsn.video.decode import MAX_FRAMES
 from tsn.video.isolation import read_frames
@@ -32,22 +34,30 @@ def build_flow_shard(
     threads: int,
     max_frames: int = MAX_FRAMES,
 ) -> None:
-    """Compute and quantise the TV-L1 flow of the videos of one shard.
+    """Compute and quantise the flow of the videos of one shard.
 
     A video of more than `max_frames` frames is quarantined. With more than one thread, as many
     videos are decoded, their flow computed and compressed at a time.
     """
-    tvl1 = TVL1(flow.params, flow.backend, threads)
-    logger.info("TV-L1 by %s", tvl1.backend)
-    chunk = GPU_CHUNK if tvl1.backend in GPU_BACKENDS else CHUNK
+    estimator = estimator_of(flow, threads)
+    backend = getattr(estimator, "backend", estimator.fingerprint["backend"])
+    logger.info("%s by %s", flow.algorithm, backend)
+    chunk = GPU_CHUNK if backend in GPU_BACKENDS else CHUNK
 
     def parts_of(video: Video) -> Iterator[Part]:
         frames = read_frames(video.path, size, "grey", max_frames=max_frames, span=video.span)
         for stack in overlapping_chunks(frames, chunk):
-            yield flow_part(*tvl1.quantised(stack, flow.bound))
+            yield flow_part(*estimator.quantised(stack, flow.bound))
 
-    fingerprint = {**tvl1.fingerprint, "size": list(size), "bound": flow.bound}
+    fingerprint = {**estimator.fingerprint, "size": list(size), "bound": flow.bound}
     build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
+
+
+def estimator_of(flow: FlowConfig, threads: int) -> FlowEstimator:
+    """What computes the flow that a configuration asks for."""
+    return create_estimator(
+        flow.algorithm, flow.params, flow.backend, threads, flow.weights, flow.sha256
+    )
 
 
 def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:

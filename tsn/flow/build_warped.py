@@ -7,9 +7,8 @@ import numpy as np
 
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
-from tsn.flow.build import CHUNK, overlapping_chunks, quantised_part
+from tsn.flow.build import CHUNK, estimator_of, overlapping_chunks, quantised_part
 from tsn.flow.quantise import dequantise
-from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
 from tsn.shards.build import Part, build_shard
@@ -33,7 +32,7 @@ def build_warped_shard(
     Raises:
         UserError: if the flow shard is damaged or not of these videos.
     """
-    warped_flow = WarpedFlow(TVL1(flow.params, flow.backend, threads), threads)
+    warped_flow = WarpedFlow(estimator_of(flow, threads), threads)
     with Shard(flow_shard_path) as flow_shard:
 
         def parts_of(video: Video) -> Iterator[Part]:

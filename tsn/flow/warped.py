@@ -4,7 +4,8 @@ Examples:
     >>> warped = WarpedFlow(TVL1())(frames, flow)
 
 Per pair, a homography is estimated from features and from the corners that the first flow moves;
-the second frame is warped by it, and TV-L1 runs again (Wang et al. 2016, section 3.2; dense_flow).
+the second frame is warped by it, and the flow to it is computed again (Wang et al. 2016, section
+3.2, and dense_flow, with TV-L1).
 """
 
 from collections.abc import Callable, Iterable
@@ -18,8 +19,8 @@ import numpy as np
 
 from tsn.flow import camera, features, homography
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
+from tsn.flow.estimator import FlowEstimator
 from tsn.flow.features import detect_features
-from tsn.flow.tvl1 import TVL1
 from tsn.runtime.caches import compiling
 
 T = TypeVar("T")
@@ -52,26 +53,30 @@ class WarpedFlow:
     """Computes warped flow from frames and their flow, which is not computed again.
 
     Args:
-        tvl1: Computes the flow to the warped frames.
+        estimator: Computes the flow to the warped frames.
         threads: Pairs whose camera motion is estimated at the same time.
     """
 
-    def __init__(self, tvl1: TVL1, threads: int = 1) -> None:
-        self._tvl1 = tvl1
+    def __init__(self, estimator: FlowEstimator, threads: int = 1) -> None:
+        self._estimator = estimator
         self._pool = ThreadPoolExecutor(threads, "camera") if threads > 1 else None
         with compiling(Path(__file__).parent):
             _compile()
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What determines the warped flow, besides the first flow: TV-L1's and the camera's."""
+        """What determines the warped flow, besides the first flow.
+
+        That of the flow itself stands under its algorithm's name.
+        """
+        flow = self._estimator.fingerprint
         return {
-            "algorithm": "warped tvl1",
+            "algorithm": f"warped {flow['algorithm']}",
             "version": VERSION,
             "detector": "corners",
             "opencv": cv2.__version__,
             **_PARAMETERS,
-            "tvl1": self._tvl1.fingerprint,
+            flow["algorithm"]: flow,
         }
 
     def __call__(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -85,7 +90,7 @@ class WarpedFlow:
 
         Args:
             frames: Grey frames, uint8 (T, H, W).
-            flow: Their flow, float (T-1, 2, H, W) in px, as `TVL1` computes it; quantised and
+            flow: Their flow, float (T-1, 2, H, W) in px, of the same estimator; quantised and
                 dequantised is precise enough.
 
         Returns:
@@ -114,7 +119,7 @@ class WarpedFlow:
             homographies = (motions[t].homography for t in moved)
             following = (frames[t + 1] for t in moved)
             stabilised = self._map(warp_to_previous, frames[moved], following, homographies)
-            warped[moved] = self._tvl1.pairs(frames[moved], np.stack(stabilised))
+            warped[moved] = self._estimator.pairs(frames[moved], np.stack(stabilised))
         return warped, motions
 
     def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.algorithms import flow_fingerprint, recreate_estimator
 from tsn.flow.quantise import dequantise, quantise
-from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.errors import UserError
@@ -49,14 +48,14 @@ class Streams:
         self._quality: int = made["rgb"]["jpeg_quality"] if "rgb" in made else 0
         self._warped: WarpedFlow | None = None
         if warped := made.get("warped_flow"):
-            plain = {**warped["tvl1"], "size": warped["size"], "bound": warped["bound"]}
+            plain = {**flow_fingerprint(warped), "size": warped["size"], "bound": warped["bound"]}
             _check_equal(made.setdefault("flow", plain), plain, "warped_flow")
         if flow := made.get("flow"):
             self._bound = flow["bound"]
-            self._tvl1 = TVL1(TVL1Params.from_record(flow), flow["backend"], threads)
-            _check_engine(flow, self._tvl1.fingerprint, "flow")
+            self._estimator = recreate_estimator(flow, threads)
+            _check_engine(flow, self._estimator.fingerprint, "flow")
         if warped:
-            self._warped = WarpedFlow(self._tvl1)
+            self._warped = WarpedFlow(self._estimator)
             _check_engine(warped, self._warped.fingerprint, "warped_flow")
 
     def rgb(self, frame: np.ndarray) -> np.ndarray:
@@ -66,7 +65,7 @@ class Streams:
 
     def flow(self, frames: np.ndarray) -> np.ndarray:
         """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""
-        return np.asarray(quantise(self._tvl1(frames), self._bound))
+        return np.asarray(quantise(self._estimator(frames), self._bound))
 
     def warped_flow(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
         """Quantised warped flow of grey frames (n + 1, H, W) and their quantised flow."""

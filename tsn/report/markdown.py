@@ -24,13 +24,18 @@ def summary_markdown(summary: dict) -> str:
             "",
         ]
     parts += _quarantined(summary["quarantined"]) + _times(summary["wall_time"])
-    engine = next((f["backend"] for f in summary["flow_fingerprint"].values()), None)
-    flow = f", flow by {engine}" if engine else ""
+    flow = "".join(f", {_flow_text(f)}" for f in list(summary["flow_fingerprint"].values())[:1])
     parts.append(
         f"Seed {summary['seed']}, config {summary['config_hash']}, "
         f"code {summary['code_version']}{flow}."
     )
     return "\n".join(parts) + "\n"
+
+
+def _flow_text(fingerprint: dict) -> str:
+    algorithm = fingerprint["algorithm"].removeprefix("warped ")
+    engine = fingerprint.get(algorithm, fingerprint)["backend"]
+    return f"flow by {engine}" if algorithm == "tvl1" else f"flow by {algorithm} ({engine})"
 
 
 def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:

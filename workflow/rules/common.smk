@@ -206,7 +206,11 @@ def flow_gpus(dataset):
         return 0
     from tsn.flow.tvl1 import GPU_BACKENDS, resolve_backend
 
-    return int(resolve_backend(block(dataset, "flow")["backend"]) in GPU_BACKENDS)
+    flow = block(dataset, "flow")
+    if flow["algorithm"] in ("dis", "farneback"):
+        return 0
+    backend = flow["backend"] if flow["algorithm"] == "tvl1" else "native"
+    return int(resolve_backend(backend) in GPU_BACKENDS)
 
 
 def flow_threads(dataset):

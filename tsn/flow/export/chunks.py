@@ -7,8 +7,8 @@ from itertools import chain
 import numpy as np
 
 from tsn.flow.build import CHUNK, overlapping_chunks
+from tsn.flow.estimator import FlowEstimator
 from tsn.flow.quantise import BOUND
-from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.progress import Advance
 from tsn.video.decode import to_grey
@@ -23,15 +23,15 @@ class Options:
     """How flow is computed and drawn.
 
     Attributes:
-        tvl1: computes it.
-        threads: pairs that `tvl1` computes at a time.
+        estimator: computes it.
+        threads: pairs that `estimator` computes at a time.
         warped: whether warped flow is wanted too.
         size: width and height in px that frames are resized to; None for each video's own.
         bound: motion in px at which a shard's flow is clipped.
         max_magnitude: motion in px of full colour; None fits it to each video.
     """
 
-    tvl1: TVL1
+    estimator: FlowEstimator
     threads: int = 1
     warped: bool = False
     size: tuple[int, int] | None = None
@@ -63,10 +63,10 @@ def flow_chunks(video: str, options: Options, advance: Advance) -> Iterator[Flow
     frames = read_frames(video, options.size, "rgb")
     first = next(frames)
     fitting = min(CHUNK, MAX_PIXELS // first[..., 0].size)
-    warped_flow = WarpedFlow(options.tvl1, options.threads) if options.warped else None
+    warped_flow = WarpedFlow(options.estimator, options.threads) if options.warped else None
     for stack in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
         grey = np.stack([to_grey(frame) for frame in stack])
-        flow = options.tvl1(grey)
+        flow = options.estimator(grey)
         yield FlowChunk(stack, flow, warped_flow(grey, flow) if warped_flow else None)
         advance(len(flow))
 
@@ -82,10 +82,10 @@ def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
     either = {t for pair in wanted for t in (pair, pair + 1)}
     kept = {t: frame for t, frame in enumerate(read_frames(video, options.size)) if t in either}
     first, second = (np.stack([to_grey(kept[pair + after]) for pair in wanted]) for after in (0, 1))
-    flow = options.tvl1.pairs(first, second)
+    flow = options.estimator.pairs(first, second)
     warped = None
     if options.warped:
-        warped_flow = WarpedFlow(options.tvl1, options.threads)
+        warped_flow = WarpedFlow(options.estimator, options.threads)
         warped = np.concatenate(
             [
                 warped_flow(np.stack([a, b]), field[None])

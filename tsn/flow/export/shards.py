@@ -51,13 +51,13 @@ def export_shards(
     try:
         total = sum(lengths.values())
         with progress(total, "pairs", "flow") as advance:
-            _write(job, "flow", options, options.tvl1.fingerprint, flow_of, failures, advance)
+            _write(job, "flow", options, options.estimator.fingerprint, flow_of, failures, advance)
         if "warped_flow" in job.outputs:
             with (
                 Shard(job.outputs["flow"]) as flow_shard,
                 progress(total, "pairs", "warped flow") as advance,
             ):
-                warped_flow = WarpedFlow(options.tvl1, options.threads)
+                warped_flow = WarpedFlow(options.estimator, options.threads)
 
                 def warped_flow_of(source: Video, advance: Advance) -> Iterator[np.ndarray]:
                     for fields in warped_flow_fields(

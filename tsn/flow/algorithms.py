@@ -1,0 +1,71 @@
+"""The algorithms of optical flow, by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.estimator import FlowEstimator
+from tsn.runtime.errors import UserError
+
+ALGORITHMS = ("tvl1", "dis", "farneback", "raft", "raft_small")
+"""TV-L1 (the default), OpenCV's DIS and Farneback, torchvision's RAFT in two sizes."""
+
+_DEFAULTS = TVL1Params()
+
+
+def create_estimator(
+    algorithm: str = "tvl1",
+    params: TVL1Params = _DEFAULTS,
+    backend: str = "auto",
+    threads: int = 1,
+    weights: str = "default",
+    sha256: str | None = None,
+) -> FlowEstimator:
+    """Return what computes the flow of an algorithm.
+
+    Args:
+        algorithm: One of `ALGORITHMS`.
+        params: Parameters of TV-L1.
+        backend: Engine of TV-L1, one of `tsn.flow.tvl1.BACKENDS`.
+        threads: Pairs computed at the same time.
+        weights: Of RAFT, see `tsn.flow.raft.RAFT`.
+        sha256: Checksum of the file with the weights.
+
+    Raises:
+        UserError: The algorithm is unknown, or it cannot run here.
+    """
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise UserError(f"flow needs a whole number of threads from 1 up, not {threads!r}")
+    if algorithm == "tvl1":
+        from tsn.flow.tvl1 import TVL1
+
+        return TVL1(params, backend, threads)
+    if algorithm in ("dis", "farneback"):
+        from tsn.flow.opencv_dense import OpenCVDenseFlow
+
+        return OpenCVDenseFlow(algorithm, threads)
+    if algorithm in ("raft", "raft_small"):
+        from tsn.flow.raft import RAFT
+
+        return RAFT(algorithm, weights, sha256)
+    raise UserError(f"flow algorithm {algorithm!r} is unknown: use one of {', '.join(ALGORITHMS)}")
+
+
+def recreate_estimator(fingerprint: Mapping[str, Any], threads: int = 1) -> FlowEstimator:
+    """Return what computes flow like that of a fingerprint; compare its own before use.
+
+    Raises:
+        UserError: The algorithm cannot run here.
+    """
+    algorithm = fingerprint["algorithm"]
+    if algorithm == "tvl1":
+        params = TVL1Params.from_record(dict(fingerprint))
+        return create_estimator(algorithm, params, fingerprint["backend"], threads)
+    return create_estimator(
+        algorithm, threads=threads, weights=fingerprint.get("source", "default")
+    )
+
+
+def flow_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a warped flow's fingerprint that says how flow was computed."""
+    return dict(fingerprint[fingerprint["algorithm"].removeprefix("warped ")])
