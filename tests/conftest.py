@@ -43,7 +43,7 @@ def on_cpu(monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
-AWKWARD = 'My Drive\'s "(a)" & b'
+AWKWARD = "My Drive's (a) & b"
 """A folder's name that means other things to a shell."""
 
 
