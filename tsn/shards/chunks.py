@@ -1,5 +1,7 @@
 """Flow fields as HDF5 stores them, compressed outside of it: HDF5 compresses in one thread."""
 
+from functools import cache
+
 import numpy as np
 import zstandard
 
@@ -23,9 +25,14 @@ def compress_fields(fields: np.ndarray) -> list[bytes]:
 def fletcher32(data: bytes) -> int:
     """HDF5's Fletcher-32 checksum (H5_checksum_fletcher32): 16-bit words, high byte first."""
     words = np.frombuffer(data + b"\0" * (len(data) % 2), ">u2").astype(np.uint64)
-    # Each word counts as often as it is summed up, in 1...65535 as sums are: no overflow.
-    weights = (np.arange(len(words), 0, -1, dtype=np.uint64) - 1) % _MODULUS + 1
+    weights = _weights(1 << len(words).bit_length())[-len(words) :]
     return _fold(int((words * weights).sum())) << 16 | _fold(int(words.sum()))
+
+
+@cache
+def _weights(count: int) -> np.ndarray:
+    """How often each of `count` words is summed up, in 1...65535 as sums are: no overflow."""
+    return (np.arange(count, 0, -1, dtype=np.uint64) - 1) % _MODULUS + 1
 
 
 def _fold(total: int) -> int:
