@@ -64,7 +64,7 @@ class OpenCVCudaEngine:
             lane = self._workers.state(first.shape[1:], lambda: _Lane(self._params))
             following = None
             for n in range(begin, end):
-                previous = following if shared and n > begin else lane.upload(first[n])
+                previous = following if shared and following is not None else lane.upload(first[n])
                 following = lane.upload(second[n])
                 out[n] = lane.flow(previous, following)
 
@@ -73,11 +73,11 @@ class OpenCVCudaEngine:
 
 
 class _Lane:
-    """One stream with a method object of its own: the objects hold their buffers."""
+    """A CUDA stream with an OpenCV method object of its own, which holds its buffers."""
 
     def __init__(self, params: TVL1Params) -> None:
         self._stream = cv2.cuda.Stream()
-        self._method = cv2.cuda.OpticalFlowDual_TVL1_create(
+        self._method = cv2.cuda.OpticalFlowDual_TVL1_create(  # type: ignore[attr-defined]
             params.tau,
             params.lambda_,
             params.theta,

@@ -1,6 +1,7 @@
-// CUDA on a CPU, for testing kernels where there is no GPU: blocks run one after the other, the threads of
-// a block are coroutines that change places at barriers and shuffles. Every thread has its own registers and
-// stack, so the kernels run as they are written.
+// CUDA on a CPU, for testing kernels where there is no GPU. The blocks of a small launch run in parallel, each
+// in a thread of the system, and in whatever order that gives them; those of a large one run one after the
+// other. The threads of a block are coroutines that change places at barriers and shuffles. Every thread has
+// its own registers and stack, so the kernels run as they are written.
 //
 // Beyond what a GPU would notice: a barrier that not all threads of a block reach ends the process.
 
@@ -9,10 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <ucontext.h>
 
+#include <thread>
+#include <vector>
+
 #define __device__
-#define __shared__ static
+#define __shared__ static thread_local
 
 struct float2 { float x, y; };
 struct float4 { float x, y, z, w; };
@@ -23,20 +28,16 @@ static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline float __fmul_rn(float a, float b) { return a * b; }
-template <typename T> T atomicAdd(T *at, T value) { T old = *at; *at += value; return old; }
-static inline void fence() {}
-template <typename T> T atomicExch(T *at, T value) { T old = *at; *at = value; return old; }
+static inline void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+template <typename T> T atomicAdd(T *at, T value) { return __atomic_fetch_add(at, value, __ATOMIC_RELAXED); }
+template <typename T> T atomicExch(T *at, T value) { return __atomic_exchange_n(at, value, __ATOMIC_RELAXED); }
 template <typename T> T atomicCAS(T *at, T expected, T value) {
-    const T old = *at;
-    if (old == expected) *at = value;
-    return old;
+    __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return expected;
 }
-static inline void __nanosleep(unsigned) {
-    fprintf(stderr, "a block waits for another, and there is only one at a time here\n");
-    abort();
-}
+static inline void __nanosleep(unsigned) { sched_yield(); }
 
-static Index threadIdx, blockIdx, blockDim, gridDim;
+static thread_local Index threadIdx, blockIdx, blockDim, gridDim;
 
 struct Thread {
     ucontext_t start;
@@ -46,15 +47,16 @@ struct Thread {
 };
 
 constexpr int MOST_THREADS = 1024, STACK = 1 << 16;
-static Thread threads[MOST_THREADS];
-static jmp_buf scheduler;
-static int current, alive, waiting;
-static long turn;                                  // of the barrier of the block
-static int warp_waiting[32];
-static long warp_turn[32];
-static char exchange[MOST_THREADS][8];             // what the threads of a warp show each other
-static void (*body)(const void *);
-static const void *arguments;
+constexpr unsigned MOST_PARALLEL = 4;  // blocks of a launch
+static thread_local Thread threads[MOST_THREADS];
+static thread_local jmp_buf scheduler;
+static thread_local int current, alive, waiting;
+static thread_local long turn;                                  // of the barrier of the block
+static thread_local int warp_waiting[32];
+static thread_local long warp_turn[32];
+static thread_local char exchange[MOST_THREADS][8];             // what the threads of a warp show each other
+static thread_local void (*body)(const void *);
+static thread_local const void *arguments;
 
 static void give_way() {
     const Index mine = threadIdx;
@@ -130,19 +132,29 @@ static void run_block() {
     }
 }
 
-static void run(void (*kernel)(const void *), const void *a, Index grid, Index block) {
+static void run_blocks(void (*kernel)(const void *), const void *a, Index grid, Index block, unsigned first,
+                       unsigned count) {
     body = kernel;
     arguments = a;
     gridDim = grid;
     blockDim = block;
-    for (unsigned z = 0; z < grid.z; z++) {
-        for (unsigned y = 0; y < grid.y; y++) {
-            for (unsigned x = 0; x < grid.x; x++) {
-                blockIdx = {x, y, z};
-                run_block();
-            }
-        }
+    for (unsigned k = first; k < first + count; k++) {
+        blockIdx = {k % grid.x, k / grid.x % grid.y, k / grid.x / grid.y};
+        run_block();
     }
+}
+
+static void run(void (*kernel)(const void *), const void *a, Index grid, Index block) {
+    const unsigned count = grid.x * grid.y * grid.z;
+    if (count > MOST_PARALLEL) return run_blocks(kernel, a, grid, block, 0, count);
+    std::vector<std::thread> parallel;
+    for (unsigned k = 0; k < count; k++) {
+        parallel.emplace_back([=] {
+            run_blocks(kernel, a, grid, block, k, 1);
+            for (Thread &thread : threads) free(thread.stack);
+        });
+    }
+    for (std::thread &thread : parallel) thread.join();
 }
 
 #define SIZE_OF(Structure) extern "C" unsigned size_of_##Structure() { return sizeof(Structure); }

@@ -20,7 +20,7 @@ class EmulatedLauncher:
     """
 
     device = torch.device("cpu")
-    blocks = 2
+    blocks = 4
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
@@ -47,6 +47,7 @@ def compile_for_cpu(compiler: str, components: int, folder: Path) -> Path:
     subprocess.run(
         [
             compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fno-strict-aliasing",
+            "-pthread",
             "-o", str(library), str(folder / "k.cpp"),
         ],
         check=True,

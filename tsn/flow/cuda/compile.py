@@ -2,6 +2,7 @@
 
 import ctypes
 from functools import cache
+from typing import Any
 
 import torch
 from cuda.bindings import driver, nvrtc
@@ -105,7 +106,7 @@ def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
     return code
 
 
-def _done(answer: tuple):
+def _done(answer: tuple) -> Any:
     """The value that a CUDA call gave; an error is raised."""
     status, *values = answer
     if status.value:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,6 @@ class Lane:
         self._launcher, self._params, self._device = launcher, params, launcher.device
         self._on_gpu = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if self._on_gpu else None
-        self._size: tuple[int, int] | None = None
         self._workspace: Workspace | None = None
         self._buffers: dict[tuple, torch.Tensor] = {}
         self._deliver: Callable[[], None] | None = None
@@ -49,7 +49,7 @@ class Lane:
         Raises:
             torch.OutOfMemoryError: There is not enough memory on the device.
         """
-        if self._on_gpu:
+        if self._stream is not None:
             # What lies on the GPU already may still be computed there.
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with self._running():
@@ -58,10 +58,12 @@ class Lane:
             for k, stack in enumerate(stacks):
                 workspace.load(self._to_device(f"frames {k}", stack), at)
                 at += len(stack)
-            direct = isinstance(out, torch.Tensor) and out.device == self._device
-            flow = out if direct else self._buffer("flow", out, self._device)
+            if isinstance(out, torch.Tensor) and out.device == self._device:
+                flow = out
+            else:
+                flow = self._buffer("flow", out, self._device)
             beyond = workspace.solve(flow, apart, bound)
-            self._fetch(flow, out, direct, beyond, clipped)
+            self._fetch(flow, out, beyond, clipped)
 
     def finish(self) -> None:
         """Wait for the batch in work, if there is one, and hand its results over."""
@@ -71,28 +73,27 @@ class Lane:
 
     def clear(self) -> None:
         """Free all memory."""
-        self._size = self._workspace = None
+        self._workspace = None
         self._buffers.clear()
 
     def _workspace_for(self, size: tuple[int, int], frames: int) -> Workspace:
         """The last batch's, where it has the size (H, W) and room for the frames."""
-        if size != self._size or self._workspace.frames < frames:
+        kept = self._workspace
+        if kept is None or kept.size != size or kept.frames < frames:
             self.clear()  # before the new one takes memory
-            self._workspace = Workspace(self._launcher, *size, self._params, frames)
-            self._size = size
-        return self._workspace
+            kept = self._workspace = Workspace(self._launcher, *size, self._params, frames)
+        return kept
 
     def _fetch(
         self,
         flow: torch.Tensor,
         out: Frames,
-        direct: bool,
         beyond: torch.Tensor,
         clipped: np.ndarray | None,
     ) -> None:
         """Send the results to the host, for `finish` to put where they belong."""
-        arrivals = []
-        if not direct:
+        arrivals: list[tuple[Any, torch.Tensor]] = []
+        if flow is not out:
             arrivals.append((out, self._to_host("flow", flow)))
         if clipped is not None:
             arrivals.append((clipped, self._to_host("clipped", beyond)))

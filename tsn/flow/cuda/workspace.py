@@ -61,7 +61,8 @@ class Workspace:
     def __init__(
         self, launcher: Launcher, height: int, width: int, params: TVL1Params, frames: int
     ) -> None:
-        self._launcher, self._params, self.frames = launcher, params, frames
+        self._launcher, self._params = launcher, params
+        self.size, self.frames = (height, width), frames
         self._components = 3 if params.gamma else 2
         self._shape = SHAPES[self._components]
         sizes = level_sizes(height, width, params.pyramid_levels, params.scale_step)
