@@ -7,6 +7,10 @@ from pathlib import Path
 
 from tsn.runtime.cuda_driver import NO_DEVICE, SUCCESS, Driver, read_driver
 
+OLDEST_GPU = 70
+"""Least compute capability of our kernels, times ten: older GPUs lack fences and sleeping threads
+(PTX `fence` and `nanosleep`)."""
+
 
 def gpu_is_there() -> bool:
     """Whether there is an NVIDIA GPU, as far as a driver that may not start can tell."""
@@ -66,10 +70,10 @@ def _compiler_fails(driver: Driver) -> str | None:
     except RuntimeError:
         return "CUDA's compiler libnvrtc is missing; install the package nvidia-cuda-nvrtc"
     capability = driver.capabilities[0]
-    if status.value or 10 * capability[0] + capability[1] < min(known):
+    least = max(OLDEST_GPU, min(known, default=0))
+    if status.value or 10 * capability[0] + capability[1] < least:
         return (
-            f"this GPU has compute capability {capability[0]}.{capability[1]}, and the CUDA "
-            f"compiler that came with torch needs {min(known) / 10} or higher; install a torch "
-            "built for an older CUDA"
+            f"this GPU has compute capability {capability[0]}.{capability[1]}, and our "
+            f"kernels and the CUDA compiler that came with torch need {least / 10} or higher"
         )
     return None

@@ -110,7 +110,6 @@ def test_floats_on_the_byte_scale_give_the_flow_of_the_bytes(emulate, clip):
     np.testing.assert_array_equal(engine.sequence(clip[:2].astype(np.float32)), flow)
 
 
-@pytest.mark.slow
 def test_pairs_in_work_at_the_same_time_do_not_disturb_each_other(emulate, clip):
     # Identical frames converge at once: their pairs are on other levels than their neighbours.
     frames = clip[[0, 0, 1, 1, 2, 2, 3, 3, 0, 1, 2]]

@@ -9,6 +9,7 @@ from cuda.bindings import driver, nvrtc
 
 from tsn.flow.cuda.arguments import KERNELS
 from tsn.flow.cuda.source import SHAPES, headers, kernels
+from tsn.runtime.cuda import OLDEST_GPU
 from tsn.runtime.errors import UserError
 
 OPTIONS = ("--std=c++17", "--ftz=true", "--prec-div=false", "--prec-sqrt=false")
@@ -70,12 +71,12 @@ def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
         UserError: The GPU is older than the compiler supports.
     """
     wanted = 10 * capability[0] + capability[1]
-    known = _done(nvrtc.nvrtcGetSupportedArchs())
+    known = [n for n in _done(nvrtc.nvrtcGetSupportedArchs()) if n >= OLDEST_GPU]
     usable = [number for number in known if number <= wanted]
     if not usable:
         raise UserError(
             f"TV-L1 backend native_cuda: this GPU has compute capability {wanted / 10}, and the "
-            f"CUDA compiler that came with torch needs {min(known) / 10} or higher; "
+            f"kernels and the CUDA compiler need {min(known) / 10} or higher; "
             "use backend native_cpu"
         )
     exact = wanted in known
