@@ -33,7 +33,7 @@ Columns = Mapping[str, str | Sequence[str]]
 """Name of a column in `ALIASES` -> what it is called in the file; several are joined."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A video or a clip as a list names it.
 

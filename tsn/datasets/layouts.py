@@ -101,11 +101,9 @@ def split(
     """
     chosen = _choose(dataset, tuple(classes))
     inside = set(chosen)
-    videos = [
-        replace(video, group=_group(dataset, video))
-        for video in videos
-        if video.class_name in inside
-    ]
+    videos = [video for video in videos if video.class_name in inside]
+    if dataset.group_pattern is not None or not all(video.group for video in videos):
+        videos = [replace(video, group=_group(dataset, video)) for video in videos]
     if any(video.splits for video in videos):
         return chosen, videos
     grouped = [(video.id, video.class_name, video.group) for video in videos]

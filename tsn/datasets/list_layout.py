@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tsn.config.schema import DatasetConfig
 from tsn.datasets.annotations import InvalidRowError, Row, read_annotations, read_class_list
@@ -13,7 +13,7 @@ from tsn.datasets.scan import VIDEO_SUFFIXES, Scan, without_suffix
 from tsn.runtime.errors import UserError
 
 
-@dataclass
+@dataclass(slots=True)
 class _Listed:
     """What the rows read so far say of one video."""
 
@@ -44,12 +44,13 @@ def read_lists(dataset: DatasetConfig, on_disk: Scan) -> tuple[list[str], list[V
             except InvalidRowError as error:
                 problems.append(f"{row.where}: {error}")
     sides = sides_of({part for entry in listed.values() for part in entry.parts.values()}, dataset)
+    # Videos of the same parts share one map: there may be a million.
+    splits = {
+        parts: {n: side for n, part in parts if (side := sides[part])}
+        for parts in {tuple(entry.parts.items()) for entry in listed.values()}
+    }
     videos = [
-        replace(
-            entry.video,
-            splits={n: side for n, part in entry.parts.items() if (side := sides[part])},
-        )
-        for entry in listed.values()
+        replace(entry.video, splits=splits[tuple(entry.parts.items())]) for entry in listed.values()
     ]
     found = {video.class_name for video in videos}
     if names:
@@ -154,7 +155,7 @@ class _Files:
         """Relative to the video folder, with "/" between the parts."""
         if path.startswith("/"):
             path = os.path.relpath(path, self._root)
-        parts = PurePosixPath(path).parts
+        parts = [part for part in path.split("/") if part not in ("", ".")]
         if not parts or ".." in parts or "\0" in path:
             raise InvalidRowError(f"column path: {path!r} leaves the video folder")
         return "/".join(parts)

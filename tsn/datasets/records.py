@@ -8,7 +8,7 @@ MISSING = "missing"
 """The stamp of a file that is not on disk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Video:
     """One video of a data set, or a clip of one.
 

@@ -24,8 +24,8 @@ def is_side_file(name: str) -> bool:
 
 def without_suffix(path: str) -> str:
     """A path without its ending, if that is one of a video."""
-    stem, suffix = os.path.splitext(path)
-    return stem if suffix.lower() in VIDEO_SUFFIXES else path
+    stem, dot, suffix = path.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in VIDEO_SUFFIXES else path
 
 
 @dataclass
