@@ -11,6 +11,7 @@ from tsn.data.dataset import TestSnippets
 from tsn.data.transforms import cut_crops
 from tsn.datasets.index import members, read_index
 from tsn.evaluation import protocol
+from tsn.evaluation.pooling import pool
 from tsn.evaluation.protocol import regroup, score, write_evaluation
 from tsn.evaluation.scores import read_scores
 from tsn.runtime.errors import UserError
@@ -66,6 +67,16 @@ def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
         expected = torch.stack([network.snippet_scores(batch).mean(0) for batch in crops])
     assert found.values.std() > 0.1
     assert np.allclose(found.values, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_scores_of_snippets_are_kept(tiny_set, save):
+    """Their average is the scores of the videos."""
+    found = score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+    assert found.snippets.shape == (4, 3, 2) and found.snippets.dtype == np.float32
+    assert np.allclose(pool(found.snippets, "average"), found.values, rtol=1e-5)
+    assert not np.allclose(pool(found.snippets, "max"), pool(found.snippets, "average"))
+    # Centres of three segments of 9 frames.
+    assert found.starts.tolist() == [[1, 4, 7]] * 4
 
 
 def test_scores_say_whose_they_are(tiny_set, save):

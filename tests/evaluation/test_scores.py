@@ -32,6 +32,8 @@ def scores() -> Scores:
             "crop_size": 224,
             "snippet_sampling": "segment_centres",
         },
+        snippets=np.random.default_rng(1).normal(size=(3, 4, 2)).astype(np.float32),
+        starts=np.arange(12, dtype=np.int32).reshape(3, 4),
     )
 
 
@@ -46,6 +48,16 @@ def test_scores_come_back_bit_for_bit(tmp_path, scores):
             assert one == other
 
 
+def test_files_without_scores_of_snippets_are_still_read(tmp_path, scores):
+    write_scores(tmp_path / "s.h5", scores)
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        file.attrs["format_version"] = 1
+        del file["snippets"], file["starts"]
+    found = read_scores(tmp_path / "s.h5")
+    assert np.array_equal(found.values, scores.values)
+    assert found.snippets is None and found.starts is None
+
+
 def test_the_same_scores_give_the_same_file(tmp_path, scores):
     write_scores(tmp_path / "1.h5", scores)
     write_scores(tmp_path / "2.h5", scores)
@@ -55,9 +67,10 @@ def test_the_same_scores_give_the_same_file(tmp_path, scores):
 def test_the_file_is_open_to_other_programs(tmp_path, scores):
     write_scores(tmp_path / "s.h5", scores)
     with h5py.File(tmp_path / "s.h5") as file:
-        assert set(file) == {"ids", "labels", "scores"}
+        assert set(file) == {"ids", "labels", "scores", "snippets", "starts"}
         assert file["scores"].dtype == np.float32 and file["scores"].shape == (3, 2)
         assert file["ids"][0] == b"c/1"
+        assert file["snippets"].shape == (3, 4, 2) and file["snippets"].fletcher32
 
 
 def test_damage_is_told_and_names_the_file(tmp_path, scores):
@@ -66,6 +79,8 @@ def test_damage_is_told_and_names_the_file(tmp_path, scores):
         ids=tuple(f"c/{n}" for n in range(300)),
         labels=np.arange(300),
         values=np.ones((300, 2), np.float32),
+        snippets=np.random.default_rng(1).normal(size=(300, 3, 2)).astype(np.float32),
+        starts=None,
     )
     path = tmp_path / "s.h5"
     write_scores(path, many)
@@ -85,6 +100,7 @@ def test_damage_is_told_and_names_the_file(tmp_path, scores):
             assert found.ids == many.ids and found.protocol == many.protocol
             assert np.array_equal(found.values, many.values)
             assert np.array_equal(found.labels, many.labels)
+            assert np.array_equal(found.snippets, many.snippets)
     assert told > 20
 
 
@@ -101,7 +117,7 @@ def test_an_absent_file_is_named(tmp_path):
 
 
 def test_another_version_is_refused(tmp_path, scores, monkeypatch):
-    monkeypatch.setattr("tsn.evaluation.scores.FORMAT_VERSION", 2)
+    monkeypatch.setattr("tsn.evaluation.scores.FORMAT_VERSION", 3)
     write_scores(tmp_path / "s.h5", scores)
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"s\.h5: another version"):

@@ -106,7 +106,7 @@ def test_flow_of_another_engine_is_refused(run, monkeypatch):
         def __init__(self, *_):
             self.fingerprint = {"algorithm": "tvl1", "version": "from the future"}
 
-    monkeypatch.setattr("tsn.predict.streams.TVL1", Other)
+    monkeypatch.setattr("tsn.predict.streams.recreate_estimator", Other)
     with pytest.raises(UserError, match="the flow model was trained on flow with "):
         Ensemble(read_run(run.split), modalities=["flow"])
 

@@ -1,4 +1,4 @@
-"""The test: 25 snippets x 10 crops per video, averaged before softmax."""
+"""The test: 25 snippets x 10 crops per video, pooled before softmax."""
 
 import logging
 from collections import deque
@@ -16,6 +16,7 @@ from tsn.data.transforms import cut_crops
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
 from tsn.evaluation.metrics import metrics
+from tsn.evaluation.pooling import pool_crops
 from tsn.evaluation.scores import Scores, write_scores
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
@@ -72,9 +73,9 @@ def score(
     network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
-    scored = map(average, score_videos(network, loader, snippets, device))
-    rows = list(track(scored, len(snippets), "videos", what))
-    values = torch.stack(rows).cpu().numpy().astype(np.float32)
+    scored = track(score_videos(network, loader, snippets, device), len(snippets), "videos", what)
+    rows = [(pool_crops(video), video.mean(1).float().cpu()) for video in scored]
+    values = np.stack([video for video, _ in rows]).astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"{model_file}: gives scores that are not finite; train it again")
     return Scores(
@@ -89,6 +90,8 @@ def score(
         sha256_of(model_file),
         store.fingerprint,
         asdict(test),
+        torch.stack([per_snippet for _, per_snippet in rows]).numpy(),
+        np.array([snippets.starts(store.length(v.id)) for v in snippets.videos], np.int32),
     )
 
 
@@ -124,11 +127,6 @@ def score_videos(
         while crops_of and len(scores) >= crops_of[0]:
             video, scores = scores.tensor_split([crops_of.popleft()])
             yield video.double().unflatten(0, (-1, len(snippets.crops)))
-
-
-def average(video: torch.Tensor) -> torch.Tensor:
-    """Mean over all crops of all snippets: every crop counts the same; (S, K, C) -> (C,)."""
-    return video.flatten(0, 1).mean(0)
 
 
 def _scores_of(network: TSN, crops: torch.Tensor, device: torch.device) -> torch.Tensor:

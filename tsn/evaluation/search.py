@@ -87,6 +87,8 @@ def _rows(scores: Scores, videos: list[Video]) -> np.ndarray:
         ids=tuple(scores.ids[n] for n in keep),
         labels=scores.labels[keep],
         values=scores.values[keep],
+        snippets=None,
+        starts=None,
     )
     return align(chosen, videos)
 

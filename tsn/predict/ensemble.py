@@ -10,7 +10,8 @@ from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.datasets.records import Video
 from tsn.evaluation.fusion import combine, softmax
-from tsn.evaluation.protocol import average, score_videos
+from tsn.evaluation.pooling import pool_crops
+from tsn.evaluation.protocol import score_videos
 from tsn.models.modality import NAMES, STREAM_OF
 from tsn.models.network import TSN
 from tsn.predict.run import FinishedRun
@@ -103,7 +104,7 @@ class Ensemble:
         for modality, (network, _) in self._networks.items():
             snippets = self._snippets(clip, modality)
             (video,) = score_videos(network, [snippets[0]], snippets, self._device)
-            scores[modality] = average(video).cpu().numpy()
+            scores[modality] = pool_crops(video)
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
         fused = combine(scores, self.weights, self._run.fuse)

@@ -2,6 +2,7 @@
 
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,7 +65,12 @@ def _draw_column(axes: Axes, part: list[tuple[str, dict[str, float]]]) -> None:
     for scores, shift in zip(modalities, np.linspace(-0.3, 0.3, len(modalities)), strict=True):
         accuracies = [100 * entry[scores] for _, entry in part]
         places = np.arange(len(part)) + (shift if len(modalities) > 1 else 0)
-        style = {"color": colour(scores), "marker": marker(scores), "ms": 4.5, "ls": ""}
+        style: dict[str, Any] = {
+            "color": colour(scores),
+            "marker": marker(scores),
+            "ms": 4.5,
+            "ls": "",
+        }
         axes.plot(accuracies, places, mec="white", mew=0.4, clip_on=False, zorder=3, **style)
     axes.set_yticks(range(len(part)), [printable(title, 22) for title, _ in part])
     axes.tick_params(axis="y", length=0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def draw_curves(path: Path | str, trainings: list[Training]) -> None:
 
 def _draw_lines(axes: Axes, rows: pd.DataFrame, column: str, unit: float, line_colour: str) -> None:
     # A schedule of one epoch is a point, which a line would not show.
-    style = {
+    style: dict[str, Any] = {
         "color": line_colour,
         "marker": "o" if len(rows) == 1 else "",
         "lw": 1.4,
