@@ -6,7 +6,7 @@ from tsn.config.checks import checked_dataset
 from tsn.datasets.annotations import split_line
 from tsn.datasets.build_index import plan_listing
 from tsn.datasets.index import read_index
-from tsn.datasets.listing import Listing, leaks, list_videos
+from tsn.datasets.listing import Listing, leaks
 from tsn.runtime.errors import UserError
 
 GOOD = "path,label,split\na.mp4,Jump,train\nb.mp4,Run,train\nc.mp4,Jump,test\nd.mp4,Run,test\n"
@@ -177,4 +177,3 @@ def test_json_that_is_no_list_of_videos_is_one_sentence(listing_of):
 def test_a_data_set_without_videos_on_disk_shows_where_it_looked(listing_of, tmp_path):
     with pytest.raises(UserError, match=r"none of the 1 listed videos .* 'videos/x\.mp4'"):
         listing_of("path,label,split\nx.mp4,Jump,train\n")
-    assert list_videos
