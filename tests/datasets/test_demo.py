@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.datasets.demo import MOTIONS, PATTERNS, plan, render, render_all, render_dataset
+from tsn.datasets.demo import render, render_all, render_dataset
+from tsn.datasets.demo_plan import MOTIONS, PATTERNS, plan
 from tsn.datasets.demo_scene import CAMERA, HEIGHT, MOMENT, SPEED, WANDER, Ball, CameraMotion, draw
 from tsn.runtime.errors import UserError
 from tsn.video.decode import read_frames
@@ -56,7 +57,7 @@ def test_every_clip_and_every_seed_is_different():
 
 def test_plan_imports_nothing_heavy():
     program = (
-        "import sys; from tsn.datasets.demo import plan; plan(1, 1, 1); "
+        "import sys; from tsn.datasets.demo_plan import plan; plan(1, 1, 1); "
         "print({'numpy', 'av', 'cv2', 'torch', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

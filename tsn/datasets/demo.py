@@ -6,22 +6,15 @@ moment of the clip, which one snippet often misses; and the camera moves all the
 the way of plain flow. Every class looks the same in a mirror.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from tsn.datasets.demo_plan import DemoClip, plan
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path, write_text
 from tsn.runtime.progress import track
-
-# The Snakefile asks for the plan: NumPy, OpenCV and PyAV are imported by what renders it.
-
-PATTERNS = ("checked", "dotted", "ringed")
-MOTIONS = ("rises", "falls", "sways")
 
 FRAME_RATE = 25
 """Frames per second; real time is nothing to the pipeline."""
@@ -36,66 +29,6 @@ FRAMES = 40
 # bytes every time, which libx264 in PyAV's wheels does not, not even with one thread.
 _ENCODER = "mpeg4"
 _QUALITY = {"qmin": "2", "qmax": "4", "b": "4M"}
-
-
-@dataclass(frozen=True)
-class DemoClip:
-    """One clip of the demo data set.
-
-    Attributes:
-        id: "class/name", the path of the video without ending.
-        class_name: pattern and motion, as in "checked_ball_rises".
-        split: "train" or "test".
-        seed: what everything random in the clip is drawn from, 0...2^63 - 1.
-        pattern: one of `PATTERNS`.
-        motion: one of `MOTIONS`.
-    """
-
-    id: str
-    class_name: str
-    split: Literal["train", "test"]
-    seed: int
-    pattern: str
-    motion: str
-
-
-def plan(seed: int, train_per_class: int, test_per_class: int) -> list[DemoClip]:
-    """The clips of the data set, without rendering any; cheap, and imports nothing heavy.
-
-    A clip's own seed depends on `seed` and its id alone: with more clips per class, the ones
-    that were there stay the same.
-
-    Args:
-        seed: any integer.
-        train_per_class: training clips of each of the 9 classes, at least 1.
-        test_per_class: test clips of each class, at least 1.
-
-    Returns:
-        The clips, class by class, training clips first.
-
-    Raises:
-        UserError: a number of clips is below 1.
-    """
-    counts: dict[Literal["train", "test"], int] = {"train": train_per_class, "test": test_per_class}
-    for split, count in counts.items():
-        if count < 1:
-            raise UserError(
-                f"{split}_per_class is {count}; the demo data set needs at least 1 {split} clip "
-                "per class"
-            )
-    clips = []
-    for pattern in PATTERNS:
-        for motion in MOTIONS:
-            name = f"{pattern}_ball_{motion}"
-            for split, count in counts.items():
-                for number in range(1, count + 1):
-                    clip = f"{name}/{split}_{number:02d}"
-                    clips.append(DemoClip(clip, name, split, _seed(seed, clip), pattern, motion))
-    return clips
-
-
-def _seed(seed: int, clip: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {clip}".encode()).digest()[:8], "big") >> 1
 
 
 def render(

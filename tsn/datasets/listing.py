@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tsn.config.schema import DatasetConfig
-from tsn.datasets import demo, layouts
+from tsn.datasets import demo_plan, layouts
 from tsn.datasets.list_layout import read_lists
 from tsn.datasets.parts import has_parts
 from tsn.datasets.records import MISSING, Video
@@ -133,7 +133,7 @@ def _empty(on_disk: Scan, used: set[str]) -> tuple[str, ...]:
 
 
 def _demo(dataset: DatasetConfig, results: Path) -> Listing:
-    clips = demo.plan(dataset.render_seed, dataset.train_per_class, dataset.test_per_class)
+    clips = demo_plan.plan(dataset.render_seed, dataset.train_per_class, dataset.test_per_class)
     videos = tuple(
         Video(
             clip.id,
