@@ -125,12 +125,12 @@ def make_tiny_set(tmp_path_factory) -> Callable[..., TinySet]:
                             writer.quarantine(video.id, video.class_name, "missing", "not there")
                             continue
                         sign = 1 if video.class_name == "red" else -1
-                        picture = rng.integers(60, 180, (frames, 48, 64, 3))
-                        picture[..., 0] += 60 * sign
+                        image = rng.integers(60, 180, (frames, 48, 64, 3))
+                        image[..., 0] += 60 * sign
                         motion = rng.integers(118, 138, (frames - 1, 2, 48, 64))
                         motion[:, 1] += 40 * sign
                         rows = (
-                            [encode_jpeg(frame, 95) for frame in picture.astype(np.uint8)]
+                            [encode_jpeg(frame, 95) for frame in image.astype(np.uint8)]
                             if stream == "rgb"
                             else [motion.astype(np.uint8)]
                         )
@@ -198,33 +198,33 @@ def make_job() -> Callable[..., object]:
 
 @pytest.fixture
 def write_video(tmp_path: Path) -> WriteVideo:
-    """A function that encodes pictures into a file under `tmp_path` and returns its path.
+    """A function that encodes images into a file under `tmp_path` and returns its path.
 
     Arguments: the name, whose ending chooses the container; uint8 (height, width, 3) RGB
-    pictures; codec ("ffv1" and "png" are lossless); pixel format; container options; time stamps
-    in 1/25 s; metadata of the picture stream.
+    images; codec ("ffv1" and "png" are lossless); pixel format; container options; time stamps
+    in 1/25 s; metadata of the image stream.
     """
 
     import av
 
     def write(
         name: str,
-        pictures: Iterable[np.ndarray],
+        images: Iterable[np.ndarray],
         codec: str = "ffv1",
         pix_fmt: str | None = None,
         options: dict[str, str] | None = None,
         pts: Iterable[int] | None = None,
         tags: dict[str, str] | None = None,
     ) -> Path:
-        pictures = list(pictures)
+        images = list(images)
         path = tmp_path / name
         with av.open(str(path), "w", options=options) as out:
             stream = out.add_stream(codec, rate=25)
-            stream.height, stream.width = pictures[0].shape[:2]
+            stream.height, stream.width = images[0].shape[:2]
             stream.pix_fmt = pix_fmt or {"ffv1": "bgr0", "png": "rgb24"}.get(codec, "yuv420p")
             stream.metadata.update(tags or {})
-            for stamp, picture in zip(pts or range(len(pictures)), pictures, strict=True):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            for stamp, image in zip(pts or range(len(images)), images, strict=True):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
                 frame.pts = stamp
                 out.mux(stream.encode(frame))
             out.mux(stream.encode())
@@ -234,8 +234,8 @@ def write_video(tmp_path: Path) -> WriteVideo:
 
 
 @pytest.fixture
-def pictures() -> np.ndarray:
-    """Twelve smooth, unlike pictures: uint8 (12, 48, 64, 3) RGB."""
+def images() -> np.ndarray:
+    """Twelve smooth, unlike images: uint8 (12, 48, 64, 3) RGB."""
     y, x = np.mgrid[:48, :64]
     return np.array(
         [np.stack([4 * x, 5 * y, np.full_like(x, 20 * t)], axis=-1) for t in range(12)], np.uint8

@@ -16,9 +16,9 @@ FLOW = FlowConfig("native_cpu", 10.0, TVL1Params(pyramid_levels=2, warps=1))
 
 
 @pytest.fixture
-def videos(write_video, pictures, tmp_path):
+def videos(write_video, images, tmp_path):
     (tmp_path / "text.avi").write_text("no video")
-    good = [write_video(f"{n}.mkv", np.roll(pictures, n, axis=2)) for n in range(4)]
+    good = [write_video(f"{n}.mkv", np.roll(images, n, axis=2)) for n in range(4)]
     paths = [good[0], tmp_path / "text.avi", *good[1:]]
     return [Video(path.stem, str(path), "class") for path in paths]
 
@@ -41,9 +41,9 @@ def test_shards_do_not_depend_on_how_many_videos_are_worked_on_at_once(videos, t
             ]
 
 
-def test_clips_of_one_file_are_videos_of_their_own(tmp_path, write_video, pictures):
+def test_clips_of_one_file_are_videos_of_their_own(tmp_path, write_video, images):
     """They may overlap; one beyond the end is quarantined by name, and stops no other."""
-    path = str(write_video("long.mkv", pictures))
+    path = str(write_video("long.mkv", images))
     spans = [
         Span(0.0, 0.2, "s"),
         Span(0.12, 9.0, "s"),

@@ -231,8 +231,8 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
         Shard(tmp_path / "s.h5")
 
 
-def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, write_video, pictures):
-    good = write_video("good.mkv", pictures)
+def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, write_video, images):
+    good = write_video("good.mkv", images)
     (tmp_path / "bad.avi").write_bytes(b"not a video" * 100)
     videos = [
         Video("c/bad", str(tmp_path / "bad.avi"), "c"),
@@ -251,8 +251,8 @@ def test_a_shard_is_built_from_videos_and_goes_on_after_a_bad_one(tmp_path, writ
     assert np.abs(rows.astype(int) - decoded).mean() < 3  # JPEG quality 95
 
 
-def test_a_video_above_the_limit_of_frames_is_quarantined(tmp_path, write_video, pictures):
-    videos = [Video(name, str(write_video(f"{name}.mkv", pictures[:n])), "c")
+def test_a_video_above_the_limit_of_frames_is_quarantined(tmp_path, write_video, images):
+    videos = [Video(name, str(write_video(f"{name}.mkv", images[:n])), "c")
               for name, n in (("short", 4), ("long", 5))]  # fmt: skip
     build_rgb_shard(tmp_path / "a.h5", videos, FramesConfig(SIZE, 95), max_frames=4)
     with Shard(tmp_path / "a.h5") as shard:
@@ -292,9 +292,9 @@ def test_a_file_system_with_locks_in_the_way_is_no_hindrance(tmp_path):
 
 
 def test_a_video_that_is_gone_or_replaced_since_the_index_is_taken_as_it_is(
-    tmp_path, write_video, pictures
+    tmp_path, write_video, images
 ):
-    videos = [Video(name, str(write_video(f"{name}.mkv", pictures)), "c") for name in "abc"]
+    videos = [Video(name, str(write_video(f"{name}.mkv", images)), "c") for name in "abc"]
     (tmp_path / "a.mkv").unlink()
     (tmp_path / "b.mkv").write_text("This is a shopping list.\n")
     build_rgb_shard(tmp_path / "0.h5", videos, FramesConfig(SIZE, 95))

@@ -30,7 +30,7 @@ def test_jpegs_hold_rgb():
 
 
 @pytest.mark.parametrize("flag", [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]])
-def test_a_picture_of_another_size_is_refused_before_it_is_decoded(monkeypatch, flag):
+def test_a_image_of_another_size_is_refused_before_it_is_decoded(monkeypatch, flag):
     _, data = cv2.imencode(".jpg", np.zeros((4000, 5000, 3), np.uint8), flag)
     monkeypatch.setattr(cv2, "imdecode", None)  # not to be called
     with pytest.raises(ValueError, match="a JPEG of 5000x4000 pixels where one of 40x30 should be"):

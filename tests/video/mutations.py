@@ -38,7 +38,7 @@ FRAMES = 10
 def make_corpus(folder: Path) -> dict[str, bytes]:
     """Encode a moving pattern once in each format this FFmpeg can write: ending -> file."""
     y, x = np.mgrid[:48, :64]
-    pictures = [
+    images = [
         np.stack([4 * x + 9 * t, 5 * y + 3 * t, 20 * t + x * y], -1) % 256 for t in range(FRAMES)
     ]
     corpus = {}
@@ -51,8 +51,8 @@ def make_corpus(folder: Path) -> dict[str, bytes]:
             quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
             stream = out.add_stream(codec, rate=25, options=quiet)
             (stream.width, stream.height), stream.pix_fmt = size, pix_fmt
-            for picture in pictures:
-                frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
+            for image in images:
+                frame = av.VideoFrame.from_ndarray(image.astype(np.uint8), format="rgb24")
                 out.mux(stream.encode(frame.reformat(*size, pix_fmt)))
             out.mux(stream.encode())
         corpus[ending] = path.read_bytes()

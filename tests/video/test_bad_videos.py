@@ -101,9 +101,9 @@ def test_sound_alone_is_unreadable(tmp_path):
     ids=["hls", "concat"],
 )
 def test_play_list_cannot_make_us_read_the_file_it_names(
-    write_video, pictures, tmp_path, monkeypatch, text
+    write_video, images, tmp_path, monkeypatch, text
 ):
-    write_video("a.mkv", pictures)
+    write_video("a.mkv", images)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.m3u8").write_text(text)
     assert failure("list.m3u8")[0].status == "unreadable"
@@ -119,23 +119,23 @@ def test_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     ["-i.mkv", "a'b\".mkv", "new\nline.mkv", "🎬.mkv", "%05d.mkv", "concat:a|b", "http:x.mkv",
      "pipe:0", "a;b $(c).mkv", "list.m3u8", "words.txt", os.fsdecode(b"bad\xff.mkv")],
 )  # fmt: skip
-def test_names_are_never_interpreted(write_video, pictures, tmp_path, monkeypatch, name):
+def test_names_are_never_interpreted(write_video, images, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    write_video("a.mkv", pictures).rename(name)
+    write_video("a.mkv", images).rename(name)
     assert len(list(read_frames(name))) == 12
 
 
-def test_single_frame_is_too_short(write_video, pictures):
-    error, count = failure(write_video("a.mkv", pictures[:1]))
+def test_single_frame_is_too_short(write_video, images):
+    error, count = failure(write_video("a.mkv", images[:1]))
     assert (error.status, count) == ("too_short", 1)
 
 
-def test_two_frames_are_enough(write_video, pictures):
-    assert len(list(read_frames(write_video("a.mkv", pictures[:2])))) == 2
+def test_two_frames_are_enough(write_video, images):
+    assert len(list(read_frames(write_video("a.mkv", images[:2])))) == 2
 
 
-def test_cover_picture_alone_is_too_short(tmp_path, write_video, pictures):
-    cover = write_video("cover.mov", pictures[:1], codec="png").read_bytes()
+def test_cover_image_alone_is_too_short(tmp_path, write_video, images):
+    cover = write_video("cover.mov", images[:1], codec="png").read_bytes()
     start = cover.index(b"\x89PNG")
     with av.open(str(tmp_path / "song.mkv"), "w") as out:
         out.add_attachment("cover.png", "image/png", cover[start : cover.index(b"IEND") + 8])
@@ -146,9 +146,9 @@ def test_cover_picture_alone_is_too_short(tmp_path, write_video, pictures):
     assert failure(tmp_path / "song.mkv")[0].status == "too_short"
 
 
-def test_size_that_changes_in_the_middle(write_video, pictures, tmp_path):
-    wide = write_video("a.ts", pictures, "mpeg2video").read_bytes()
-    high = write_video("b.ts", pictures.swapaxes(1, 2), "mpeg2video").read_bytes()
+def test_size_that_changes_in_the_middle(write_video, images, tmp_path):
+    wide = write_video("a.ts", images, "mpeg2video").read_bytes()
+    high = write_video("b.ts", images.swapaxes(1, 2), "mpeg2video").read_bytes()
     (tmp_path / "both.ts").write_bytes(wide + high)
     error, count = failure(tmp_path / "both.ts")
     assert error.status == "size_changed"
@@ -156,8 +156,8 @@ def test_size_that_changes_in_the_middle(write_video, pictures, tmp_path):
     assert count >= 10  # the splice may cost the decoder a frame or two
 
 
-def test_picture_that_cannot_be_decoded_ends_the_video(write_video, pictures):
-    path = write_video("a.avi", pictures, codec="png")
+def test_image_that_cannot_be_decoded_ends_the_video(write_video, images):
+    path = write_video("a.avi", images, codec="png")
     data = path.read_bytes()
     fifth = [start for start in range(len(data)) if data.startswith(b"\x89PNG", start)][5]
     path.write_bytes(data[:fifth] + b"junk" + data[fifth + 4 :])
@@ -166,8 +166,8 @@ def test_picture_that_cannot_be_decoded_ends_the_video(write_video, pictures):
     assert "after 5 frames" in str(error)
 
 
-def test_absurd_size_is_refused_before_decoding(write_video, pictures):
-    path = write_video("a.avi", pictures, "rawvideo", "bgr24")
+def test_absurd_size_is_refused_before_decoding(write_video, images):
+    path = write_video("a.avi", images, "rawvideo", "bgr24")
     data = bytearray(path.read_bytes())
     # BITMAPINFOHEADER follows the 8 bytes of its strf chunk header: its size, width, height.
     start = data.index(b"strf") + 12
@@ -179,8 +179,8 @@ def test_absurd_size_is_refused_before_decoding(write_video, pictures):
     assert "16385x48" in str(error)
 
 
-def test_impossible_offset_in_a_header_does_not_cost_the_video(write_video, pictures, capfd):
-    path = write_video("a.asf", pictures, "mpeg4")
+def test_impossible_offset_in_a_header_does_not_cost_the_video(write_video, images, capfd):
+    path = write_video("a.asf", images, "mpeg4")
     data = bytearray(path.read_bytes())
     # The first object in the header of an ASF file: 30 bytes in, its size after a 16-byte GUID.
     assert struct.unpack_from("<Q", data, 30 + 16)[0] < 1000
@@ -194,8 +194,8 @@ def test_impossible_offset_in_a_header_does_not_cost_the_video(write_video, pict
     ("name", "codec"),
     [("a.avi", "mpeg4"), ("a.mp4", "libx264"), ("a.webm", "libvpx"), ("a.ts", "mpeg2video")],
 )
-def test_no_damage_lets_another_exception_out(write_video, pictures, name, codec):
-    path = write_video(name, pictures, codec)
+def test_no_damage_lets_another_exception_out(write_video, images, name, codec):
+    path = write_video(name, images, codec)
     data = path.read_bytes()
     generator = random.Random(7)
     for round_ in range(60):

@@ -26,8 +26,8 @@ def write(path, planes, colorspace, colour_range=1):
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_ycgco_is_converted(tmp_path, pictures, full):
-    red, green, blue = np.moveaxis(pictures.astype(float), -1, 0)
+def test_ycgco_is_converted(tmp_path, images, full):
+    red, green, blue = np.moveaxis(images.astype(float), -1, 0)
     # ITU-T H.273, equations 48 to 50, in the levels of equations 27 to 29 and 30 to 32.
     luma, cg, co = (red + blue) / 4 + green / 2, green / 2 - (red + blue) / 4, (red - blue) / 2
     if full:
@@ -38,7 +38,7 @@ def test_ycgco_is_converted(tmp_path, pictures, full):
         )
     path = write(tmp_path / "a.mkv", planes.round().clip(0, 255).astype(np.uint8), YCGCO, 1 + full)
     frames = np.array(list(read_frames(path, size=None)), int)
-    assert abs(frames - pictures).max() <= 3
+    assert abs(frames - images).max() <= 3
 
 
 @pytest.mark.parametrize("colorspace", range(1, 15))

@@ -24,10 +24,10 @@ VIDEOS = [
 
 
 @pytest.fixture(params=VIDEOS, ids=[name for name, _, _ in VIDEOS])
-def whole(request, write_video, pictures) -> Path:
+def whole(request, write_video, images) -> Path:
     name, codec, options = request.param
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    return write_video(name, pictures, codec, pix_fmt, options)
+    return write_video(name, images, codec, pix_fmt, options)
 
 
 def verdict(path: Path) -> str:
@@ -49,9 +49,9 @@ def test_cut_file_is_truncated(whole, share):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_cut_fragmented_mp4_is_truncated(write_video, pictures, share):
+def test_cut_fragmented_mp4_is_truncated(write_video, images, share):
     in_pieces = {"movflags": "+frag_keyframe+empty_moov"}
-    path = write_video("pieces.mp4", pictures, "libx264", options=in_pieces)
+    path = write_video("pieces.mp4", images, "libx264", options=in_pieces)
     data = path.read_bytes()
     assert verdict(path) == "12 frames"
     path.write_bytes(data[: int(share * len(data))])
@@ -64,8 +64,8 @@ def test_bytes_after_the_end_are_no_truncation(whole, tail):
     assert verdict(whole) == "12 frames"
 
 
-def test_flipped_bits_in_the_middle_are_no_truncation(write_video, pictures):
-    path = write_video("a.avi", pictures, "mpeg4")
+def test_flipped_bits_in_the_middle_are_no_truncation(write_video, images):
+    path = write_video("a.avi", images, "mpeg4")
     data = bytearray(path.read_bytes())
     middle = data.index(b"movi") + len(data[data.index(b"movi") : data.index(b"idx1")]) // 2
     data[middle] ^= 0x10
@@ -73,8 +73,8 @@ def test_flipped_bits_in_the_middle_are_no_truncation(write_video, pictures):
     assert verdict(path) == "12 frames"
 
 
-def test_frame_counts_in_the_header_are_not_believed(write_video, pictures):
-    path = write_video("a.avi", pictures, "mpeg4")
+def test_frame_counts_in_the_header_are_not_believed(write_video, images):
+    path = write_video("a.avi", images, "mpeg4")
     data = bytearray(path.read_bytes())
     # dwTotalFrames of the main header and dwLength of the stream header (AVI RIFF reference).
     for field in (data.index(b"avih") + 8 + 16, data.index(b"strh") + 8 + 32):
@@ -84,15 +84,15 @@ def test_frame_counts_in_the_header_are_not_believed(write_video, pictures):
     assert verdict(path) == "12 frames"
 
 
-def test_flv_cut_inside_its_last_picture_is_truncated(write_video, pictures):
-    path = write_video("a.flv", pictures, "flv")
+def test_flv_cut_inside_its_last_image_is_truncated(write_video, images):
+    path = write_video("a.flv", images, "flv")
     data = path.read_bytes()
     path.write_bytes(data[: int(0.6 * len(data))])
     assert verdict(path) == "truncated"
 
 
-def test_what_follows_a_matroska_segment_of_known_length_is_not_looked_at(write_video, pictures):
-    path = write_video("a.mkv", pictures, "libx264")
+def test_what_follows_a_matroska_segment_of_known_length_is_not_looked_at(write_video, images):
+    path = write_video("a.mkv", images, "libx264")
     path.write_bytes(path.read_bytes() + b"\xec\x90 half a void")
     assert verdict(path) == "12 frames"
 

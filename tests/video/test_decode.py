@@ -23,14 +23,14 @@ def moov_parts(data: bytes) -> tuple[bytes, list[bytes], bytes]:
     return data[:start], boxes, data[start + length :]
 
 
-def test_lossless_video_comes_back_unchanged_and_in_order(write_video, pictures):
-    frames = list(read_frames(write_video("a.mkv", pictures), size=(64, 48)))
+def test_lossless_video_comes_back_unchanged_and_in_order(write_video, images):
+    frames = list(read_frames(write_video("a.mkv", images), size=(64, 48)))
     assert [frame.dtype for frame in frames] == [np.uint8] * 12
-    np.testing.assert_array_equal(frames, pictures)
+    np.testing.assert_array_equal(frames, images)
 
 
-def test_frames_are_resized_before_they_are_made_grey(write_video, pictures):
-    path = write_video("a.mkv", 255 * (pictures > 120).astype(np.uint8))
+def test_frames_are_resized_before_they_are_made_grey(write_video, images):
+    path = write_video("a.mkv", 255 * (images > 120).astype(np.uint8))
     resized = [cv2.resize(frame, (50, 31)) for frame in read_frames(path, size=(64, 48))]
     grey = list(read_frames(path, size=(50, 31), colour="grey"))
     np.testing.assert_array_equal(list(read_frames(path, size=(50, 31))), resized)
@@ -40,8 +40,8 @@ def test_frames_are_resized_before_they_are_made_grey(write_video, pictures):
     np.testing.assert_allclose(grey, luma, atol=0.51)
 
 
-def test_default_size_is_340_by_256(write_video, pictures):
-    assert next(read_frames(write_video("a.mkv", pictures))).shape == (256, 340, 3)
+def test_default_size_is_340_by_256(write_video, images):
+    assert next(read_frames(write_video("a.mkv", images))).shape == (256, 340, 3)
 
 
 @pytest.mark.parametrize(
@@ -55,24 +55,24 @@ def test_default_size_is_340_by_256(write_video, pictures):
         ("a.y4m", "rawvideo"),
     ],
 )
-def test_video_without_a_container_is_read(write_video, pictures, name, codec):
-    path = write_video(name, pictures, codec, "yuvj420p" if codec == "mjpeg" else "yuv420p")
+def test_video_without_a_container_is_read(write_video, images, name, codec):
+    path = write_video(name, images, codec, "yuvj420p" if codec == "mjpeg" else "yuv420p")
     assert probe(path) == (12, 25)
     assert len(list(read_frames(path))) == 12
 
 
 @pytest.mark.parametrize(("degrees", "shape"), [("0", (48, 64, 3)), ("90", (64, 48, 3))])
-def test_without_a_size_frames_have_the_videos_own_upright(write_video, pictures, degrees, shape):
-    path = write_video("a.mkv", pictures, tags={"rotate": degrees})
+def test_without_a_size_frames_have_the_videos_own_upright(write_video, images, degrees, shape):
+    path = write_video("a.mkv", images, tags={"rotate": degrees})
     frames = list(read_frames(path, size=None))
     assert {frame.shape for frame in frames} == {shape}
-    np.testing.assert_array_equal(frames, [np.rot90(p, -int(degrees) // 90) for p in pictures])
+    np.testing.assert_array_equal(frames, [np.rot90(p, -int(degrees) // 90) for p in images])
 
 
-def test_probe_counts_frames_and_knows_their_rate(write_video, pictures):
-    # The fixture encodes 25 pictures a second.
-    assert probe(write_video("a.mp4", pictures, "mpeg4")) == (12, 25)
-    assert probe(write_video("a.mkv", pictures)) == (12, 25)
+def test_probe_counts_frames_and_knows_their_rate(write_video, images):
+    # The fixture encodes 25 images a second.
+    assert probe(write_video("a.mp4", images, "mpeg4")) == (12, 25)
+    assert probe(write_video("a.mkv", images)) == (12, 25)
 
 
 def test_probe_of_no_video_is_a_video_error(tmp_path):
@@ -81,18 +81,18 @@ def test_probe_of_no_video_is_a_video_error(tmp_path):
         probe(tmp_path / "a.mp4")
 
 
-def test_uneven_time_stamps_neither_drop_nor_repeat_frames(write_video, pictures):
+def test_uneven_time_stamps_neither_drop_nor_repeat_frames(write_video, images):
     stamps = [0, 1, 2, 50, 51, 60, 61, 62, 63, 64, 300, 301]
-    path = write_video("a.mkv", pictures, pts=stamps)
-    np.testing.assert_array_equal(list(read_frames(path, size=(64, 48))), pictures)
+    path = write_video("a.mkv", images, pts=stamps)
+    np.testing.assert_array_equal(list(read_frames(path, size=(64, 48))), images)
 
 
-def test_changing_a_frame_does_not_change_the_next_ones(write_video, pictures):
+def test_changing_a_frame_does_not_change_the_next_ones(write_video, images):
     frames = []
-    for frame in read_frames(write_video("a.mov", pictures, codec="png"), size=(64, 48)):
+    for frame in read_frames(write_video("a.mov", images, codec="png"), size=(64, 48)):
         frames.append(frame.copy())
         frame[:] = 0
-    np.testing.assert_array_equal(frames, pictures)
+    np.testing.assert_array_equal(frames, images)
 
 
 # (a, b, c, d) of the display matrix and what a player has to show.
@@ -109,8 +109,8 @@ ORIENTATIONS = [
 
 
 @pytest.mark.parametrize(("matrix", "turned"), ORIENTATIONS)
-def test_display_matrix_turns_pictures_upright(write_video, pictures, matrix, turned):
-    path = write_video("a.mov", pictures[:3], codec="png")
+def test_display_matrix_turns_images_upright(write_video, images, matrix, turned):
+    path = write_video("a.mov", images[:3], codec="png")
     data = bytearray(path.read_bytes())
     # ISO/IEC 14496-12, 8.3.2: the matrix of a version-0 tkhd box starts 44 bytes after its type.
     start = data.index(b"tkhd") + 44
@@ -118,15 +118,15 @@ def test_display_matrix_turns_pictures_upright(write_video, pictures, matrix, tu
     assert struct.unpack_from(">9i", data, start) == (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
     struct.pack_into(">9i", data, start, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
-    expected = [turned(picture) for picture in pictures[:3]]
+    expected = [turned(image) for image in images[:3]]
     height, width = expected[0].shape[:2]
     np.testing.assert_array_equal(list(read_frames(path, size=(width, height))), expected)
 
 
 @pytest.mark.parametrize(("degrees", "quarters"), [("90", -1), ("180", 2), ("270", 1), ("odd", 0)])
-def test_rotate_tag_counts_clockwise(write_video, pictures, degrees, quarters):
-    path = write_video("a.mkv", pictures[:2], tags={"rotate": degrees})
-    expected = [np.rot90(picture, quarters) for picture in pictures[:2]]
+def test_rotate_tag_counts_clockwise(write_video, images, degrees, quarters):
+    path = write_video("a.mkv", images[:2], tags={"rotate": degrees})
+    expected = [np.rot90(image, quarters) for image in images[:2]]
     height, width = expected[0].shape[:2]
     np.testing.assert_array_equal(list(read_frames(path, size=(width, height))), expected)
 
@@ -145,37 +145,37 @@ def test_rotate_tag_counts_clockwise(write_video, pictures, degrees, quarters):
     ],
 )
 def test_any_pixel_format_keeps_its_colours(write_video, name, codec, pix_fmt, colour):
-    picture = np.full((48, 64, 3), colour, np.uint8)
-    path = write_video(name, [picture] * 3, codec, pix_fmt)
+    image = np.full((48, 64, 3), colour, np.uint8)
+    path = write_video(name, [image] * 3, codec, pix_fmt)
     frames = list(read_frames(path, size=(20, 10)))
     assert len(frames) == 3
     np.testing.assert_allclose(frames[1], np.full((10, 20, 3), colour), atol=3)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (33, 17), (64, 47), (63, 48)])
-def test_odd_sizes_keep_their_last_row_and_column(write_video, pictures, width, height):
-    cut = pictures[:2, :height, :width]
+def test_odd_sizes_keep_their_last_row_and_column(write_video, images, width, height):
+    cut = images[:2, :height, :width]
     frames = list(read_frames(write_video("a.mkv", cut), size=(width, height)))
     np.testing.assert_array_equal(frames, cut)
 
 
-def test_second_video_stream_is_left_alone(tmp_path, pictures):
+def test_second_video_stream_is_left_alone(tmp_path, images):
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as out:
         streams = [out.add_stream("ffv1", rate=25) for _ in range(2)]
         for stream in streams:
             stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
-        for time, picture in enumerate(pictures):
-            for stream, shown in zip(streams, (picture, 255 - picture), strict=True):
+        for time, image in enumerate(images):
+            for stream, shown in zip(streams, (image, 255 - image), strict=True):
                 frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
                 frame.pts = time
                 out.mux(stream.encode(frame))
         for stream in streams:
             out.mux(stream.encode())
-    np.testing.assert_array_equal(list(read_frames(path, size=(64, 48))), pictures)
+    np.testing.assert_array_equal(list(read_frames(path, size=(64, 48))), images)
 
 
-def test_cover_picture_in_front_of_the_video_is_not_the_video(tmp_path, pictures):
+def test_cover_image_in_front_of_the_video_is_not_the_video(tmp_path, images):
     path = tmp_path / "cover.mp4"
     with av.open(str(path), "w") as out:
         video = out.add_stream("mpeg4", rate=25)
@@ -183,8 +183,8 @@ def test_cover_picture_in_front_of_the_video_is_not_the_video(tmp_path, pictures
         cover.disposition = av.stream.Disposition.attached_pic
         for stream, fmt in ((video, "yuv420p"), (cover, "rgb24")):
             stream.width, stream.height, stream.pix_fmt = 64, 48, fmt
-        for time, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for time, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = time
             out.mux(video.encode(frame))
             if time == 0:
@@ -201,13 +201,13 @@ def test_cover_picture_in_front_of_the_video_is_not_the_video(tmp_path, pictures
     assert len(list(read_frames(path))) == 12
 
 
-def test_frame_left_out_by_the_writer_does_not_end_the_video(tmp_path, pictures):
+def test_frame_left_out_by_the_writer_does_not_end_the_video(tmp_path, images):
     path = tmp_path / "gap.nut"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("png", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
-        for time, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for time, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = time
             for packet in stream.encode(frame):
                 if time == 3:
@@ -217,11 +217,11 @@ def test_frame_left_out_by_the_writer_does_not_end_the_video(tmp_path, pictures)
                     packet = gap
                 out.mux(packet)
     frames = list(read_frames(path, size=(64, 48)))
-    np.testing.assert_array_equal(frames, np.delete(pictures, 3, axis=0))
+    np.testing.assert_array_equal(frames, np.delete(images, 3, axis=0))
 
 
-def test_decoded_frames_are_not_kept(write_video, pictures):
-    path = write_video("a.mkv", np.tile(pictures, (5, 1, 1, 1)))
+def test_decoded_frames_are_not_kept(write_video, images):
+    path = write_video("a.mkv", np.tile(images, (5, 1, 1, 1)))
     gc.collect()
     gc.disable()
     try:
@@ -232,8 +232,8 @@ def test_decoded_frames_are_not_kept(write_video, pictures):
         gc.enable()
 
 
-def test_leaving_early_closes_the_file(write_video, pictures, recwarn):
-    frames = read_frames(write_video("a.mkv", pictures))
+def test_leaving_early_closes_the_file(write_video, images, recwarn):
+    frames = read_frames(write_video("a.mkv", images))
     next(frames)
     frames.close()
     gc.collect()
@@ -263,7 +263,7 @@ def test_decoder_versions_name_all_that_makes_a_frame():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 5), (17, 2), (101, 67), (3840, 2160)])
-def test_pictures_of_any_size_become_frames(write_video, size):
+def test_images_of_any_size_become_frames(write_video, size):
     width, height = size
     path = write_video("a.mov", np.full((2, height, width, 3), 200, np.uint8), codec="png")
     for frame in read_frames(path):

@@ -54,31 +54,31 @@ def failure(path, **arguments) -> VideoError:
 
 @pytest.mark.parametrize("colour", ["rgb", "grey"])
 @pytest.mark.parametrize("size", [(340, 256), (16, 16), None])
-def test_frames_are_those_of_the_decoder_in_this_process(write_video, pictures, colour, size):
-    path = write_video("a.mkv", np.tile(pictures, (9, 1, 1, 1)))  # several times round the ring
+def test_frames_are_those_of_the_decoder_in_this_process(write_video, images, colour, size):
+    path = write_video("a.mkv", np.tile(images, (9, 1, 1, 1)))  # several times round the ring
     expected = list(decode.read_frames(path, size, colour))
     found = list(read_frames(path, size, colour))
     np.testing.assert_array_equal(found, expected)
     assert probe(path) == decode.probe(path)
 
 
-def test_frames_are_the_callers_own(write_video, pictures):
-    path = write_video("a.mkv", pictures)
+def test_frames_are_the_callers_own(write_video, images):
+    path = write_video("a.mkv", images)
     for frame in read_frames(path, (16, 16)):
         frame[:] = 7
     assert not np.any([np.all(frame == 7) for frame in read_frames(path, (16, 16))])
 
 
-def test_two_videos_are_read_side_by_side(write_video, pictures):
-    paths = [write_video("a.mkv", pictures), write_video("b.mkv", pictures[::-1])]
+def test_two_videos_are_read_side_by_side(write_video, images):
+    paths = [write_video("a.mkv", images), write_video("b.mkv", images[::-1])]
     pairs = zip(*map(read_frames, paths), strict=True)
     for (first, second), expected in zip(pairs, decode.read_frames(paths[0]), strict=True):
         np.testing.assert_array_equal(first, expected)
         assert not np.array_equal(first, second)
 
 
-def test_threads_read_at_a_time(write_video, pictures):
-    paths = [write_video("a.mkv", pictures), write_video("b.mkv", pictures[::-1])] * 20
+def test_threads_read_at_a_time(write_video, images):
+    paths = [write_video("a.mkv", images), write_video("b.mkv", images[::-1])] * 20
     expected = [list(decode.read_frames(path, (16, 16))) for path in paths[:2]] * 20
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda path: list(read_frames(path, (16, 16))), paths))
@@ -86,8 +86,8 @@ def test_threads_read_at_a_time(write_video, pictures):
     assert len(isolation._idle) <= 4
 
 
-def test_a_forked_process_starts_decoders_of_its_own(write_video, pictures):
-    path = write_video("a.mkv", pictures)
+def test_a_forked_process_starts_decoders_of_its_own(write_video, images):
+    path = write_video("a.mkv", images)
     list(read_frames(path))
     child = os.fork()
     if not child:
@@ -96,8 +96,8 @@ def test_a_forked_process_starts_decoders_of_its_own(write_video, pictures):
     assert len(list(read_frames(path))) == 12
 
 
-def test_good_videos_share_a_process_and_a_bad_one_ends_it(write_video, pictures, tmp_path):
-    good = write_video("a.mkv", pictures)
+def test_good_videos_share_a_process_and_a_bad_one_ends_it(write_video, images, tmp_path):
+    good = write_video("a.mkv", images)
     list(read_frames(good))
     (first,) = isolation._idle
     assert failure(tmp_path / "nothing.avi").status == "missing"
@@ -108,8 +108,8 @@ def test_good_videos_share_a_process_and_a_bad_one_ends_it(write_video, pictures
     assert isolation._idle == []
 
 
-def test_a_caller_that_leaves_early_leaves_no_process(write_video, pictures):
-    frames = read_frames(write_video("a.mkv", pictures))
+def test_a_caller_that_leaves_early_leaves_no_process(write_video, images):
+    frames = read_frames(write_video("a.mkv", images))
     next(frames)
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     assert not children.exists() or children.read_text()
@@ -154,13 +154,13 @@ def test_a_video_that_needs_too_much_memory_is_too_big(write_video):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps limits of memory")
-def test_a_job_with_too_little_memory_is_not_the_videos_fault(write_video, pictures):
+def test_a_job_with_too_little_memory_is_not_the_videos_fault(write_video, images):
     program = (
         "import resource, sys; from tsn.video.isolation import read_frames\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
         "list(read_frames(sys.argv[1]))"
     )
-    command = [sys.executable, "-c", program, write_video("a.mkv", pictures)]
+    command = [sys.executable, "-c", program, write_video("a.mkv", images)]
     error = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()[-1]
     assert (
         error.startswith("tsn.runtime.errors.UserError: ")
@@ -169,22 +169,22 @@ def test_a_job_with_too_little_memory_is_not_the_videos_fault(write_video, pictu
 
 
 @pytest.mark.parametrize("name", ["-i.mkv", "new\nline.mkv", "🎬'\".mkv", os.fsdecode(b"\xff.mkv")])
-def test_any_name_reaches_the_decoder(write_video, pictures, tmp_path, monkeypatch, name):
+def test_any_name_reaches_the_decoder(write_video, images, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    write_video("a.mkv", pictures).rename(name)
+    write_video("a.mkv", images).rename(name)
     assert len(list(read_frames(name))) == 12
 
 
-def test_a_longer_video_is_refused_before_it_is_decoded(write_video, pictures):
-    path = write_video("a.mp4", pictures, "mpeg4")
+def test_a_longer_video_is_refused_before_it_is_decoded(write_video, images):
+    path = write_video("a.mp4", images, "mpeg4")
     assert len(list(read_frames(path, max_frames=12))) == 12
     with pytest.raises(VideoError, match="more than 11 frames") as caught:
         next(read_frames(path, max_frames=11))
     assert caught.value.status == "too_long"
 
 
-def test_a_video_that_hides_its_length_is_refused_at_the_limit(write_video, pictures):
-    path = write_video("live.mkv", pictures, options={"live": "1"})
+def test_a_video_that_hides_its_length_is_refused_at_the_limit(write_video, images):
+    path = write_video("live.mkv", images, options={"live": "1"})
     frames = decode.read_frames(path, max_frames=11)
     assert len([next(frames) for _ in range(11)]) == 11
     with pytest.raises(VideoError, match="more than 11 frames"):
@@ -197,8 +197,8 @@ def test_wrong_arguments_fail_at_once():
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at /proc")
-def test_a_decoder_does_not_outlive_a_killed_parent(write_video, pictures):
-    path = write_video("a.mkv", np.tile(pictures, (40, 1, 1, 1)))
+def test_a_decoder_does_not_outlive_a_killed_parent(write_video, images):
+    path = write_video("a.mkv", np.tile(images, (40, 1, 1, 1)))
     program = (
         "import os, sys; from tsn.video.isolation import read_frames\n"
         "frames = read_frames(sys.argv[1])\n"

@@ -63,17 +63,17 @@ def test_a_clip_by_frames_is_half_open_and_counts_from_zero(video, start, end):
     np.testing.assert_array_equal(found, whole[start : None if end == math.inf else end])
 
 
-def test_a_frame_that_begins_at_the_end_is_not_in_the_clip(write_video, pictures):
+def test_a_frame_that_begins_at_the_end_is_not_in_the_clip(write_video, images):
     """At 25 frames a second, frame n begins at n / 25 s."""
-    path = write_video("a.mkv", pictures)
+    path = write_video("a.mkv", images)
     found = list(decode.read_frames(path, None, span=Span(0.08, 0.2, "s")))
-    np.testing.assert_array_equal(found, pictures[2:5])
+    np.testing.assert_array_equal(found, images[2:5])
 
 
 @pytest.mark.parametrize("span", [Span(5, 6, "s"), Span(12, 20, "frames"), Span(0.1, 0.12, "s")])
-def test_a_clip_beyond_the_end_or_of_one_frame_is_bad(write_video, pictures, span):
+def test_a_clip_beyond_the_end_or_of_one_frame_is_bad(write_video, images, span):
     with pytest.raises(VideoError, match=r"frame\(s\) in the clip .*, and 2 are the least"):
-        list(decode.read_frames(write_video("a.mkv", pictures), None, span=span))
+        list(decode.read_frames(write_video("a.mkv", images), None, span=span))
 
 
 def test_only_what_follows_the_key_frame_before_is_decoded(video, monkeypatch):
@@ -86,10 +86,10 @@ def test_only_what_follows_the_key_frame_before_is_decoded(video, monkeypatch):
     assert (len(seen) < 40) == (video.suffix in (".mp4", ".mkv"))
 
 
-def test_the_isolated_decoder_reads_clips_too(write_video, pictures):
-    path, span = write_video("a.mkv", pictures), Span(0.08, math.inf, "s")
+def test_the_isolated_decoder_reads_clips_too(write_video, images):
+    path, span = write_video("a.mkv", images), Span(0.08, math.inf, "s")
     found = list(isolation.read_frames(path, None, span=span))
-    np.testing.assert_array_equal(found, pictures[2:])
+    np.testing.assert_array_equal(found, images[2:])
 
 
 @pytest.mark.parametrize(
