@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.fields import plain
+from tsn.config.schema import FolderDataset
 from tsn.datasets.build_index import index_dataset
 from tsn.verify import main
 
@@ -17,7 +18,7 @@ def results(tmp_path, tiny_set) -> Path:
     for name in ("1.avi", "2.avi"):
         (tmp_path / "videos" / "a").mkdir(parents=True, exist_ok=True)
         (tmp_path / "videos" / "a" / name).touch()
-    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    dataset = plain(FolderDataset("own", str(tmp_path / "videos"), shards=2))
     folder.mkdir(parents=True)
     index_dataset(
         dataset, tmp_path, "exclude", "quarantine", folder / "index.tsv", folder / "index.txt"

@@ -9,11 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
-from tsn.config.aliases import with_new_names
-from tsn.config.layers import merge
-from tsn.config.settings import check, resolve
+from tsn.config.experiments import Configuration, Settings
+from tsn.config.load import read_config, with_current_names_of_all
 from tsn.datasets.build_index import report
 from tsn.datasets.listing import Listing, check_usable, list_videos
 from tsn.runtime.command_line import Parser, run_command
@@ -33,37 +30,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    own = _read(Path(options.config))
-    config, warnings = with_new_names(merge(_read(DEFAULTS), own))
+    files = (DEFAULTS, Path(options.config))
+    layers, warnings = with_current_names_of_all(map(read_config, files))
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    check(config)
-    names = options.datasets or list(own.get("datasets", {}))
+    configuration = Configuration(*layers)
+    names = options.datasets or [str(name) for name in layers[1].get("datasets", {})]
     if not names:
         raise UserError(f"{options.config}: it has no datasets; name those that you mean")
-    problems = [_show(config, name, Path(options.results)) for name in names]
+    problems = [
+        _show(configuration.settings(name, configuration.experiment), Path(options.results))
+        for name in names
+    ]
     for problem in filter(None, problems):
         print(f"error: {problem}", file=sys.stderr)
     return int(any(problems))
 
 
-def _read(path: Path) -> dict:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is no YAML ({error})") from None
-    return content or {}
-
-
-def _show(config: dict, name: str, results: Path) -> str:
+def _show(settings: Settings, results: Path) -> str:
     """Print what there is; returns what stops a run, "" if nothing does."""
-    settings = resolve(config, name, config["experiment"])
-    data, dataset = settings.blocks["data"], settings.dataset
+    data, dataset = settings.data, settings.dataset
     listing = list_videos(dataset, results)
-    print(f"{name}\n{report(listing, dataset.splits, data['missing'] == 'exclude')}")
+    print(f"{dataset.name}\n{report(listing, dataset.splits, data.missing == 'exclude')}")
     print("\n".join(_counts(listing, dataset.splits)), end="\n\n")
     try:
-        check_usable(listing, dataset, data["invalid_rows"] == "refuse")
+        check_usable(listing, dataset, data.invalid_rows == "refuse")
     except UserError as error:
         return str(error)
     return ""

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tsn.config.experiments import Experiments
-from tsn.config.settings import check, resolve
+from tsn.config.experiments import Configuration
 from tsn.runtime.errors import UserError
 
 
@@ -13,7 +12,7 @@ def owner(config):
 
     def find(experiment: str, modality: str, of="trained_by", **more) -> str:
         return getattr(
-            Experiments({**config, "experiments": {**config["experiments"], **more}}), of
+            Configuration({**config, "experiments": {**config["experiments"], **more}}), of
         )("ucf101", experiment, modality)
 
     return find
@@ -79,9 +78,9 @@ def test_another_test_scores_the_shared_model_again(owner):
 
 
 def test_a_repeated_experiment_has_another_seed_and_shares_as_the_first_one_does(config, owner):
-    repeated = resolve(config, "ucf101", "cross_modality.seed7")
-    assert repeated.blocks["seed"] == 7
-    assert repeated.training("rgb")["segments"] == 1
+    repeated = Configuration(config).settings("ucf101", "cross_modality.seed7")
+    assert repeated.seed == 7
+    assert repeated.training("rgb").segments == 1
     assert owner("cross_modality.seed7", "rgb") == "pretrain_spatial.seed7"
     assert owner("tsn.seed7", "rgb") == "tsn.seed7"
     assert owner("tsn.seed1", "rgb") == "tsn"  # the configuration's own seed
@@ -94,16 +93,16 @@ def test_an_experiment_with_a_seed_of_its_own_shares_with_the_repeated_one(owner
 
 def test_a_name_that_looks_like_a_repetition_may_be_defined(config):
     config["experiments"]["tsn.seed9"] = {"seed": 4}
-    check(config)
-    assert resolve(config, "ucf101", "tsn.seed9").blocks["seed"] == 4
+    Configuration(config)
+    assert Configuration(config).settings("ucf101", "tsn.seed9").seed == 4
 
 
 def test_an_unknown_experiment_with_a_seed_is_unknown(config):
     with pytest.raises(UserError, match="no 'tsm' in the configuration"):
-        resolve(config, "ucf101", "tsm.seed2")
+        Configuration(config).settings("ucf101", "tsm.seed2")
 
 
 def test_every_row_of_a_table_must_name_an_experiment(config):
     config["tables"]["segments"]["K = 5"] = "k55"
     with pytest.raises(UserError, match=r"tables\.segments\.K = 5: 'k55' is not defined"):
-        check(config)
+        Configuration(config)

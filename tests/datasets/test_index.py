@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.fields import plain
+from tsn.config.schema import FolderDataset
 from tsn.datasets.build_index import (
     index_dataset,
     report,
@@ -132,7 +133,7 @@ def test_index_dataset_writes_index_and_report(tmp_path):
     (tmp_path / "videos" / "a").mkdir(parents=True)
     for name in ("1.avi", "2.avi", "readme"):
         (tmp_path / "videos" / "a" / name).touch()
-    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    dataset = plain(FolderDataset("own", str(tmp_path / "videos"), shards=2))
     index, text = tmp_path / "index.tsv", tmp_path / "index.txt"
     index_dataset(dataset, tmp_path, *KEYS, index, text)
     assert [video.id for video in read_index(index)] == ["a/1", "a/2"]
@@ -146,11 +147,9 @@ def test_a_class_that_a_group_keeps_out_of_the_test_is_reported(tmp_path):
         path = tmp_path / "videos" / f"{name}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    dataset = DatasetConfig(
-        "own", "folder", videos=str(tmp_path / "videos"), shards=2, group_pattern=r"g\d"
-    )
+    dataset = FolderDataset("own", str(tmp_path / "videos"), shards=2, group_pattern=r"g\d")
     text = tmp_path / "index.txt"
-    index_dataset(vars(dataset), tmp_path, *KEYS, tmp_path / "index.tsv", text)
+    index_dataset(plain(dataset), tmp_path, *KEYS, tmp_path / "index.tsv", text)
     assert "1 classes without a test video in split 1:\n  'a'\n" in text.read_text()
 
 
@@ -159,7 +158,7 @@ def test_an_edited_index_is_found(tmp_path, change):
     (tmp_path / "videos" / "a").mkdir(parents=True)
     for name in ("1.avi", "2.avi"):
         (tmp_path / "videos" / "a" / name).touch()
-    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    dataset = plain(FolderDataset("own", str(tmp_path / "videos"), shards=2))
     index = tmp_path / "index.tsv"
     index_dataset(dataset, tmp_path, *KEYS, index, tmp_path / "index.txt")
     index.write_text(index.read_text().replace(*change, 1))
@@ -170,7 +169,7 @@ def test_an_edited_index_is_found(tmp_path, change):
 def test_a_split_without_test_videos_stops_at_the_index(tmp_path):
     (tmp_path / "videos" / "a").mkdir(parents=True)
     (tmp_path / "videos" / "a" / "only.avi").touch()
-    dataset = vars(DatasetConfig("own", "folder", videos=str(tmp_path / "videos"), shards=2))
+    dataset = plain(FolderDataset("own", str(tmp_path / "videos"), shards=2))
     with pytest.raises(UserError, match=r"datasets\.own: split 1 has no test video"):
         index_dataset(dataset, tmp_path, *KEYS, tmp_path / "index.tsv", tmp_path / "index.txt")
     assert not (tmp_path / "index.tsv").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.schema import DatasetConfig, FolderDataset, OfficialDataset
 from tsn.datasets import layouts
 from tsn.datasets.group_split import assign_folds
 from tsn.datasets.records import Video
@@ -24,13 +24,15 @@ def ucf(tmp_path, files: dict[str, str] | None = None, **keys) -> DatasetConfig:
     }
     for name, text in {**lists, **(files or {})}.items():
         (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
-    return DatasetConfig("own", "ucf101", lists=str(tmp_path), **{"check_counts": False, **keys})
+    keys = {"check_counts": False, **keys}
+    return OfficialDataset("own", "ucf101", "videos", str(tmp_path), **keys)
 
 
 def hmdb(tmp_path, files: dict[str, str], **keys) -> DatasetConfig:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    return DatasetConfig("own", "hmdb51", lists=str(tmp_path), **{"check_counts": False, **keys})
+    keys = {"check_counts": False, **keys}
+    return OfficialDataset("own", "hmdb51", "videos", str(tmp_path), **keys)
 
 
 def refusal(dataset: DatasetConfig) -> str:
@@ -147,7 +149,7 @@ def test_an_absent_list_is_named(tmp_path):
     dataset = ucf(tmp_path)
     (tmp_path / "trainlist01.txt").unlink()
     assert "trainlist01.txt" in refusal(dataset)
-    assert "datasets.own.lists" in refusal(DatasetConfig("own", "ucf101", lists="nowhere"))
+    assert "datasets.own.lists" in refusal(OfficialDataset("own", "ucf101", "videos", "nowhere"))
 
 
 @pytest.mark.parametrize("layout", ["ucf101", "hmdb51"])
@@ -175,7 +177,7 @@ def test_wrong_official_counts_are_told_in_one_sentence(tmp_path, layout):
 def test_the_real_official_lists(layout, lists, counts):
     if not (REAL / lists).is_dir():
         pytest.skip("no official lists on this machine")
-    dataset = DatasetConfig(layout, layout, lists=str(REAL / lists), splits=(1, 2, 3))
+    dataset = OfficialDataset(layout, layout, "videos", str(REAL / lists), splits=(1, 2, 3))
     classes, videos = layouts.official(dataset)
     assert len(classes) == {"ucf101": 101, "hmdb51": 51}[layout]
     for split, (train, test) in enumerate(counts, start=1):
@@ -218,7 +220,7 @@ def parts_of(dataset: DatasetConfig, files: Scan, split: int = 1) -> dict[str, s
     [(0.3, 10, 3), (0.3, 2, 1), (0.3, 1, 0), (0.05, 10, 1), (0.9, 2, 1), (0.99, 10, 9)],
 )
 def test_the_ratio_holds_in_every_class_and_leaves_both_sides_a_video(ratio, videos, tests):
-    dataset = DatasetConfig("own", "folder", test_ratio=ratio)
+    dataset = FolderDataset("own", "videos", test_ratio=ratio)
     paths = [f"{name}/{n}.avi" for name in ("a", "b") for n in range(videos)]
     parts = parts_of(dataset, on_disk(*paths))
     for name in ("a", "b"):
@@ -229,16 +231,16 @@ def test_the_ratio_holds_in_every_class_and_leaves_both_sides_a_video(ratio, vid
 def test_the_split_follows_from_the_seed_and_its_number():
     names = [f"a/{n}.avi" for n in range(40)]
     paths = on_disk(*names)
-    first = parts_of(DatasetConfig("own", "folder"), paths)
-    assert parts_of(DatasetConfig("own", "folder"), on_disk(*names[::-1])) == first
-    assert parts_of(DatasetConfig("own", "folder", split_seed=2), paths) != first
-    assert parts_of(DatasetConfig("own", "folder", splits=(1, 2)), paths, split=2) != first
+    first = parts_of(FolderDataset("own", "videos"), paths)
+    assert parts_of(FolderDataset("own", "videos"), on_disk(*names[::-1])) == first
+    assert parts_of(FolderDataset("own", "videos", split_seed=2), paths) != first
+    assert parts_of(FolderDataset("own", "videos", splits=(1, 2)), paths, split=2) != first
 
 
 @pytest.mark.parametrize("pattern", [r"_(g\d+)_", r"g\d+"])
 def test_groups_never_straddle_train_and_test(pattern):
     videos = [f"{c}/v_g{g}_c{n}.avi" for c in "ab" for g in range(10, 18) for n in range(1 + g % 4)]
-    dataset = DatasetConfig("own", "folder", group_pattern=pattern)
+    dataset = FolderDataset("own", "videos", group_pattern=pattern)
     parts = parts_of(dataset, on_disk(*videos))
     sides: dict[str, set[str]] = {}
     for video, part in parts.items():
@@ -251,13 +253,13 @@ def test_groups_never_straddle_train_and_test(pattern):
 @pytest.mark.parametrize("pattern", [r"_(g\d+)_", r"(?:_(g\d+)_)?"])
 def test_a_pattern_that_does_not_match_names_the_video(pattern):
     with pytest.raises(UserError, match=r"datasets\.own\.group_pattern.*'a/v_1'"):
-        parts_of(DatasetConfig("own", "folder", group_pattern=pattern), on_disk("a/v_1.avi"))
+        parts_of(FolderDataset("own", "videos", group_pattern=pattern), on_disk("a/v_1.avi"))
 
 
 def test_folds_are_disjoint_cover_everything_and_keep_groups_together():
     paths = [f"{c}/v_g{g}_c{n}.avi" for c in "ab" for g in range(20) for n in range(1 + g % 3)]
     keys = {"group_pattern": r"g\d+", "splits": (1, 2, 3, 4, 5), "folds": 5}
-    _, videos = layouts.folder(DatasetConfig("own", "folder", **keys), on_disk(*paths))
+    _, videos = layouts.folder(FolderDataset("own", "videos", **keys), on_disk(*paths))
     fold_of: dict[str, set[int]] = {}
     for video in videos:
         tested = [n for n, part in video.splits.items() if part == "test"]
@@ -279,10 +281,10 @@ def test_a_rare_class_is_in_every_fold():
 
 def test_an_empty_folder_is_named():
     with pytest.raises(UserError, match=r"datasets\.own\.videos.*'here'"):
-        layouts.folder(DatasetConfig("own", "folder", videos="here"), Scan())
+        layouts.folder(FolderDataset("own", "here"), Scan())
 
 
 def test_ids_are_unique_where_names_differ_only_by_their_ending():
     files = on_disk("a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y.avi")
-    ids = [video.id for video in layouts.folder(DatasetConfig("own", "folder"), files)[1]]
+    ids = [video.id for video in layouts.folder(FolderDataset("own", "videos"), files)[1]]
     assert ids == ["a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y"]

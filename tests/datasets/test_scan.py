@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.schema import DemoDataset, FolderDataset, OfficialDataset
 from tsn.datasets.build_index import plan_listing
 from tsn.datasets.listing import list_videos, oddities
 from tsn.runtime.errors import UserError
@@ -22,7 +22,7 @@ def own(tmp_path):
     (tmp_path / "videos" / "b" / "gone.avi").symlink_to("nowhere")
     (tmp_path / "videos" / "loose.avi").write_bytes(b"not in a class")
     (tmp_path / "videos" / "a" / "folder.avi").mkdir()
-    return DatasetConfig("own", "folder", videos=str(tmp_path / "videos"))
+    return FolderDataset("own", str(tmp_path / "videos"))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def ucf(own, tmp_path):
     (lists / "classInd.txt").write_text("1 a\n2 b\n")
     (lists / "trainlist01.txt").write_text("a/1.avi 1\nb/gone.avi 2\na/folder.avi 1\n")
     (lists / "testlist01.txt").write_text("b/absent.avi\n")
-    return DatasetConfig("own", "ucf101", own.videos, str(lists), check_counts=False)
+    return OfficialDataset("own", "ucf101", own.videos, str(lists), check_counts=False)
 
 
 def test_a_folder_lists_its_videos_by_ending_and_reports_the_rest(own, tmp_path):
@@ -81,7 +81,7 @@ def test_the_stamp_changes_with_size_or_time(own, tmp_path):
 
 def test_an_absent_folder_is_named_with_the_key(tmp_path):
     with pytest.raises(UserError, match=r"datasets\.own\.videos.*'nowhere'"):
-        list_videos(DatasetConfig("own", "folder", videos="nowhere"), tmp_path)
+        list_videos(FolderDataset("own", "nowhere"), tmp_path)
 
 
 def test_a_folder_with_none_of_the_listed_videos_is_refused_with_an_example(ucf, tmp_path):
@@ -98,7 +98,7 @@ def test_lists_without_a_video_are_refused(ucf, tmp_path):
 
 
 def test_the_demo_set_is_known_before_it_is_rendered(tmp_path):
-    dataset = DatasetConfig("demo", "demo", train_per_class=2, test_per_class=1)
+    dataset = DemoDataset("demo", train_per_class=2, test_per_class=1)
     listing = list_videos(dataset, tmp_path)
     assert len(listing.videos) == 3 * len(listing.classes)
     assert not any(video.missing for video in listing.videos)
@@ -173,7 +173,7 @@ def test_parts_above_the_class_folders_are_the_split(tmp_path):
         path = tmp_path / "videos" / f"{name}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    dataset = DatasetConfig("own", "folder", str(tmp_path / "videos"))
+    dataset = FolderDataset("own", str(tmp_path / "videos"))
     listing = list_videos(dataset, tmp_path)
     assert listing.classes == ("a", "b")
     splits = {video.id: video.splits for video in listing.videos}
@@ -193,7 +193,7 @@ def test_nested_class_folders_are_classes_by_their_path(tmp_path):
         path = tmp_path / "videos" / f"{name}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    dataset = DatasetConfig("own", "folder", str(tmp_path / "videos"), nested=True)
+    dataset = FolderDataset("own", str(tmp_path / "videos"), nested=True)
     assert list_videos(dataset, tmp_path).classes == ("sport", "sport/ball", "work")
 
 

@@ -175,3 +175,9 @@ def test_a_pass_that_does_not_fit_the_memory_is_halved():
     crops = torch.arange(7.0)
     scores = protocol._scores_of(Small(), crops, torch.device("cpu"))
     assert torch.equal(scores, crops * 2)
+
+
+def test_scores_are_computed_in_the_precision_of_the_training(tiny_set, save):
+    arguments = save(), tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1
+    fp32, auto, bf16 = (score(*arguments, precision=p).values for p in ("fp32", "auto", "bf16"))
+    assert np.array_equal(auto, fp32) and not np.array_equal(bf16, fp32)

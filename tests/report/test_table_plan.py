@@ -2,8 +2,7 @@
 
 import pytest
 
-from tsn.config.experiments import Experiments
-from tsn.config.settings import check
+from tsn.config.experiments import Configuration
 from tsn.report.published import PUBLISHED
 from tsn.report.table_plan import plan_table, table_inputs
 from tsn.runtime.errors import UserError
@@ -14,8 +13,7 @@ def plan(config):
     """A function: the plan of a table, by default for ucf101."""
 
     def make(name: str, dataset: str = "ucf101") -> dict:
-        check(config)
-        return plan_table(config, Experiments(config), name, dataset)
+        return plan_table(Configuration(config), name, dataset)
 
     return make
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.workflow.pipeline import Pipeline
-from tsn.config.settings import resolve
+from tsn.config.experiments import Configuration
 
 pytestmark = pytest.mark.slow
 
@@ -24,20 +24,14 @@ def trained(output: str) -> list[str]:
     return re.findall(r"^rule train_model:.*?output: (\S+/model\.pt)", output, re.M | re.S)
 
 
-def distinct(pipeline: Pipeline, config: dict, tables) -> set[str]:
-    """What is to be trained, stated anew: everything that a network is made from, as text."""
+def distinct(pipeline: Pipeline, config: dict, tables) -> set[tuple]:
+    """What is to be trained: everything that a network is made from."""
     found = set()
     for table in tables:
         for experiment in NEEDED[table]:
-            settings = resolve(config, "tiny", experiment)
+            settings = Configuration(config).settings("tiny", experiment)
             for modality in MODALITIES.get(table, ("rgb", "flow")):
-                model = dict(settings.blocks["model"])
-                if modality == "rgb":
-                    del model["cross_modality"]
-                elif not model["cross_modality"]:
-                    model["weights"] = "none"
-                recipe = settings.training(modality)
-                found.add(json.dumps([modality, model, recipe], sort_keys=True))
+                found.add((modality, settings.model(modality), settings.training(modality)))
     return found
 
 

@@ -1,10 +1,11 @@
-"""Layers of the configuration laid over each other: presets, data sets, experiments, modalities."""
+"""Layers of the configuration merged: presets, files, data sets, experiments, modalities."""
 
 import copy
 
 from tsn.config.presets import preset
 
 _INSTEAD_OF = {"epochs": "iterations", "iterations": "epochs"}
+"""A training counts its length in the one or the other: setting one unsets the other."""
 
 
 def with_preset(layer: dict, layout: str) -> dict:
@@ -13,8 +14,8 @@ def with_preset(layer: dict, layout: str) -> dict:
     name = training.pop("preset", None)
     if name is None:
         return {**layer, "training": training} if "training" in layer else layer
-    published = without_overruled({"training": preset(name, layout)}, {"training": training})
-    return {**layer, "training": merge(published["training"], training)}
+    published = {"training": preset(name, layout)}
+    return {**layer, "training": override(published, {"training": training})["training"]}
 
 
 def of_modality(block: dict, modality: str) -> dict:
@@ -23,32 +24,32 @@ def of_modality(block: dict, modality: str) -> dict:
     return merge(common, block.get("per_modality", {}).get(modality, {}))
 
 
-def without_overruled(blocks: dict, override: dict) -> dict:
-    """A key of an override wins over `per_modality` of what it is laid over."""
-    left = dict(blocks)
+def override(blocks: dict, layer: dict) -> dict:
+    """Blocks overridden by a later layer.
+
+    A key that it sets for all modalities wins over `per_modality` below it.
+    """
+    below = dict(blocks)
     for name in ("model", "training"):
         if "per_modality" not in blocks.get(name, {}):
             continue
-        keys = override.get(name, {}).keys() - {"per_modality"}
+        keys = layer.get(name, {}).keys() - {"per_modality"}
         keys |= {_INSTEAD_OF[key] for key in keys if key in _INSTEAD_OF}
-        left[name] = dict(blocks[name])
-        left[name]["per_modality"] = {
-            modality: {key: value for key, value in special.items() if key not in keys}
-            for modality, special in blocks[name]["per_modality"].items()
+        per_modality = {
+            modality: {key: value for key, value in own.items() if key not in keys}
+            for modality, own in blocks[name]["per_modality"].items()
         }
-    return left
+        below[name] = {**blocks[name], "per_modality": per_modality}
+    return merge(below, layer)
 
 
 def merge(base: dict, over: dict) -> dict:
-    """Deep merge; the two maps of the fusion block are replaced as a whole.
-
-    A training counts its length in epochs or in iterations: setting one unsets the other.
-    """
+    """Deep merge; the two maps of the fusion block are replaced as a whole."""
     merged = {key: value for key, value in base.items() if _INSTEAD_OF.get(key) not in over}
     for key, value in over.items():
         old = merged.get(key)
-        deep = (
-            isinstance(old, dict) and isinstance(value, dict) and key not in ("weights", "compare")
-        )
-        merged[key] = merge(old, value) if deep else copy.deepcopy(value)
+        if isinstance(old, dict) and isinstance(value, dict) and key not in ("weights", "compare"):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = copy.deepcopy(value)
     return merged

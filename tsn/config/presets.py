@@ -13,6 +13,13 @@ from tsn.models.modality import FLOW_MODALITIES
 _DROPOUT = {"rgb": 0.8, "flow": 0.7, "rgb_diff": 0.8}
 """Before the last layer, in all three."""
 
+_CROP_SCALES = {
+    "rgb": [1, 0.875, 0.75, 0.66],
+    "flow": [1, 0.875, 0.75],
+    "rgb_diff": [1, 0.875, 0.75],
+}
+"""In all three; the paper names 256, 224, 192 and 168 of 256 px for all modalities."""
+
 
 def _block(length: str, batch_size: int, **schedules: tuple) -> dict:
     """A training block from modality = (lr, milestones, length, largest gradient norm).
@@ -29,6 +36,7 @@ def _block(length: str, batch_size: int, **schedules: tuple) -> dict:
             length: count,
             "clip_gradient": clip,
             "dropout": _DROPOUT[kind],
+            "crop_scales": _CROP_SCALES[kind],
         }
     return {"batch_size": batch_size, "per_modality": per_modality}
 
@@ -59,7 +67,17 @@ _TSN_PYTORCH = _block(
     rgb_diff=(0.001, [80, 160], 180, 40),  # published with K = 7
 )
 
-PRESETS = ("caffe", "paper", "tsn_pytorch")
+_FLOW_OF_DEMO = {"epochs": 40, "lr_milestones": [30]}
+_DEMO = {
+    "batch_size": 16,
+    "lr": 0.001,
+    "epochs": 20,
+    "lr_milestones": [15],
+    "per_modality": dict.fromkeys(FLOW_MODALITIES, _FLOW_OF_DEMO),
+}
+"""Of the rendered set: small, so that it trains in minutes; the rest is that of the layer below."""
+
+PRESETS = ("caffe", "paper", "tsn_pytorch", "demo")
 
 
 def preset(name: str, layout: str) -> dict:
@@ -72,4 +90,4 @@ def preset(name: str, layout: str) -> dict:
     """
     if name == "caffe":
         return _CAFFE_HMDB51 if layout == "hmdb51" else _CAFFE_UCF101
-    return {"paper": _PAPER, "tsn_pytorch": _TSN_PYTORCH}[name]
+    return {"paper": _PAPER, "tsn_pytorch": _TSN_PYTORCH, "demo": _DEMO}[name]

@@ -1,150 +1,569 @@
-"""The blocks of the configuration, as dataclasses. config/README.md explains every key.
+"""The configuration: every key with its type, range and meaning, in one place.
 
-Nothing here imports numpy, torch or pandas: it is imported while the Snakefile is parsed.
+From here come the checks and their sentences, the table of keys in config/README.md
+(`tsn.config.table`), the JSON schema and the objects that the code uses. config/config.yaml holds
+the defaults. Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """
 
-from dataclasses import dataclass, field, fields
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    create_model,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from tsn.config.fields import (
+    LAZY,
+    NULLABLE,
+    UNIQUE,
+    WHOLE,
+    Count,
+    Number,
+    Seed,
+    Text,
+    Whole,
+    doc,
+)
+from tsn.config.presets import PRESETS
 from tsn.config.tvl1_params import TVL1Params
+from tsn.models.modality import MODALITIES
+from tsn.video import MAX_SIDE
 
 
-@dataclass(frozen=True)
-class DatasetConfig:
-    """Where the videos of a data set are and how they are split."""
-
-    name: str
-    layout: str
-    videos: str = ""
-    lists: str = ""
-    annotations: str | list | dict = ""
-    class_list: str = ""
-    columns: dict[str, str | list[str]] = field(default_factory=dict)
-    parts: dict[str, str | None] = field(default_factory=dict)
-    nested: bool = False
-    splits: tuple[int, ...] = (1,)
-    folds: int | None = None
-    shards: int = 16
-    classes: tuple[str, ...] | None = None
-    check_counts: bool = True
-    test_ratio: float = 0.3
-    group_pattern: str | None = None
-    split_seed: int = 1
-    train_per_class: int = 12
-    test_per_class: int = 6
-    render_seed: int = 1
+def _home(path: str) -> str:
+    return str(Path(path).expanduser())
 
 
-@dataclass(frozen=True)
+def _expression(pattern: str | None) -> str | None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise PydanticCustomError(
+            "expression", "is not a regular expression: {error}", {"error": str(error)}
+        ) from None
+    return pattern
+
+
+def _shaped(pattern: str, what: str) -> AfterValidator:
+    """A check of a text's form."""
+
+    def check(text: str | None) -> str | None:
+        if text is not None and not re.fullmatch(pattern, text):
+            raise PydanticCustomError("shape", f"is not {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    Text, _shaped(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, a letter first")
+]
+# No underscore: it parts the names of table and data set in results/tables/{table}_{dataset}.md.
+TableName = Annotated[
+    Text, _shaped(r"[A-Za-z0-9][A-Za-z0-9.-]*", "letters, digits, . and -, a letter first")
+]
+Folder = Annotated[Text, AfterValidator(_home)]
+Modality = Literal["rgb", "flow", "warped_flow", "rgb_diff"]
+Modalities = Annotated[tuple[Modality, ...], Field(min_length=1), UNIQUE]
+Weights = Annotated[
+    dict[Modality, Annotated[Number, Field(ge=0)]], Field(min_length=1)
+]  # of modalities
+Side = Annotated[Whole, Field(ge=16, le=MAX_SIDE)]
+Fraction = Annotated[Number, Field(ge=0, lt=1)]
+Sha256: TypeAlias = Annotated[
+    Annotated[
+        Text,
+        _shaped(
+            "[0-9a-fA-F]{8,64}", "a SHA-256 in hexadecimal, all 64 digits or at least the first 8"
+        ),
+    ]
+    | None,
+    NULLABLE,
+]
+
+Splits = Annotated[
+    tuple[Count, ...], Field(min_length=1), UNIQUE, doc("which splits are run and averaged")
+]
+_COLUMNS = ["path", "label", "split", "group", "id", "start", "end", "start_frame", "end_frame"]
+
+
+def _columns(columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+    for key in columns:
+        if key not in _COLUMNS:
+            raise PydanticCustomError("unknown_key", "", {"key": key, "known": _COLUMNS})
+    return columns
+
+
+def _kind_of_splits(value: object) -> str:
+    return "<map>" if isinstance(value, dict | Layer) else "<list>"
+
+
+def _kind_of_annotations(value: object) -> str:
+    if isinstance(value, dict):
+        return "<map>"
+    return "<list>" if isinstance(value, list) else "<name>"
+
+
+OfficialSplits = Annotated[
+    tuple[Annotated[Literal[1, 2, 3], WHOLE], ...],
+    Field(min_length=1),
+    UNIQUE,
+    doc("which splits are run and averaged; the official ones are 1, 2 and 3"),
+]
+Shards = Annotated[
+    Whole,
+    doc(
+        "number of shards; fixed, so that a new video touches one shard. Aim at 5–10 minutes of "
+        "flow per shard",
+        ge=1,
+        le=10000,
+    ),
+]
+Videos = Annotated[Folder, doc("folder with one folder of videos per class")]
+Classes = Annotated[
+    Annotated[tuple[Text, ...], Field(min_length=1), UNIQUE] | None,
+    NULLABLE,
+    doc("only these classes; `null` means all"),
+]
+
+
+@dataclass(frozen=True, config=LAZY)
+class OfficialDataset:
+    """UCF101 or HMDB51 with their official lists."""
+
+    name: Name
+    layout: Literal["ucf101", "hmdb51"]
+    videos: Videos
+    lists: Annotated[
+        Folder,
+        doc(
+            "folder with the official lists: `classInd.txt`, `trainlist01.txt` … (`ucf101`); "
+            "`<class>_test_split1.txt` … (`hmdb51`)"
+        ),
+    ]
+    splits: OfficialSplits = (1,)
+    shards: Shards = 16
+    classes: Classes = None
+    check_counts: Annotated[
+        bool,
+        doc(
+            "stop if the lists have not the official numbers of videos; `false` for lists of your "
+            "own"
+        ),
+    ] = True
+
+
+Parts = Annotated[
+    dict[Text, Annotated[Literal["train", "test"] | None, NULLABLE]],
+    doc("what is done with a part, where docs/data.md leaves it open: `{val: train, extra: null}`"),
+]
+Folds = Annotated[
+    Annotated[Whole, Field(ge=2, le=100)] | None, doc("`splits: {folds: 5}`: how many")
+]
+TestRatio = Annotated[Number, doc("fraction of each class that is tested", gt=0, lt=1)]
+GroupPattern = Annotated[
+    Annotated[str, AfterValidator(_expression)] | None,
+    NULLABLE,
+    doc(
+        "regular expression searched in the video id (`class/name`, without ending); videos with "
+        "the same match (its first group, if any) stay on one side of the split. `_(g\\d+)_` "
+        "keeps UCF101's clips of one source together"
+    ),
+]
+SplitSeed = Annotated[Seed, doc("seed of the split")]
+
+
+@dataclass(frozen=True, config=LAZY)
+class FolderDataset:
+    """A folder per class."""
+
+    name: Name
+    videos: Videos
+    layout: Literal["folder"] = "folder"
+    parts: Parts = Field(default_factory=dict)
+    nested: Annotated[bool, doc("every folder with videos is a class, named by its whole path")] = (
+        False
+    )
+    splits: Splits = (1,)
+    folds: Folds = None
+    shards: Shards = 16
+    classes: Classes = None
+    test_ratio: TestRatio = 0.3
+    group_pattern: GroupPattern = None
+    split_seed: SplitSeed = 1
+
+
+@dataclass(frozen=True, config=LAZY)
+class ListDataset:
+    """Videos, or clips of them, as lists name them."""
+
+    name: Name
+    videos: Videos
+    annotations: Annotated[
+        Annotated[Text, Tag("<name>")]
+        | Annotated[list[Text], Tag("<list>")]
+        | Annotated[dict[Text, Any], Tag("<map>")],
+        Discriminator(_kind_of_annotations),
+        doc(
+            "a list, several, one per part (`{train: …, val: …, test: …}`), or per split and part "
+            "(`{1: {train: …, test: …}}`)"
+        ),
+    ]
+    layout: Literal["list"] = "list"
+    class_list: Annotated[str, doc("names of the classes, in their order")] = ""
+    columns: Annotated[
+        dict[Text, Text | list[Text]],
+        AfterValidator(_columns),
+        doc("what the columns of a table are called: `{path: filename, label: [verb, noun]}`"),
+    ] = Field(default_factory=dict)
+    parts: Parts = Field(default_factory=dict)
+    splits: Splits = (1,)
+    folds: Folds = None
+    shards: Shards = 16
+    classes: Classes = None
+    test_ratio: TestRatio = 0.3
+    group_pattern: GroupPattern = None
+    split_seed: SplitSeed = 1
+
+
+@dataclass(frozen=True, config=LAZY)
+class DemoDataset:
+    """The set of moving shapes that the project renders."""
+
+    name: Name
+    layout: Literal["demo"] = "demo"
+    splits: Annotated[
+        tuple[Annotated[Literal[1], WHOLE], ...],
+        Field(min_length=1),
+        UNIQUE,
+        doc("the one split that it has"),
+    ] = (1,)
+    shards: Shards = 16
+    train_per_class: Annotated[Count, doc("training clips of each of the nine classes")] = 12
+    test_per_class: Annotated[Count, doc("test clips of each of the nine classes")] = 6
+    render_seed: Annotated[Seed, doc("seed of the rendering")] = 1
+
+
+DATASETS: dict[str, type] = {
+    "ucf101": OfficialDataset,
+    "hmdb51": OfficialDataset,
+    "folder": FolderDataset,
+    "list": ListDataset,
+    "demo": DemoDataset,
+}
+"""By layout."""
+
+DatasetConfig = Annotated[
+    OfficialDataset | FolderDataset | ListDataset | DemoDataset, Field(discriminator="layout")
+]
+"""Where the videos of a data set are and how they are split."""
+
+
+@dataclass(frozen=True, config=LAZY)
 class DataConfig:
     """What to do about videos that cannot be used, and from how many frames on one cannot."""
 
-    missing: str
-    invalid_rows: str
-    max_quarantined: int
-    max_frames: int
+    missing: Annotated[
+        Literal["quarantine", "exclude"],
+        doc(
+            "listed videos that are not on disk: `quarantine` (reported, counted as wrong in the "
+            "test) or `exclude` (reported, left out: for work on a subset)"
+        ),
+    ]
+    invalid_rows: Annotated[
+        Literal["quarantine", "refuse"],
+        doc(
+            "rows of a list that cannot be used: `quarantine` (left out and reported with their "
+            "lines in `index.txt`) or `refuse` (the run stops)"
+        ),
+    ]
+    max_quarantined: Annotated[
+        Whole,
+        doc(
+            "more unusable videos than this in a stream stop the run before training and are "
+            "listed",
+            ge=0,
+        ),
+    ]
+    max_frames: Annotated[
+        Whole,
+        doc(
+            "a video with more frames is quarantined (`too_long`): cut it into clips. Bounds the "
+            "size of a shard: 100,000 frames are 2.4 GB of RGB and as much flow",
+            ge=2,
+        ),
+    ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=LAZY)
 class FramesConfig:
-    """Size (width, height) in pixels of every stored frame, and the quality of its JPEG."""
+    """The stored frames."""
 
-    size: tuple[int, int]
-    jpeg_quality: int
+    size: Annotated[
+        tuple[Side, Side],
+        doc(
+            "width and height of every stored frame and flow field, whatever the video's own",
+            "P, C",
+            "px",
+        ),
+    ]
+    jpeg_quality: Annotated[
+        Whole, doc("of stored RGB frames", "C (OpenCV's default)", "1–100", ge=1, le=100)
+    ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=LAZY)
 class FlowConfig:
-    """TV-L1's engine and parameters, the bound in px of the quantisation, and the algorithm.
+    """TV-L1's engine and parameters, the bound of the quantisation, and the algorithm.
 
-    `weights` and `sha256` are RAFT's.
+    In YAML the parameters stand beside the other keys. `weights` and `sha256` are RAFT's.
     """
 
-    backend: str
-    bound: float
+    backend: Annotated[
+        Literal["auto", "native", "native_cpu", "native_cuda", "opencv", "opencv_cuda"],
+        doc(
+            "`native`: our engine, on an NVIDIA GPU where there is one (`native_cuda`), else on "
+            "the CPU (`native_cpu`) · `opencv`: cv2.optflow on the CPU · `opencv_cuda`: cv2.cuda, "
+            "if your OpenCV has it · `auto`: `opencv_cuda` where it can run, else `native`"
+        ),
+    ]
+    bound: Annotated[
+        Number,
+        doc(
+            "flow is clipped to ± this and stored as round(255 (v + bound) / (2 bound)); smaller "
+            "frames have smaller motions and want a smaller bound",
+            unit="px",
+            gt=0,
+        ),
+    ]
     params: TVL1Params
-    algorithm: str = "tvl1"
-    weights: str = "default"
-    sha256: str | None = None
+    algorithm: Annotated[
+        Literal["tvl1", "dis", "farneback", "raft", "raft_small"],
+        doc(
+            "`tvl1` · `dis`, `farneback`: of OpenCV, faster and coarser · `raft`, `raft_small`: "
+            "networks of torchvision; the other keys but `bound` are those of `tvl1`; "
+            "[docs/flow.md](../docs/flow.md)"
+        ),
+    ] = "tvl1"
+    weights: Annotated[
+        Text,
+        doc(
+            "of `raft`: torchvision's name of them (`default`: its best), or a file with a state "
+            "dict"
+        ),
+    ] = "default"
+    sha256: Annotated[Sha256, doc("checksum of that file, in hex")] = None
 
-    @classmethod
-    def from_dict(cls, block: dict) -> "FlowConfig":
-        """Split the flat block of config.yaml into engine, bound, parameters and algorithm."""
-        own = {"backend", "bound", "algorithm", "weights", "sha256"}
-        rest = {key: value for key, value in block.items() if key not in own}
-        return cls(
-            block["backend"],
-            float(block["bound"]),
-            TVL1Params(**rest),
-            block["algorithm"],
-            block["weights"],
-            block["sha256"],
-        )
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=LAZY)
 class ModelConfig:
-    """The network: backbone, its weights, consensus, side of its input in pixels."""
+    """The network of one modality (`per_modality` already applied)."""
 
-    backbone: str
-    weights: str
-    sha256: str | None
-    cross_modality: bool
-    consensus: str
-    input_size: int
+    backbone: Annotated[
+        Text,
+        doc(
+            "`efficientnet_lite0`, `bn_inception` (the paper's), `clarifai`, any classification "
+            "model of torchvision by its name, such as `googlenet`, `vgg16`, `resnet50`, or "
+            "`timm:` and a model of timm; [docs/models.md](../docs/models.md)",
+            "ours: its weights come with pip",
+        ),
+    ]
+    weights: Annotated[
+        Text,
+        doc(
+            "`imagenet`, `none`, or the path or address of a file: a state dict, or a model of "
+            "this pipeline, of tsn-pytorch or of mmaction2; `bn_inception` and `clarifai` need a "
+            "file",
+            "paper",
+        ),
+    ]
+    sha256: Annotated[
+        Sha256,
+        doc(
+            "checksum of the file, or at least its first 8 digits; checked before it is loaded. An "
+            "address needs it, unless its name ends in the digits"
+        ),
+    ]
+    cross_modality: Annotated[
+        bool,
+        doc(
+            "start flow and RGB difference from the ImageNet weights, conv1 averaged over RGB; "
+            "`false` starts them from scratch",
+            "paper",
+        ),
+    ]
+    consensus: Annotated[
+        Text,
+        _shaped(
+            "average|max|weighted|top[1-9][0-9]*",
+            "average, max, weighted, or the k highest snippets of each class, such as top2",
+        ),
+        doc(
+            "how segments are combined: `average`, `max`, `weighted`, or `top2`, `top3` …: the "
+            "average of each class's 2, 3 … highest",
+            "paper",
+        ),
+    ]
+    input_size: Annotated[Side, doc("side of the network's input", "paper", "px")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=LAZY)
 class TrainingConfig:
     """The recipe of one modality (`per_modality` already applied).
 
     Exactly one of `epochs` and `iterations` is set; `lr_milestones` counts in the same unit.
     """
 
-    segments: int
-    batch_size: int
-    micro_batch: int
-    lr_milestones: tuple[int, ...]
-    lr: float
-    momentum: float
-    weight_decay: float
-    clip_gradient: float | None
-    dropout: float
-    partial_bn: bool
-    crop_scales: tuple[float, ...]
-    flip: bool
-    precision: str
-    compile: bool
-    validation: float
-    keep: str
-    epochs: int | None = None
-    iterations: int | None = None
+    segments: Annotated[Count, doc("K, segments per video", "paper")]
+    batch_size: Annotated[Count, doc("videos per optimiser step, over all GPUs", "preset")]
+    micro_batch: Annotated[
+        Count,
+        doc(
+            "videos in memory at a time; gradients add up to `batch_size`. 16 videos of 3 segments "
+            "at 224 px take about 4 GB with EfficientNet-Lite0",
+            "ours",
+        ),
+    ]
+    lr_milestones: Annotated[
+        tuple[Count, ...],
+        UNIQUE,
+        doc("epochs (or iterations) from which on the learning rate is divided by 10", "preset"),
+    ]
+    lr: Annotated[
+        Number,
+        doc(
+            "learning rate of SGD; biases learn at 2×, the first layer of flow at 5×",
+            "preset",
+            gt=0,
+        ),
+    ]
+    momentum: Annotated[Fraction, doc("of SGD", "P")]
+    weight_decay: Annotated[
+        Number, doc("of SGD; biases and batch normalisation are not decayed", "P", ge=0)
+    ]
+    clip_gradient: Annotated[
+        Annotated[Number, Field(gt=0)] | None,
+        NULLABLE,
+        doc("largest total norm of the gradient; `null` for none", "preset"),
+    ]
+    dropout: Annotated[Fraction, doc("before the last layer", "preset")]
+    partial_bn: Annotated[
+        bool,
+        doc(
+            "freeze all batch normalisation but the first; has no effect on a network that starts "
+            "from scratch",
+            "paper",
+        ),
+    ]
+    crop_scales: Annotated[
+        tuple[Annotated[Number, Field(gt=0, le=1)], ...],
+        Field(min_length=1),
+        doc("crop sides as fractions of the frame's shorter side", "preset"),
+    ]
+    flip: Annotated[bool, doc("mirror half of the videos", "P, C")]
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        doc("`fp32`, `bf16`, or `auto`: bf16 on GPUs that have it", "ours"),
+    ]
+    compile: Annotated[
+        bool,
+        doc(
+            "compile the network (`torch.compile`): minutes at the start, faster steps on a GPU; "
+            "needs a C++ compiler",
+            "ours",
+        ),
+    ]
+    validation: Annotated[
+        Fraction,
+        doc(
+            "fraction of the training videos that is held out in whole groups and scored after "
+            "every epoch, see [docs/training.md](../docs/training.md)",
+            "ours",
+        ),
+    ]
+    keep: Annotated[
+        Literal["last", "best"],
+        doc("with validation, which model goes on to the test: `last` or `best`", "paper"),
+    ]
+    epochs: Annotated[
+        Count | None,
+        doc("length of the training; a layer that sets it unsets `iterations` below it", "preset"),
+    ] = None
+    iterations: Annotated[
+        Count | None,
+        doc("the same in optimiser steps, which `lr_milestones` then counts, too", "preset"),
+    ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=LAZY)
 class TestConfig:
-    """The test protocol: snippets per video, crops per snippet, crop side in frame pixels."""
+    """The test protocol."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
-    segments: int
-    crops: int
-    crop_size: int
-    snippet_sampling: str
+    segments: Annotated[Count, doc("snippets per video", "paper")]
+    crops: Annotated[
+        Literal[1, 5, 10],
+        WHOLE,
+        doc("per snippet: 10 (corners and centre, mirrored too), 5 or 1 (centre)", "paper"),
+    ]
+    crop_size: Annotated[
+        Side,
+        doc("side of a crop in frame pixels; it is scaled to `model.input_size`", "paper", "px"),
+    ]
+    snippet_sampling: Annotated[
+        Literal["segment_centres", "caffe"],
+        doc(
+            "where snippets lie: `segment_centres`, or every so many frames from the first "
+            "(`caffe`, the authors' release)",
+            "P; C",
+        ),
+    ]
 
 
-@dataclass(frozen=True)
+def _kind_of_weights(value: object) -> str:
+    return "<map>" if isinstance(value, dict) else "<name>"
+
+
+@dataclass(frozen=True, config=LAZY)
 class FusionConfig:
-    """Weights of the modalities' scores; `compare` holds further combinations to report.
+    """Late fusion."""
 
-    `fuse` is what the weights apply to: "logits" or "probabilities", after softmax.
-    """
+    weights: Annotated[
+        Annotated[Weights, Tag("<map>")] | Annotated[Literal["paper", "search"], Tag("<name>")],
+        Discriminator(_kind_of_weights),
+        doc(
+            "weight of each modality's scores; `paper` is RGB : flow = 1 : 1.5, or RGB : flow : "
+            "warped flow = 1 : 1 : 0.5 (RGB difference, where it takes part: 1, ours); `search` "
+            "chooses tenths on the training videos that `training.validation` holds out, never on "
+            "test videos (`weights.json`)",
+            "paper",
+        ),
+    ]
+    compare: Annotated[
+        dict[Text, Weights],
+        doc(
+            "further combinations to report, by a name of your choice: `{two streams: {rgb: 1, "
+            "flow: 1.5}}`"
+        ),
+    ] = Field(default_factory=dict)
+    fuse: Annotated[
+        Literal["logits", "probabilities"],
+        doc("what the weights apply to: `logits`, or `probabilities` (after softmax)", "paper"),
+    ] = "logits"
 
-    weights: dict[str, float]
-    compare: dict[str, dict[str, float]] = field(default_factory=dict)
-    fuse: str = "logits"
 
-
-BLOCKS = {
+BLOCKS: dict[str, type] = {
     "data": DataConfig,
     "frames": FramesConfig,
     "flow": FlowConfig,
@@ -155,9 +574,123 @@ BLOCKS = {
 }
 
 
-def build(kind: type, block: dict):
-    """A dataclass from a config block; lists become tuples so that the result is hashable."""
-    names = {f.name for f in fields(kind)}
-    return kind(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in block.items() if k in names}
-    )
+class Layer(BaseModel):
+    """Keys of a file, or of an override in it: each may be absent, and none is unknown."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_key(cls, keys: object) -> object:
+        for key in keys if isinstance(keys, dict) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError(
+                    "unknown_key", "", {"key": str(key), "known": list(cls.model_fields)}
+                )
+        return keys
+
+
+def _layer_of(name: str, kinds: tuple[type, ...] = (), /, **more: Any) -> type[Layer]:
+    """The layer with the keys of some blocks; a key in `more` takes the place of theirs."""
+    hints = {k: v for kind in kinds for k, v in get_type_hints(kind, include_extras=True).items()}
+    keys: dict[str, Any] = {key: (hint, None) for key, hint in (hints | more).items() if hint}
+    return create_model(name, __base__=Layer, **keys)
+
+
+def _per_modality(kind: type) -> Any:
+    return Annotated[
+        dict[Modality, _layer_of(f"{kind.__name__}PerModality", (kind,))],  # type: ignore[misc]
+        doc("the same keys for one modality; they win over the others of their layer"),
+    ]
+
+
+_Preset = Annotated[
+    Literal[PRESETS] | None,  # type: ignore[valid-type]
+    NULLABLE,
+    doc(
+        "a published schedule: `tsn_pytorch`, `caffe` (HMDB51 has its own there) or `paper`, which "
+        "stands for the keys marked *preset* of every modality, as if they were written in its "
+        "place; those beside it win over it. `null`: none, all of them must be given. "
+        "[tsn/config/presets.py](../tsn/config/presets.py) lists the values"
+    ),
+]
+_SeedKey = Annotated[
+    Seed, doc("seeds initial weights, order, segments, crops, flips and dropout", "ours")
+]
+_ModalitiesKey = Annotated[
+    Modalities,
+    doc("which networks are trained: " + ", ".join(f"`{m}`" for m in MODALITIES), "paper"),
+]
+_LAYERS: dict[str, Any] = {
+    "data": _layer_of("Data", (DataConfig,)),
+    "frames": _layer_of("Frames", (FramesConfig,)),
+    "flow": _layer_of("Flow", (FlowConfig, TVL1Params), params=None),
+    "model": _layer_of("Model", (ModelConfig,), per_modality=_per_modality(ModelConfig)),
+    "training": _layer_of(
+        "Training", (TrainingConfig,), preset=_Preset, per_modality=_per_modality(TrainingConfig)
+    ),
+    "test": _layer_of("Test", (TestConfig,)),
+    "fusion": _layer_of("Fusion", (FusionConfig,)),
+}
+# Shards are shared by all experiments of a data set, so frames and flow are not theirs to set.
+_EXPERIMENT: dict[str, Any] = {"seed": _SeedKey, "modalities": _ModalitiesKey} | {
+    name: _LAYERS[name] for name in ("model", "training", "test", "fusion")
+}
+Override = _layer_of(
+    "Override", **_EXPERIMENT, **{k: _LAYERS[k] for k in ("data", "frames", "flow")}
+)
+DatasetLayer = _layer_of(
+    "Dataset",
+    (OfficialDataset, FolderDataset, ListDataset, DemoDataset),
+    name=None,
+    folds=None,
+    layout=Annotated[
+        Literal[tuple(DATASETS)],
+        doc(
+            "`ucf101`, `hmdb51`: official lists · `folder`: one folder per class · `list`: "
+            "videos or clips as lists name them ([docs/data.md](../docs/data.md)) · `demo`: "
+            "rendered by the project"
+        ),
+    ],
+    splits=Annotated[
+        Annotated[Splits, Tag("<list>")]
+        | Annotated[_layer_of("Folds", folds=Annotated[Whole, Field(ge=2, le=100)]), Tag("<map>")],
+        Discriminator(_kind_of_splits),
+        doc(
+            "which splits are run and averaged; official layouts have 1, 2, 3. `folder`, `list`: "
+            "also `{folds: 5}`"
+        ),
+    ],
+    override=Annotated[
+        Override, doc("any of the blocks below (and `seed`, `modalities`), for this data set only")
+    ],
+)
+Document = _layer_of(
+    "Configuration",
+    experiment=Annotated[
+        Text,
+        doc(
+            "the experiment shown in `results/fusion_{dataset}.json`; any other is "
+            "`results/{dataset}/{experiment}/fusion.json`",
+            "ours",
+        ),
+    ],
+    **{**_EXPERIMENT, **_LAYERS},
+    datasets=dict[Name, DatasetLayer],  # type: ignore[valid-type]
+    experiments=dict[Name, _layer_of("Experiment", **_EXPERIMENT)],  # type: ignore[misc]
+    table_seeds=Annotated[
+        tuple[Seed, ...],
+        UNIQUE,
+        doc(
+            "every cell is the mean over these seeds, with its standard deviation; `[]`: one run "
+            "with the experiment's own seed"
+        ),
+    ],
+    tables=Annotated[
+        dict[
+            TableName, Annotated[dict[Text, Annotated[Text | None, NULLABLE]], Field(min_length=1)]
+        ],
+        doc("the paper's comparisons"),
+    ],
+)
+"""One file of the configuration."""

@@ -1,11 +1,15 @@
-"""The parameters of TV-L1, validated, with nothing heavy imported.
+"""The parameters of TV-L1, validated, with nothing heavy imported."""
 
-A Snakefile imports this module while it is parsed, so numpy, OpenCV and Numba stay out.
-"""
+from dataclasses import asdict, fields
+from functools import wraps
+from typing import Annotated, Any, Literal
 
-import math
-from dataclasses import asdict, dataclass, fields
+from pydantic import AfterValidator, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
+from tsn.config.fields import WHOLE, Count, Number, doc
+from tsn.config.messages import sentence
 from tsn.runtime.errors import UserError
 
 INNER_ITERATIONS = 30
@@ -15,6 +19,12 @@ _RECORDED_AS = {"pyramid_levels": "scales"}
 """Names in the fingerprints of shards, which stay what they were."""
 
 
+def _in_rounds(iterations: int) -> int:
+    if iterations > INNER_ITERATIONS and iterations % INNER_ITERATIONS:
+        raise PydanticCustomError("rounds", "is neither at most 30 nor a multiple of it")
+    return iterations
+
+
 @dataclass(frozen=True)
 class TVL1Params:
     """What TV-L1 (Zach, Pock, Bischof 2007) is run with.
@@ -22,69 +32,50 @@ class TVL1Params:
     The defaults are those of OpenCV's CUDA implementation, which dense_flow uses, and differ
     from `cv2.optflow` only in the median filter, which that one has at 5.
 
-    Attributes:
-        tau: Time step of the dual update; the method is stable up to 0.25.
-        lambda_: Weight of the data term against smoothness; smaller is smoother.
-        theta: Tightness of the coupling between data term and smoothness.
-        pyramid_levels: Most pyramid levels; fewer where a level would be below 16 px on a side.
-        scale_step: Size of a level relative to the finer one, strictly between 0 and 1.
-        warps: Warps of the second frame per level.
-        epsilon: A warp's iterations stop when the flow's root mean square change per iteration
-            falls to this, in px of the level.
-        iterations: Most iterations per warp: up to 30, or a multiple of 30.
-        median_filter: Window of the median filter applied to the flow before every 30
-            iterations: 1 (off) or 5.
-        gamma: Weight of the illumination term; 0 switches it off.
-
     Raises:
         UserError: A value is outside its range; the message names the parameter.
     """
 
-    tau: float = 0.25
-    lambda_: float = 0.15
-    theta: float = 0.3
-    pyramid_levels: int = 5
-    scale_step: float = 0.8
-    warps: int = 5
-    epsilon: float = 0.01
-    iterations: int = 300
-    median_filter: int = 1
-    gamma: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("tau", "lambda_", "theta", "scale_step", "epsilon", "gamma"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise UserError(f"TV-L1 parameter {name} must be a number, not {value!r}")
-            if not math.isfinite(value):
-                raise UserError(f"TV-L1 parameter {name} must be finite, not {value!r}")
-        for name in ("pyramid_levels", "warps", "iterations", "median_filter"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise UserError(f"TV-L1 parameter {name} must be a whole number, not {value!r}")
-        for name in ("tau", "lambda_", "theta", "pyramid_levels", "warps", "iterations"):
-            if getattr(self, name) <= 0:
-                raise UserError(
-                    f"TV-L1 parameter {name} must be above 0, not {getattr(self, name)!r}"
-                )
-        for name in ("epsilon", "gamma"):
-            if getattr(self, name) < 0:
-                raise UserError(
-                    f"TV-L1 parameter {name} must not be negative: {getattr(self, name)!r}"
-                )
-        if not 0 < self.scale_step < 1:
-            raise UserError(
-                f"TV-L1 parameter scale_step must lie between 0 and 1, not {self.scale_step!r}"
-            )
-        if self.median_filter not in (1, 5):
-            raise UserError(
-                f"TV-L1 parameter median_filter must be 1 (off) or 5, not {self.median_filter!r}"
-            )
-        if self.iterations > INNER_ITERATIONS and self.iterations % INNER_ITERATIONS:
-            raise UserError(
-                f"TV-L1 parameter iterations must be at most {INNER_ITERATIONS} or a multiple of "
-                f"it, not {self.iterations!r}"
-            )
+    tau: Annotated[
+        Number, doc("time step of the dual update; the method is stable up to 0.25", gt=0)
+    ] = 0.25
+    lambda_: Annotated[
+        Number, doc("weight of the data term against smoothness: smaller is smoother", gt=0)
+    ] = 0.15
+    theta: Annotated[
+        Number, doc("tightness of the coupling between data term and smoothness", gt=0)
+    ] = 0.3
+    pyramid_levels: Annotated[
+        Count, doc("most pyramid levels; fewer where a level would be below 16 px on a side")
+    ] = 5
+    scale_step: Annotated[
+        Number, doc("size of a level relative to the next finer one", gt=0, lt=1)
+    ] = 0.8
+    warps: Annotated[Count, doc("warps of the second frame per level")] = 5
+    epsilon: Annotated[
+        Number,
+        doc(
+            "a warp's iterations stop when the flow's root mean square change per iteration falls "
+            "to this, in px of the level",
+            unit="px",
+            ge=0,
+        ),
+    ] = 0.01
+    iterations: Annotated[
+        Count,
+        AfterValidator(_in_rounds),
+        doc("most iterations per warp: up to 30, or a multiple of 30"),
+    ] = 300
+    median_filter: Annotated[
+        Literal[1, 5],
+        WHOLE,
+        doc(
+            "window of the median filter applied to the flow before every 30 iterations: 1 is off "
+            "(cv2.cuda), 5 is cv2.optflow's default",
+            unit="px",
+        ),
+    ] = 1
+    gamma: Annotated[Number, doc("weight of the illumination term; 0 switches it off", ge=0)] = 0.0
 
     @property
     def inner_iterations(self) -> int:
@@ -108,3 +99,17 @@ class TVL1Params:
             KeyError: one is missing.
         """
         return cls(**{f.name: record[_RECORDED_AS.get(f.name, f.name)] for f in fields(cls)})
+
+
+_init = TVL1Params.__init__
+
+
+@wraps(_init)
+def _checked_init(self: TVL1Params, *args: Any, **values: Any) -> None:
+    try:
+        _init(self, *args, **values)
+    except ValidationError as error:
+        raise UserError(f"TV-L1 parameter {sentence(error)}") from None
+
+
+TVL1Params.__init__ = _checked_init  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.schema import FolderDataset, ListDataset, OfficialDataset
 from tsn.datasets.annotations import read_text, split_line
 from tsn.datasets.group_split import OFFICIAL_GROUPS, assign_folds, group_of, sample_groups
 from tsn.datasets.parts import has_parts, sides_of
@@ -26,7 +26,7 @@ Members = dict[str, dict[int, str]]
 """Path below the video folder -> split number -> "train" or "test"."""
 
 
-def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Video]]:
+def official(dataset: OfficialDataset) -> tuple[tuple[str, ...], list[Video]]:
     """Classes and videos of the official lists, restricted to `dataset.classes` if given.
 
     Their paths are relative to the video folder.
@@ -58,7 +58,7 @@ def official(dataset: DatasetConfig) -> tuple[tuple[str, ...], list[Video]]:
     ]
 
 
-def folder(dataset: DatasetConfig, on_disk: Scan) -> tuple[tuple[str, ...], list[Video]]:
+def folder(dataset: FolderDataset, on_disk: Scan) -> tuple[tuple[str, ...], list[Video]]:
     """Classes and videos of a folder per class, split as `split` does.
 
     Where the folder holds parts such as `train` and `val`, the classes lie below them and the
@@ -89,7 +89,7 @@ def folder(dataset: DatasetConfig, on_disk: Scan) -> tuple[tuple[str, ...], list
 
 
 def split(
-    dataset: DatasetConfig, classes: Sequence[str], videos: list[Video]
+    dataset: FolderDataset | ListDataset, classes: Sequence[str], videos: list[Video]
 ) -> tuple[tuple[str, ...], list[Video]]:
     """Choose the wanted classes; group and split the videos, if they are not split already.
 
@@ -193,7 +193,7 @@ def _assign(sides: dict[int, str], split: int, part: str, path: str, file: Path)
         )
 
 
-def _check_counts(dataset: DatasetConfig, members: Members) -> None:
+def _check_counts(dataset: OfficialDataset, members: Members) -> None:
     key = f"datasets.{dataset.name}"
     for split in dataset.splits:
         expected = OFFICIAL_COUNTS[dataset.layout][split]
@@ -207,7 +207,9 @@ def _check_counts(dataset: DatasetConfig, members: Members) -> None:
             )
 
 
-def _choose(dataset: DatasetConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+def _choose(
+    dataset: OfficialDataset | FolderDataset | ListDataset, classes: tuple[str, ...]
+) -> tuple[str, ...]:
     if dataset.classes is None:
         return classes
     for name in dataset.classes:
@@ -231,7 +233,7 @@ def _unique_ids(videos: list[Video]) -> list[Video]:
     ]
 
 
-def _group(dataset: DatasetConfig, video: Video) -> str:
+def _group(dataset: FolderDataset | ListDataset, video: Video) -> str:
     if dataset.group_pattern is None:
         return video.group or video.id
     group = group_of(video.id, dataset.group_pattern)

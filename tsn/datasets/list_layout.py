@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.schema import ListDataset
 from tsn.datasets.annotations import InvalidRowError, Row, read_annotations, read_class_list
 from tsn.datasets.parts import kind_of, sides_of
 from tsn.datasets.records import Video
@@ -22,7 +22,7 @@ class _Listed:
     parts: dict[int, str] = field(default_factory=dict)
 
 
-def read_lists(dataset: DatasetConfig, on_disk: Scan) -> tuple[list[str], list[Video], list[str]]:
+def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Video], list[str]]:
     """Classes in label order, videos, and a sentence for every row that is invalid.
 
     The splits of the videos are empty where the lists name no parts. Paths are relative to the
@@ -36,7 +36,7 @@ def read_lists(dataset: DatasetConfig, on_disk: Scan) -> tuple[list[str], list[V
     problems: list[str] = []
     listed: dict[str, _Listed] = {}
     for split, part, file in _annotation_files(dataset):
-        rows, invalid = read_annotations(file, dict(dataset.columns))
+        rows, invalid = read_annotations(file, dataset.columns)
         problems += invalid
         for row in rows:
             try:
@@ -62,11 +62,11 @@ def read_lists(dataset: DatasetConfig, on_disk: Scan) -> tuple[list[str], list[V
     return classes, videos, problems
 
 
-def _annotation_files(dataset: DatasetConfig) -> Iterator[tuple[int, str, Path]]:
+def _annotation_files(dataset: ListDataset) -> Iterator[tuple[int, str, Path]]:
     """Split, part ("" if the file is for its rows to say) and name of every list."""
     key, found = f"datasets.{dataset.name}.annotations", dataset.annotations
     if not (isinstance(found, dict) and all(str(name).isdigit() for name in found)):
-        found = {1: found}
+        found = {"1": found}
     elif absent := [n for n in dataset.splits if n not in {int(name) for name in found}]:
         raise UserError(f"{key}: there is no list for split {absent[0]}; add it, or change splits")
     for number, parts in found.items():
@@ -80,7 +80,7 @@ def _annotation_files(dataset: DatasetConfig) -> Iterator[tuple[int, str, Path]]
 
 
 def _add(
-    dataset: DatasetConfig,
+    dataset: ListDataset,
     listed: dict[str, _Listed],
     video: Video,
     row: Row,

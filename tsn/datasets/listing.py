@@ -10,7 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.schema import (
+    DatasetConfig,
+    DemoDataset,
+    FolderDataset,
+    ListDataset,
+    OfficialDataset,
+)
 from tsn.datasets import demo_plan, layouts
 from tsn.datasets.list_layout import read_lists
 from tsn.datasets.parts import has_parts
@@ -58,14 +64,14 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
         UserError: if the folder, the lists or a wanted class are absent, the official counts are
             wrong, or a list names a file outside the video folder.
     """
-    if dataset.layout == "demo":
+    if isinstance(dataset, DemoDataset):
         return _demo(dataset, results)
     root = Path(dataset.videos)
     on_disk = _scan(dataset, root)
     invalid: list[str] = []
-    if dataset.layout == "folder":
+    if isinstance(dataset, FolderDataset):
         classes, listed = layouts.folder(dataset, on_disk)
-    elif dataset.layout == "list":
+    elif isinstance(dataset, ListDataset):
         named, listed, invalid = read_lists(dataset, on_disk)
         classes, listed = layouts.split(dataset, named, listed)
     else:
@@ -96,12 +102,14 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
     )
 
 
-def _scan(dataset: DatasetConfig, root: Path) -> Scan:
+def _scan(dataset: OfficialDataset | FolderDataset | ListDataset, root: Path) -> Scan:
     key = f"datasets.{dataset.name}.videos"
     try:
-        if dataset.layout == "list" or dataset.nested:
+        if isinstance(dataset, OfficialDataset):
+            return scan(str(root), 2)
+        if isinstance(dataset, ListDataset) or dataset.nested:
             return scan(str(root))
-        in_parts = dataset.layout == "folder" and has_parts(scan(str(root), 1).folders)
+        in_parts = has_parts(scan(str(root), 1).folders)
         return scan(str(root), 3 if in_parts else 2)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
@@ -115,7 +123,10 @@ def _scan(dataset: DatasetConfig, root: Path) -> Scan:
 
 
 def _unlisted(
-    dataset: DatasetConfig, on_disk: Scan, named: set[str], classes: Iterable[str]
+    dataset: OfficialDataset | FolderDataset | ListDataset,
+    on_disk: Scan,
+    named: set[str],
+    classes: Iterable[str],
 ) -> tuple[str, ...]:
     inside = set(classes) if dataset.classes and dataset.layout != "list" else None
     return tuple(
@@ -132,7 +143,7 @@ def _empty(on_disk: Scan, used: set[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in on_disk.folders if name not in used | holding))
 
 
-def _demo(dataset: DatasetConfig, results: Path) -> Listing:
+def _demo(dataset: DemoDataset, results: Path) -> Listing:
     clips = demo_plan.plan(dataset.render_seed, dataset.train_per_class, dataset.test_per_class)
     videos = tuple(
         Video(

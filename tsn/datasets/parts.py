@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tsn.config.schema import DatasetConfig
+from tsn.config.schema import FolderDataset, ListDataset
 
 PARTS = {
     "train": ("train", "training"),
@@ -23,7 +23,7 @@ def kind_of(part: str) -> str | None:
     return next((kind for kind, names in PARTS.items() if part.lower() in names), None)
 
 
-def sides_of(found: Iterable[str], dataset: DatasetConfig) -> dict[str, str | None]:
+def sides_of(found: Iterable[str], dataset: FolderDataset | ListDataset) -> dict[str, str | None]:
     """What is done with each part, by its name: "train", "test", or None for neither.
 
     `parts` of the data set says so. Otherwise a validation part is tested on if there is no test

@@ -42,6 +42,7 @@ def score(
     test: TestConfig,
     threads: int,
     videos: list[Video] | None = None,
+    precision: str = "auto",
 ) -> Scores:
     """Score every usable video of a list.
 
@@ -53,6 +54,7 @@ def score(
         test: how.
         threads: of the CPU.
         videos: which ones; None for the test videos of the split.
+        precision: of the network, see `TrainingConfig`.
 
     Raises:
         UserError: if the model was trained on another split, other classes or other shards, or
@@ -73,7 +75,8 @@ def score(
     network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
-    scored = track(score_videos(network, loader, snippets, device), len(snippets), "videos", what)
+    scored = score_videos(network, loader, snippets, device, precision)
+    scored = track(scored, len(snippets), "videos", what)
     rows = [(pool_crops(video), video.mean(1).float().cpu()) for video in scored]
     values = np.stack([video for video, _ in rows]).astype(np.float32)
     if not np.isfinite(values).all():
@@ -97,7 +100,11 @@ def score(
 
 @torch.inference_mode()
 def score_videos(
-    network: TSN, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
+    network: TSN,
+    loader: Iterable[torch.Tensor],
+    snippets: TestSnippets,
+    device: torch.device,
+    precision: str = "auto",
 ) -> Iterator[torch.Tensor]:
     """Scores of every crop of every snippet, video by video.
 
@@ -108,6 +115,7 @@ def score_videos(
         loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
         device: where to cut and score.
+        precision: of the network.
 
     Yields:
         float64 (snippets, crops, C), on the device, in the order of the loader.
@@ -122,23 +130,25 @@ def score_videos(
 
     scores = torch.empty(0, device=device)
     for batch in regroup(crops(), BATCH[device.type]):
-        new = _scores_of(network, batch, device)
+        new = _scores_of(network, batch, device, precision)
         scores = torch.cat([scores, new]) if len(scores) else new
         while crops_of and len(scores) >= crops_of[0]:
             video, scores = scores.tensor_split([crops_of.popleft()])
             yield video.double().unflatten(0, (-1, len(snippets.crops)))
 
 
-def _scores_of(network: TSN, crops: torch.Tensor, device: torch.device) -> torch.Tensor:
+def _scores_of(
+    network: TSN, crops: torch.Tensor, device: torch.device, precision: str
+) -> torch.Tensor:
     """Scores of crops: in two passes where the GPU's memory does not suffice for one, and so on."""
     try:
-        with autocast(device, "auto"):
+        with autocast(device, precision):
             return network.snippet_scores(crops)
     except torch.OutOfMemoryError:
         if len(crops) == 1:
             raise
     halves = crops.split(-(-len(crops) // 2))
-    return torch.cat([_scores_of(network, half, device) for half in halves])
+    return torch.cat([_scores_of(network, half, device, precision) for half in halves])
 
 
 def regroup(tensors: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:

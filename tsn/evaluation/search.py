@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsn.config.settings import paper_weights
+from tsn.config.experiments import paper_weights
 from tsn.datasets.index import members
 from tsn.datasets.records import Video
 from tsn.evaluation.fusion import align, check_index, check_match, combine

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsn.config.schema import TestConfig, build
+from tsn.config.fields import build
+from tsn.config.schema import TestConfig
 from tsn.runtime.errors import UserError
 
 
@@ -117,7 +118,7 @@ def read_run(folder: Path) -> FinishedRun:
             fused["fuse"],
             build(TestConfig, fusion["protocol"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not a whole fusion.json of this version ({type(error).__name__}: {error}); "
             f"make it anew with snakemake --force {path}"

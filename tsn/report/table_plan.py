@@ -5,19 +5,17 @@ Nothing here imports numpy, torch or pandas: it runs while the Snakefile is pars
 
 from typing import Literal
 
-from tsn.config.experiments import Experiments
-from tsn.config.settings import Settings, with_seed
+from tsn.config.experiments import Configuration, Settings, with_seed
 from tsn.models.modality import MODALITIES, NAMES
 from tsn.report.published import CLASSES, PUBLISHED, Column, Row, Table
 from tsn.runtime.errors import UserError
 
 
-def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) -> dict:
+def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
     """Lay down a table as plain values, fit for `params:`.
 
     Args:
-        config: the checked configuration.
-        experiments: of this configuration.
+        configuration: names the table, its rows' experiments and their seeds.
         name: a key of `tables`.
         dataset: a key of `datasets`.
 
@@ -33,29 +31,29 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
     Raises:
         UserError: there is no such table, or no row of it has an experiment.
     """
-    if name not in config["tables"]:
-        known = ", ".join(config["tables"])
+    if name not in configuration.tables:
+        known = ", ".join(configuration.tables)
         raise UserError(f"tables: there is no {name!r} in the configuration (there are: {known})")
-    table_rows = config["tables"][name]
+    table_rows = configuration.tables[name]
     if not any(table_rows.values()):
         raise UserError(f"tables.{name}: no row has an experiment; name one in the configuration")
-    first = experiments.settings(dataset, next(filter(None, table_rows.values())))
+    first = configuration.settings(dataset, next(filter(None, table_rows.values())))
     layout, splits = first.dataset.layout, first.dataset.splits
-    table = PUBLISHED.get(name) or _own_table(name, dataset, table_rows, experiments)
+    table = PUBLISHED.get(name) or _own_table(name, dataset, table_rows, configuration)
     by_name = {row.name: row for row in table.rows}
     names = [*by_name, *(name for name in table_rows if name not in by_name)]
     rows = []
     for row in (by_name.get(name, Row(name)) for name in names):
         experiment = table_rows.get(row.name)
-        settings = experiments.settings(dataset, experiment) if experiment else None
+        settings = configuration.settings(dataset, experiment) if experiment else None
         figures = row.figures.get(layout, (None,) * len(table.columns))
         cells = []
         for column, published in zip(table.columns, figures, strict=True):
             weights = _weights(column, row, settings)
             runs = [
                 run
-                for seed in config["table_seeds"] or [None]
-                for run in _runs(experiments, settings, weights, seed, _splits(column, splits))
+                for seed in configuration.table_seeds or [None]
+                for run in _runs(configuration, settings, weights, seed, _splits(column, splits))
             ]
             cells.append({"weights": weights, "published": published, "runs": runs})
         blocks = settings.blocks if settings else {}
@@ -65,7 +63,7 @@ def plan_table(config: dict, experiments: Experiments, name: str, dataset: str) 
                 "experiment": experiment,
                 "model": blocks.get("model"),
                 "test": blocks.get("test"),
-                "fuse": blocks["fusion"]["fuse"] if settings else None,
+                "fuse": settings.fusion.fuse if settings else None,
                 "cells": cells,
             }
         )
@@ -103,9 +101,9 @@ def score_files(run: dict, dataset: str, results: str) -> list[str]:
     ]
 
 
-def _own_table(name: str, dataset: str, table_rows: dict, experiments: Experiments) -> Table:
+def _own_table(name: str, dataset: str, table_rows: dict, configuration: Configuration) -> Table:
     """A table of the user's: every modality that an experiment of it trains, and its fusion."""
-    settings = [experiments.settings(dataset, e) for e in table_rows.values() if e]
+    settings = [configuration.settings(dataset, e) for e in table_rows.values() if e]
     trained = {modality for entry in settings for modality in entry.modalities}
     singles = [Column(NAMES[m], {m: 1.0}, "all") for m in MODALITIES if m in trained]
     return Table(name, "", "", (*singles, Column("fused", split="all")), ())
@@ -117,7 +115,7 @@ def _weights(
     """The table's own weights, or else those of the experiment."""
     weights = column.weights or row.weights
     if weights is None:
-        weights = settings.blocks["fusion"]["weights"] if settings else {}
+        weights = settings.fusion.weights if settings else {}
     if weights == "search":
         return "search"
     return {modality: float(weight) for modality, weight in weights.items() if weight}
@@ -132,7 +130,7 @@ def _splits(column: Column, splits: tuple[int, ...]) -> list[int]:
 
 
 def _runs(
-    experiments: Experiments,
+    configuration: Configuration,
     settings: Settings | None,
     weights: dict[str, float] | Literal["search"],
     seed: int | None,
@@ -147,7 +145,7 @@ def _runs(
     dataset, name = settings.dataset.name, settings.experiment
     if seed is not None:
         name = with_seed(name, seed)
-    owners = {modality: experiments.scored_by(dataset, name, modality) for modality in modalities}
-    number = settings.blocks["seed"] if seed is None else seed
+    owners = {modality: configuration.scored_by(dataset, name, modality) for modality in modalities}
+    number = settings.seed if seed is None else seed
     searched = {"searched_by": name} if weights == "search" else {}
     return [{"seed": number, "split": split, "experiments": owners, **searched} for split in splits]

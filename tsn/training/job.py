@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tsn.config.schema import ModelConfig, TrainingConfig, build
+from tsn.config.fields import build
+from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import write_json
 
@@ -66,5 +67,5 @@ def read_task(path: Path | str) -> Task:
         return Task(TrainingJob(**job), build(TrainingFiles, task["files"]), int(task["threads"]))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; give a training task") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a training task ({error}); write it anew") from None

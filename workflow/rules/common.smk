@@ -5,23 +5,21 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import update_config
 
-from tsn.config.aliases import with_new_names
 from tsn.config.checks import check_model
+from tsn.config.experiments import Configuration
+from tsn.config.fields import plain
+from tsn.config.load import read_config, with_current_names_of_all
 from tsn.datasets.build_index import digest, plan_listing, videos_by_shard
 from tsn.datasets.listing import oddities
 from tsn.shards.lists import ShardLists
 from tsn.runtime.code_digest import code_digest
 from tsn.runtime.errors import UserError
-from tsn.config.experiments import Experiments
 from tsn.runtime.gpus import usable_gpus
 from tsn.runtime.job import find_interpreter_by_path, share_package
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.parent_watch import announce_run
-from tsn.config.settings import check
 from tsn.report.table_plan import plan_table, table_inputs
 
 RESULTS = "results"
@@ -34,22 +32,29 @@ find_interpreter_by_path()
 announce_run()
 
 
-# What was configured is laid over the defaults here: the directive `configfile` does nothing where
-# another workflow uses this one as a module.
-defaults = load_configfile(workflow.source_path("../../config/config.yaml"))
-update_config(defaults, config)
-config = defaults
+def config_layers():
+    """config.yaml and what is over it: files in the order of the command line, then --config.
+
+    Snakemake has merged them in `config`, where nobody can tell a default of config.yaml from a key
+    of the user's, and keeps the last of two keys of one name in silence.
+    """
+    defaults = Path(workflow.source_path("../../config/config.yaml"))
+    if len(workflow.modifier_stack) > 1:  # a module: its keys come from the workflow around it
+        return [read_config(defaults), config]
+    files = [file for file in workflow.configfiles if file not in workflow.overwrite_configfiles]
+    files = [*files, *workflow.overwrite_configfiles]
+    others = [file for file in files if not Path(file).samefile(defaults)]
+    return [*map(read_config, [defaults, *others]), workflow.config_settings.config]
+
 
 try:
-    config, renamed = with_new_names(config)
-    check(config)
+    layers, renamed_keys = with_current_names_of_all(config_layers())
+    configuration = Configuration(*layers)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 if workflow.is_main_process:
-    for warning in renamed:
+    for warning in renamed_keys:
         print(f"warning: {warning}", file=sys.stderr)
-
-experiments = Experiments(config)
 
 
 # Any name is let through here, so that `settings` can say which data sets and experiments there are.
@@ -84,8 +89,9 @@ def told(function):
 @told
 def settings(dataset, experiment=None):
     """The configuration of a data set under an experiment (by default the published one)."""
-    resolved = experiments.settings(dataset, experiment or config["experiment"])
-    check_model(resolved.blocks["model"])
+    resolved = configuration.settings(dataset, experiment or configuration.experiment)
+    for model in resolved.models.values():
+        check_model(model)
     return resolved
 
 
@@ -93,10 +99,8 @@ def settings(dataset, experiment=None):
 @told
 def listing(dataset):
     """The videos that the index will hold; what is odd about them is said once, before all jobs."""
-    data = block(dataset, "data")
-    found = plan_listing(
-        settings(dataset).dataset, Path(RESULTS), data["missing"], data["invalid_rows"]
-    )
+    data = settings(dataset).data
+    found = plan_listing(settings(dataset).dataset, Path(RESULTS), data.missing, data.invalid_rows)
     if workflow.is_main_process:
         for oddity in oddities(found, settings(dataset).dataset.splits):
             print(f"warning: datasets.{dataset}: {oddity}", file=sys.stderr)
@@ -119,11 +123,6 @@ def videos_of(wildcards):
     return shard_lists.list_and_digest(wildcards.dataset, wildcards.shard)
 
 
-def block(dataset, name):
-    """One block of the configuration for the stages that all experiments share."""
-    return settings(dataset).blocks[name]
-
-
 def shards_of(stream):
     """Input function: all shards of a stream."""
     return lambda wildcards: expand(
@@ -136,7 +135,7 @@ def shards_of(stream):
 @told
 def model_of(wildcards):
     """Input function: the model of a modality, which may be that of another experiment."""
-    owner = experiments.trained_by(wildcards.dataset, wildcards.experiment, wildcards.modality)
+    owner = configuration.trained_by(wildcards.dataset, wildcards.experiment, wildcards.modality)
     return f"{RUN}/{{modality}}/model.pt".format(**{**wildcards, "experiment": owner})
 
 
@@ -145,7 +144,7 @@ def scores_of(wildcards, splits, modalities, name="scores"):
     return [
         f"{RUN}/{{modality}}/{name}.h5".format(
             dataset=wildcards.dataset,
-            experiment=experiments.scored_by(wildcards.dataset, wildcards.experiment, modality),
+            experiment=configuration.scored_by(wildcards.dataset, wildcards.experiment, modality),
             split=split,
             modality=modality,
         )
@@ -206,10 +205,10 @@ def flow_gpus(dataset):
         return 0
     from tsn.flow.tvl1 import GPU_BACKENDS, resolve_backend
 
-    flow = block(dataset, "flow")
-    if flow["algorithm"] in ("dis", "farneback"):
+    flow = settings(dataset).flow
+    if flow.algorithm in ("dis", "farneback"):
         return 0
-    backend = flow["backend"] if flow["algorithm"] == "tvl1" else "native"
+    backend = flow.backend if flow.algorithm == "tvl1" else "native"
     return int(resolve_backend(backend) in GPU_BACKENDS)
 
 

@@ -26,7 +26,8 @@ rule score_videos:
         runtime=480,
     params:
         code=lambda wc: code_of("score_videos"),
-        test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
+        test=lambda wc: plain(owned(wc, configuration.scored_by).test),
+        precision=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality).precision,
     script:
         "../scripts/score_videos.py"
 
@@ -53,8 +54,9 @@ rule score_held_out:
         runtime=480,
     params:
         code=lambda wc: code_of("score_held_out"),
-        test=lambda wc: owned(wc, experiments.scored_by).blocks["test"],
-        share=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality)["validation"],
-        seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
+        test=lambda wc: plain(owned(wc, configuration.scored_by).test),
+        precision=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality).precision,
+        validation=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality).validation,
+        seed=lambda wc: settings(wc.dataset, wc.experiment).seed,
     script:
         "../scripts/score_held_out.py"

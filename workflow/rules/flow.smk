@@ -22,9 +22,9 @@ rule compute_flow:
         runtime=720,
     params:
         code=lambda wc: code_of("compute_flow"),
-        flow=lambda wc: block(wc.dataset, "flow"),
-        size=lambda wc: block(wc.dataset, "frames")["size"],
-        max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
+        flow=lambda wc: plain(settings(wc.dataset).flow),
+        size=lambda wc: list(settings(wc.dataset).frames.size),
+        max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,
     script:
         "../scripts/compute_flow.py"
@@ -50,8 +50,8 @@ rule compute_warped_flow:
         runtime=720,
     params:
         code=lambda wc: code_of("compute_warped_flow"),
-        flow=lambda wc: block(wc.dataset, "flow"),
-        max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
+        flow=lambda wc: plain(settings(wc.dataset).flow),
+        max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,
     script:
         "../scripts/compute_warped_flow.py"

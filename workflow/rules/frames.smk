@@ -20,8 +20,8 @@ rule decode_frames:
         runtime=120,
     params:
         code=lambda wc: code_of("decode_frames"),
-        frames=lambda wc: block(wc.dataset, "frames"),
-        max_frames=lambda wc: block(wc.dataset, "data")["max_frames"],
+        frames=lambda wc: plain(settings(wc.dataset).frames),
+        max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,
     script:
         "../scripts/decode_frames.py"

@@ -32,7 +32,7 @@ rule search_weights:
         runtime=10,
     params:
         code=lambda wc: code_of("search_weights"),
-        fuse=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"]["fuse"],
+        fuse=lambda wc: settings(wc.dataset, wc.experiment).fusion.fuse,
     script:
         "../scripts/search_weights.py"
 
@@ -62,7 +62,7 @@ rule fuse_scores:
         runtime=10,
     params:
         code=lambda wc: code_of("fuse_scores"),
-        fusion=lambda wc: settings(wc.dataset, wc.experiment).blocks["fusion"],
+        fusion=lambda wc: plain(settings(wc.dataset, wc.experiment).fusion),
     script:
         "../scripts/fuse_scores.py"
 
@@ -104,9 +104,9 @@ rule summarise_fusion:
                 for modality in settings(wc.dataset, wc.experiment).modalities
             }
             for stage, owner in (
-                ("train_model", experiments.trained_by),
-                ("score_videos", experiments.scored_by),
-                ("score_held_out", experiments.scored_by),
+                ("train_model", configuration.trained_by),
+                ("score_videos", configuration.scored_by),
+                ("score_held_out", configuration.scored_by),
             )
         },
     script:
@@ -116,9 +116,9 @@ rule summarise_fusion:
 rule publish_fusion:
     """Copy the results of the experiment that the configuration names to the top of results/."""
     input:
-        json=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.json",
-        table=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/fusion.md",
-        page=lambda wc: f"{RESULTS}/{wc.dataset}/{config['experiment']}/report/report.html",
+        json=lambda wc: f"{RESULTS}/{wc.dataset}/{configuration.experiment}/fusion.json",
+        table=lambda wc: f"{RESULTS}/{wc.dataset}/{configuration.experiment}/fusion.md",
+        page=lambda wc: f"{RESULTS}/{wc.dataset}/{configuration.experiment}/report/report.html",
     output:
         json=f"{RESULTS}/fusion_{{dataset}}.json",
         table=f"{RESULTS}/fusion_{{dataset}}.md",

@@ -19,7 +19,7 @@ rule render_demo:
         runtime=30,
     params:
         code=lambda wc: code_of("render_demo"),
-        dataset=lambda wc: settings(wc.dataset).plain_dataset,
+        dataset=lambda wc: plain(settings(wc.dataset).dataset),
     script:
         "../scripts/render_demo.py"
 
@@ -43,9 +43,9 @@ rule index_videos:
         runtime=30,
     params:
         code=lambda wc: code_of("index_videos"),
-        dataset=lambda wc: settings(wc.dataset).plain_dataset,
-        missing=lambda wc: block(wc.dataset, "data")["missing"],
-        invalid_rows=lambda wc: block(wc.dataset, "data")["invalid_rows"],
+        dataset=lambda wc: plain(settings(wc.dataset).dataset),
+        missing=lambda wc: settings(wc.dataset).data.missing,
+        invalid_rows=lambda wc: settings(wc.dataset).data.invalid_rows,
         videos=lambda wc: digest(listing(wc.dataset)),
     script:
         "../scripts/index_videos.py"

@@ -3,18 +3,21 @@
 
 def searched_weights(wildcards):
     """Input function: the weights that a split's fusion chose, if it is to choose them."""
-    fusion = settings(wildcards.dataset, wildcards.experiment).blocks["fusion"]
-    return f"{RUN}/weights.json" if fusion["weights"] == "search" else []
+    fusion = settings(wildcards.dataset, wildcards.experiment).fusion
+    return f"{RUN}/weights.json" if fusion.weights == "search" else []
 
 
 @told
 def table_plan(wildcards):
     """What a table needs; its rows come from `tables` in the configuration."""
-    plan = plan_table(config, experiments, wildcards.table, wildcards.dataset)
+    plan = plan_table(configuration, wildcards.table, wildcards.dataset)
     for row in plan["rows"]:
         if row["experiment"]:
             try:
-                check_model(row["model"])
+                for model in configuration.settings(
+                    wildcards.dataset, row["experiment"]
+                ).models.values():
+                    check_model(model)
             except UserError as error:
                 raise UserError(
                     f"experiment {row['experiment']}: {error}; or set "
@@ -47,7 +50,7 @@ def all_logs(wildcards):
     return [
         f"{RUN}/{{modality}}/training.csv".format(
             dataset=dataset,
-            experiment=experiments.trained_by(dataset, experiment, modality),
+            experiment=configuration.trained_by(dataset, experiment, modality),
             split=split,
             modality=modality,
         )

@@ -25,7 +25,7 @@ rule check_shards:
         mem_mb=memory(2000),
         runtime=30,
     params:
-        max_quarantined=lambda wc: block(wc.dataset, "data")["max_quarantined"],
+        max_quarantined=lambda wc: settings(wc.dataset).data.max_quarantined,
     script:
         "../scripts/check_shards.py"
 

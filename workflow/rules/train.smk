@@ -25,9 +25,9 @@ rule train_model:
         runtime=1440,
     params:
         code=lambda wc: code_of("train_model"),
-        model=lambda wc: owned(wc, experiments.trained_by).model(wc.modality),
-        recipe=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality),
-        seed=lambda wc: settings(wc.dataset, wc.experiment).blocks["seed"],
+        model=lambda wc: plain(owned(wc, configuration.trained_by).model(wc.modality)),
+        recipe=lambda wc: plain(settings(wc.dataset, wc.experiment).training(wc.modality)),
+        seed=lambda wc: settings(wc.dataset, wc.experiment).seed,
     script:
         "../scripts/train_model.py"
 

@@ -8,6 +8,7 @@ snakemake: Snakemake
 gpus = snakemake.resources.get("gpu", 0)
 
 with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}", gpus):
+    from tsn.config.fields import build
     from tsn.config.schema import FlowConfig
     from tsn.flow.build import build_flow_shard
     from tsn.shards.lists import read_list
@@ -16,7 +17,7 @@ with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildc
         snakemake.output.shard,
         read_list(*snakemake.params.videos),
         tuple(snakemake.params.size),
-        FlowConfig.from_dict(snakemake.params.flow),
+        build(FlowConfig, snakemake.params.flow),
         snakemake.threads,
         snakemake.params.max_frames,
     )

@@ -10,6 +10,7 @@ gpus = snakemake.resources.get("gpu", 0)
 with job(
     snakemake.log[0], f"warped flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}", gpus
 ):
+    from tsn.config.fields import build
     from tsn.config.schema import FlowConfig
     from tsn.flow.build_warped import build_warped_shard
     from tsn.shards.lists import read_list
@@ -18,7 +19,7 @@ with job(
         snakemake.output.shard,
         snakemake.input.flow,
         read_list(*snakemake.params.videos),
-        FlowConfig.from_dict(snakemake.params.flow),
+        build(FlowConfig, snakemake.params.flow),
         snakemake.threads,
         snakemake.params.max_frames,
     )

@@ -7,7 +7,8 @@ from tsn.runtime.job import job
 snakemake: Snakemake
 
 with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
-    from tsn.config.schema import FramesConfig, build
+    from tsn.config.fields import build
+    from tsn.config.schema import FramesConfig
     from tsn.shards.build import build_rgb_shard
     from tsn.shards.lists import read_list
 

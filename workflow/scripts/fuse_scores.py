@@ -11,7 +11,8 @@ snakemake: Snakemake
 at, files = snakemake.wildcards, snakemake.output
 
 with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
-    from tsn.config.schema import FusionConfig, build
+    from tsn.config.fields import build
+    from tsn.config.schema import FusionConfig
     from tsn.datasets.index import read_index
     from tsn.evaluation import predictions
     from tsn.evaluation.fusion import fuse_split

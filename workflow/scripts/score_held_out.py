@@ -5,13 +5,14 @@ from snakemake.iocontainers import Snakemake
 from tsn.runtime.job import job
 
 snakemake: Snakemake
-at, given = snakemake.wildcards, snakemake.params
+at, params = snakemake.wildcards, snakemake.params
 gpus = snakemake.resources.get("gpu", 0)
 
 with job(
     snakemake.log[0], f"held out {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
-    from tsn.config.schema import TestConfig, build
+    from tsn.config.fields import build
+    from tsn.config.schema import TestConfig
     from tsn.datasets.index import members, read_index
     from tsn.evaluation.protocol import score
     from tsn.evaluation.scores import write_scores
@@ -19,7 +20,8 @@ with job(
 
     files, split = snakemake.input, int(at.split)
     training = members(read_index(files.index), split, "train")
-    _, videos = hold_out(training, given.share, given.seed)
-    test = build(TestConfig, given.test)
+    _, videos = hold_out(training, params.validation, params.seed)
+    test = build(TestConfig, params.test)
     where = files.model, files.index, list(files.shards)
-    write_scores(snakemake.output.scores, score(*where, split, test, snakemake.threads, videos))
+    scores = score(*where, split, test, snakemake.threads, videos, params.precision)
+    write_scores(snakemake.output.scores, scores)

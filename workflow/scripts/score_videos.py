@@ -11,12 +11,19 @@ gpus = snakemake.resources.get("gpu", 0)
 with job(
     snakemake.log[0], f"test {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
-    from tsn.config.schema import TestConfig, build
+    from tsn.config.fields import build
+    from tsn.config.schema import TestConfig
     from tsn.evaluation.protocol import score, write_evaluation
 
     files = snakemake.input
     test = build(TestConfig, snakemake.params.test)
     scores = score(
-        files.model, files.index, list(files.shards), int(at.split), test, snakemake.threads
+        files.model,
+        files.index,
+        list(files.shards),
+        int(at.split),
+        test,
+        snakemake.threads,
+        precision=snakemake.params.precision,
     )
     write_evaluation(scores, files.index, snakemake.output.scores, snakemake.output.metrics)

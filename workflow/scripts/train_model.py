@@ -12,7 +12,8 @@ gpus = snakemake.resources.get("gpu", 0) // nodes  # of each node
 with job(
     snakemake.log[0], f"train {at.dataset} {at.experiment} split {at.split} {at.modality}", gpus
 ):
-    from tsn.config.schema import ModelConfig, TrainingConfig, build
+    from tsn.config.fields import build
+    from tsn.config.schema import ModelConfig, TrainingConfig
     from tsn.training.job import Task, TrainingFiles, TrainingJob
     from tsn.training.launch import launch, srun_torchrun
 

@@ -1,16 +1,22 @@
 """The configuration: one sentence per mistake, and what overrides what."""
 
 import copy
+import json
 import subprocess
 import sys
 
 import pytest
 
-from tsn.config.aliases import with_new_names
 from tsn.config.checks import check_model
-from tsn.config.schema import DatasetConfig, TrainingConfig, build
-from tsn.config.settings import check, paper_weights, resolve
+from tsn.config.experiments import Configuration, Settings, paper_weights
+from tsn.config.fields import build, plain
+from tsn.config.load import with_current_names
+from tsn.config.schema import DatasetConfig, ModelConfig, TrainingConfig
 from tsn.runtime.errors import UserError
+
+
+def resolve(config: dict, dataset: str, experiment: str, *more: dict) -> Settings:
+    return Configuration(config, *more).settings(dataset, experiment)
 
 
 def put(config: dict, key: str, value) -> dict:
@@ -25,14 +31,14 @@ def complaint(config: dict, **changes) -> str:
     for key, value in changes.items():
         put(config, key, value)
     with pytest.raises(UserError) as caught:
-        check(config)
+        Configuration(config)
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
 
 
 def test_the_configuration_as_shipped_has_no_mistake(config):
-    check(config)
+    Configuration(config)
 
 
 MISTAKES = {
@@ -45,9 +51,8 @@ MISTAKES = {
         ["experiments.tsn.training.segmets", "'segments'"],
     ),
     "text for a number": ("training.lr", "fast", ["training.lr", "'fast'", "number"]),
-    "1e-3 is text in YAML": ("training.lr", "1e-3", ["training.lr", "1.0e-3"]),
     "fraction for a count": ("training.segments", 2.5, ["training.segments", "whole number"]),
-    "text for a switch": ("training.flip", "yes", ["training.flip", "true or false"]),
+    "text for a switch": ("training.flip", "maybe", ["training.flip", "'maybe'", "true or false"]),
     "number for a list": ("training.lr_milestones", 30, ["training.lr_milestones", "a list"]),
     "nothing for a block": ("experiments.tsn", None, ["experiments.tsn", "a map"]),
     "below its range": ("training.batch_size", 0, ["training.batch_size", "0", "1"]),
@@ -145,29 +150,34 @@ def test_an_experiment_wins_over_the_data_set_and_that_over_the_base(config):
     config["datasets"]["demo"]["override"] = {"training": {"lr": 0.2, "momentum": 0.2}}
     config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
     recipe = resolve(config, "demo", "tsn").training("rgb")
-    assert (recipe["lr"], recipe["momentum"], recipe["weight_decay"]) == (0.3, 0.2, 0.1)
+    assert (recipe.lr, recipe.momentum, recipe.weight_decay) == (0.3, 0.2, 0.1)
 
 
 def test_per_modality_wins_over_the_same_layer(config):
     config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2}}}
     settings = resolve(config, "ucf101", "tsn")
-    assert settings.training("flow")["lr"] == 0.2
-    assert settings.training("rgb")["lr"] == 0.1
-    assert "per_modality" not in settings.training("flow")
+    assert settings.training("flow").lr == 0.2
+    assert settings.training("rgb").lr == 0.1
 
 
 def test_each_modality_may_start_from_weights_of_its_own(config):
     config["model"]["per_modality"] = {"flow": {"weights": "flow.pth", "backbone": "resnet50"}}
     settings = resolve(config, "ucf101", "tsn")
-    assert settings.model("flow")["weights"] == "flow.pth"
-    assert settings.model("rgb")["weights"] == "imagenet"
-    assert "per_modality" not in settings.model("flow")
+    assert settings.model("flow").weights == "flow.pth"
+    assert settings.model("rgb").weights == "imagenet"
     config["experiments"]["tsn"] = {"model": {"weights": "none"}}
-    assert resolve(config, "ucf101", "tsn").model("flow")["weights"] == "none"
-    assert resolve(config, "ucf101", "tsn").model("flow")["backbone"] == "resnet50"
+    assert resolve(config, "ucf101", "tsn").model("flow").weights == "none"
+    assert resolve(config, "ucf101", "tsn").model("flow").backbone == "resnet50"
 
 
-WEIGHTS = {"backbone": "resnet50", "weights": "imagenet", "sha256": None}
+WEIGHTS = {
+    "backbone": "resnet50",
+    "weights": "imagenet",
+    "sha256": None,
+    "cross_modality": True,
+    "consensus": "average",
+    "input_size": 224,
+}
 
 
 @pytest.mark.parametrize(
@@ -179,40 +189,39 @@ WEIGHTS = {"backbone": "resnet50", "weights": "imagenet", "sha256": None}
         ({"backbone": "bn_inception"}, "bn_inception comes with no weights"),
         ({"backbone": "resnt50"}, r"model\.backbone: unknown backbone 'resnt50'.*resnet50"),
         ({"backbone": "clarifai"}, "clarifai comes with no weights"),
-        ({"per_modality": {"flow": {"weights": "none.pth"}}}, "there is no file"),
     ],
 )
 def test_networks_that_cannot_be_had_are_told_before_anything_runs(changes, message):
     with pytest.raises(UserError, match=message):
-        check_model({**WEIGHTS, **changes})
+        check_model(ModelConfig(**{**WEIGHTS, **changes}))
 
 
 def test_weights_that_may_be_had_pass():
-    check_model(WEIGHTS)
-    check_model({**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"})
-    check_model({**WEIGHTS, "weights": "https://host/net-12345678.pth"})
-    check_model({**WEIGHTS, "weights": __file__, "sha256": "12345678"})
+    check_model(ModelConfig(**WEIGHTS))
+    check_model(ModelConfig(**{**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"}))
+    check_model(ModelConfig(**{**WEIGHTS, "weights": "https://host/net-12345678.pth"}))
+    check_model(ModelConfig(**{**WEIGHTS, "weights": __file__, "sha256": "12345678"}))
 
 
 def test_timm_is_asked_for_before_anything_runs(monkeypatch):
     monkeypatch.setattr("tsn.models.names.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"model\.backbone: .* pip install timm"):
-        check_model({**WEIGHTS, "backbone": "timm:resnet50"})
+        check_model(ModelConfig(**{**WEIGHTS, "backbone": "timm:resnet50"}))
 
 
 def test_an_override_wins_over_per_modality_of_what_it_is_laid_over(config):
     config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2, "dropout": 0.7}}}
     config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
     recipe = resolve(config, "ucf101", "tsn").training("flow")
-    assert (recipe["lr"], recipe["dropout"]) == (0.3, 0.7)
+    assert (recipe.lr, recipe.dropout) == (0.3, 0.7)
     config["experiments"]["tsn"]["training"]["per_modality"] = {"flow": {"lr": 0.4}}
-    assert resolve(config, "ucf101", "tsn").training("flow")["lr"] == 0.4
+    assert resolve(config, "ucf101", "tsn").training("flow").lr == 0.4
 
 
 def test_weights_of_an_override_replace_the_weights_below(config):
     config["fusion"]["weights"] = {"rgb": 1, "flow": 2}
     config["experiments"]["tsn"] = {"fusion": {"weights": {"flow": 3}}}
-    assert resolve(config, "ucf101", "tsn").blocks["fusion"]["weights"] == {"flow": 3}
+    assert resolve(config, "ucf101", "tsn").fusion.weights == {"flow": 3}
 
 
 def test_resolving_leaves_the_configuration_alone(config):
@@ -234,7 +243,7 @@ def test_weights_of_the_paper(config, modalities, weights):
     """Wang et al. 2016, section 4.2."""
     assert paper_weights(modalities) == weights
     config["modalities"] = modalities
-    assert resolve(config, "ucf101", "tsn").blocks["fusion"]["weights"] == weights
+    assert resolve(config, "ucf101", "tsn").fusion.weights == weights
 
 
 @pytest.mark.parametrize(
@@ -257,18 +266,20 @@ def test_home_is_understood_in_both_folders(config, monkeypatch):
     assert (dataset.videos, dataset.lists) == ("/home/me/v", "/home/me/l")
 
 
-def test_blocks_become_hashable_dataclasses(config):
+def test_objects_survive_a_rules_parameters(config):
     settings = resolve(config, "demo", "tsn")
-    recipe = build(TrainingConfig, settings.training("flow"))
-    assert hash(recipe) == hash(build(TrainingConfig, settings.training("flow")))
+    recipe = settings.training("flow")
+    again = build(TrainingConfig, json.loads(json.dumps(plain(recipe))))
+    assert again == recipe and hash(again) == hash(recipe)
     assert recipe.crop_scales == (1, 0.875, 0.75)
-    assert build(DatasetConfig, settings.plain_dataset) == settings.dataset
+    assert build(DatasetConfig, plain(settings.dataset)) == settings.dataset
 
 
 def test_parsing_the_snakefile_imports_nothing_heavy():
     code = """
 import sys
-from tsn.config.settings import check, resolve
+from tsn.config.experiments import Configuration
+from tsn.config.load import read_config
 from tsn.datasets.build_index import videos_by_shard
 from tsn.datasets.listing import list_videos
 print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules)))
@@ -278,10 +289,12 @@ print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules
 
 
 def schedule(config: dict, dataset: str, modality: str, experiment: str = "tsn") -> tuple:
+    config["modalities"] = ["rgb", "rgb_diff", "flow", "warped_flow"]
     recipe = resolve(config, dataset, experiment).training(modality)
-    (length,) = {"epochs", "iterations"} & recipe.keys()
+    length = "epochs" if recipe.epochs else "iterations"
     keys = ("batch_size", "lr", "lr_milestones", length, "clip_gradient", "dropout")
-    return length, *(recipe[key] for key in keys)
+    found = [getattr(recipe, key) for key in keys]
+    return length, *(list(value) if isinstance(value, tuple) else value for value in found)
 
 
 @pytest.mark.parametrize(
@@ -335,19 +348,19 @@ def test_without_a_preset_its_keys_must_be_given(config):
 def test_weights_are_searched_for_on_held_out_videos_only(config):
     config["fusion"]["weights"] = "search"
     with pytest.raises(UserError, match=r"fusion\.weights: .*never on test videos.*for rgb; set"):
-        check(config)
+        Configuration(config)
     config["training"]["validation"] = 0.2
-    config["training"]["per_modality"]["flow"]["validation"] = 0
+    config["training"]["per_modality"] = {"flow": {"validation": 0}}
     with pytest.raises(UserError, match="holds none out for flow"):
-        check(config)
-    del config["training"]["per_modality"]["flow"]["validation"]
-    check(config)
+        Configuration(config)
+    del config["training"]["per_modality"]
+    Configuration(config)
 
 
 def test_a_length_in_iterations_unsets_that_in_epochs_below_it(config):
     config["experiments"]["tsn"] = {"training": {"iterations": 500}}
     recipe = resolve(config, "ucf101", "tsn").training("flow")
-    assert recipe["iterations"] == 500 and "epochs" not in recipe
+    assert (recipe.iterations, recipe.epochs) == (500, None)
 
 
 def test_epochs_beside_iterations_are_refused(config):
@@ -356,6 +369,7 @@ def test_epochs_beside_iterations_are_refused(config):
 
 
 def test_old_names_of_keys_are_understood_with_a_warning_each(config):
+    del config["flow"]["pyramid_levels"]
     old, new = copy.deepcopy(config), config
     old["training"] |= {"steps": [7], "scales": [1], "unit": "iteration", "length": 9}
     old["flow"]["scales"] = 3
@@ -371,13 +385,13 @@ def test_old_names_of_keys_are_understood_with_a_warning_each(config):
         "test": {"snippet_sampling": "caffe"},
         "fusion": {"fuse": "probabilities"},
     }
-    renamed, warnings = with_new_names(old)
+    renamed, warnings = with_current_names(old)
     assert renamed == new
-    assert "training.steps: is now lr_milestones; write lr_milestones: [7]" in warnings
+    assert "training.steps: its name is now lr_milestones; write lr_milestones: [7]" in warnings
     assert len(warnings) == len(set(warnings)) == 7
 
 
 def test_a_length_without_a_unit_is_in_that_of_the_preset():
     for preset, length in (("caffe", "iterations"), ("tsn_pytorch", "epochs")):
         mine = {"training": {"preset": preset, "length": 5}}
-        assert with_new_names(mine)[0]["training"] == {"preset": preset, length: 5}
+        assert with_current_names(mine)[0]["training"] == {"preset": preset, length: 5}
