@@ -8,6 +8,7 @@ import numpy as np
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
 from tsn.flow.build import CHUNK, estimator_of, overlapping_chunks, quantised_part
+from tsn.flow.overlay import find_overlay
 from tsn.flow.quantise import dequantise
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
@@ -75,15 +76,20 @@ def warped_flow_fields(
         f"{video.path}: has changed since {flow_shard.path} was made; remove that shard and run "
         "again"
     )
+
+    def frames() -> Iterator[np.ndarray]:
+        return read_frames(
+            video.path, flow_shard.size, "grey", max_frames=max_frames, span=video.span
+        )
+
+    overlay = find_overlay(frames())
     start = 0
-    frames = read_frames(
-        video.path, flow_shard.size, "grey", max_frames=max_frames, span=video.span
-    )
-    for stack in overlapping_chunks(frames, CHUNK):
+    for stack in overlapping_chunks(frames(), CHUNK):
         stop = start + len(stack) - 1
         if stop > stored.length:
             raise changed
-        yield warped_flow(stack, dequantise(flow_shard.read(stored, range(start, stop)), bound))
+        flow = dequantise(flow_shard.read(stored, range(start, stop)), bound)
+        yield warped_flow(stack, flow, overlay)
         start = stop
     if start != stored.length:
         raise changed

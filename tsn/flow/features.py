@@ -57,14 +57,18 @@ class Features:
     descriptors: np.ndarray
 
 
-def detect_features(frame: np.ndarray) -> Features:
+def detect_features(frame: np.ndarray, overlay: np.ndarray | None = None) -> Features:
     """Detect and describe a frame's corners.
 
     Args:
         frame: uint8 (H, W).
+        overlay: bool (H, W), where no corners are wanted (`tsn.flow.overlay`); None for nowhere.
     """
+    mask = None if overlay is None else np.where(overlay, 0, 255).astype(np.uint8)
     blurred = cv2.GaussianBlur(frame, (0, 0), SMOOTHING)
-    corners = cv2.goodFeaturesToTrack(frame, MAX_CORNERS, CORNER_QUALITY, CORNER_DISTANCE)
+    corners = cv2.goodFeaturesToTrack(
+        frame, MAX_CORNERS, CORNER_QUALITY, CORNER_DISTANCE, mask=mask
+    )
     points = np.empty((0, 2), np.int32) if corners is None else corners[:, 0].astype(np.int32)
     descriptors = np.empty((len(points), (2 * PATCH_RADIUS + 1) ** 2), np.int16)
     _describe(blurred, points, descriptors)

@@ -10,6 +10,7 @@ the second frame is warped by it, and the flow to it is computed again (Wang et 
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from tsn.flow import camera, features, homography
+from tsn.flow import overlay as overlays
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
 from tsn.flow.estimator import FlowEstimator
 from tsn.flow.features import detect_features
@@ -25,7 +27,7 @@ from tsn.runtime.caches import compiling
 
 T = TypeVar("T")
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever a change to the estimate or the warp changes its numbers."""
 
 _PARAMETERS = {
@@ -45,6 +47,13 @@ _PARAMETERS = {
     "fewest_inliers": camera.MIN_INLIERS,
     "stillness": camera.STILLNESS,
     "border": camera.BORDER,
+    "overlay_texture": overlays.TEXTURE,
+    "overlay_change": overlays.CHANGE,
+    "overlay_moving": overlays.MOVING,
+    "overlay_block": overlays.BLOCK,
+    "overlay_fraction": overlays.MAX_FRACTION,
+    "overlay_pairs": overlays.MIN_MOVING_PAIRS,
+    "overlay_still": overlays.STILL,
 }
 """Parameters of the estimate, as fingerprints record them."""
 
@@ -79,12 +88,14 @@ class WarpedFlow:
             flow["algorithm"]: flow,
         }
 
-    def __call__(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the warped flow alone; see `with_camera_motion`."""
-        return self.with_camera_motion(frames, flow)[0]
+        return self.with_camera_motion(frames, flow, overlay)[0]
 
     def with_camera_motion(
-        self, frames: np.ndarray, flow: np.ndarray
+        self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None = None
     ) -> tuple[np.ndarray, list[CameraMotion]]:
         """Compute the warped flow of a clip.
 
@@ -92,6 +103,8 @@ class WarpedFlow:
             frames: Grey frames, uint8 (T, H, W).
             flow: Their flow, float (T-1, 2, H, W) in px, of the same estimator; quantised and
                 dequantised is precise enough.
+            overlay: What belongs to the screen and not to the scene, bool (H, W), as
+                `tsn.flow.overlay.find_overlay` finds it over the whole clip; None for nothing.
 
         Returns:
             The warped flow, float32 (T-1, 2, H, W), and the camera's motion per pair. Where none
@@ -110,7 +123,7 @@ class WarpedFlow:
                 f"flow must be floating point of shape {expected}, not {flow.dtype} of shape "
                 f"{flow.shape}"
             )
-        detected = self._map(detect_features, frames)
+        detected = self._map(partial(detect_features, overlay=overlay), frames)
         # A frame's features serve the pair before it and the pair after it.
         motions = self._map(estimate_homography, frames, frames[1:], flow, pairwise(detected))
         warped = np.array(flow, np.float32)

@@ -12,6 +12,7 @@ from tsn.datasets.records import Video
 from tsn.evaluation.fusion import combine, softmax
 from tsn.evaluation.pooling import pool_crops
 from tsn.evaluation.protocol import score_videos
+from tsn.flow.overlay import OverlayFinder
 from tsn.models.modality import NAMES, STREAM_OF
 from tsn.models.network import TSN
 from tsn.predict.run import FinishedRun
@@ -21,6 +22,7 @@ from tsn.runtime.files import sha256_of
 from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
+from tsn.video.decode import to_grey
 from tsn.video.isolation import probe, read_frames
 
 ANY_LENGTH = 2**62
@@ -121,12 +123,16 @@ class Ensemble:
         while True:
             clip = Clip(self._streams, length)
             needed, count = self._needed(clip), 0
+            overlay = OverlayFinder() if "warped_flow" in self._networks else None
             for count, frame in enumerate(
                 read_frames(path, self._streams.size, max_frames=ANY_LENGTH), 1
             ):
                 if count - 1 in needed:
                     clip.frames[count - 1] = frame
+                if overlay:
+                    overlay.add(to_grey(frame))
             if count == length:
+                clip.overlay = overlay.result() if overlay else None
                 return clip
             length = count
 

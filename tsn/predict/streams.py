@@ -67,10 +67,12 @@ class Streams:
         """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""
         return np.asarray(quantise(self._estimator(frames), self._bound))
 
-    def warped_flow(self, frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    def warped_flow(
+        self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None
+    ) -> np.ndarray:
         """Quantised warped flow of grey frames (n + 1, H, W) and their quantised flow."""
         assert self._warped is not None
-        warped = self._warped(frames, dequantise(flow, self._bound))
+        warped = self._warped(frames, dequantise(flow, self._bound), overlay)
         return np.asarray(quantise(warped, self._bound))
 
 
@@ -83,10 +85,12 @@ class Clip:
 
     Attributes:
         frames: decoded frames, uint8 (H, W, 3) RGB, by number: those that are asked for, at least.
+        overlay: what belongs to the screen in its frames, for warped flow (`tsn.flow.overlay`).
     """
 
     def __init__(self, streams: Streams, length: int):
         self.streams, self.length = streams, length
+        self.overlay: np.ndarray | None = None
         self.frames: dict[int, np.ndarray] = {}
         self._made: dict[str, dict[int, np.ndarray]] = {"rgb": {}, "flow": {}, "warped_flow": {}}
 
@@ -114,7 +118,7 @@ class Clip:
         grey = np.stack([to_grey(self.frames[t]) for t in (*run, run[-1] + 1)])
         if stream == "flow":
             return self.streams.flow(grey)
-        return self.streams.warped_flow(grey, self.read("flow", run))
+        return self.streams.warped_flow(grey, self.read("flow", run), self.overlay)
 
 
 class ClipStream:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tsn.flow.build import CHUNK, overlapping_chunks
 from tsn.flow.estimator import FlowEstimator
+from tsn.flow.overlay import find_overlay
 from tsn.flow.quantise import BOUND
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.progress import Advance
@@ -64,10 +65,11 @@ def flow_chunks(video: str, options: Options, advance: Advance) -> Iterator[Flow
     first = next(frames)
     fitting = min(CHUNK, MAX_PIXELS // first[..., 0].size)
     warped_flow = WarpedFlow(options.estimator, options.threads) if options.warped else None
+    overlay = find_overlay(read_frames(video, options.size, "grey")) if options.warped else None
     for stack in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
         grey = np.stack([to_grey(frame) for frame in stack])
         flow = options.estimator(grey)
-        yield FlowChunk(stack, flow, warped_flow(grey, flow) if warped_flow else None)
+        yield FlowChunk(stack, flow, warped_flow(grey, flow, overlay) if warped_flow else None)
         advance(len(flow))
 
 
@@ -86,9 +88,10 @@ def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
     warped = None
     if options.warped:
         warped_flow = WarpedFlow(options.estimator, options.threads)
+        overlay = find_overlay(read_frames(video, options.size, "grey"))
         warped = np.concatenate(
             [
-                warped_flow(np.stack([a, b]), field[None])
+                warped_flow(np.stack([a, b]), field[None], overlay)
                 for a, b, field in zip(first, second, flow, strict=True)
             ]
         )
