@@ -1,6 +1,7 @@
 """The test protocol: what a model may be tested on, and the mean over crops and snippets."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,11 +70,13 @@ def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
     assert np.allclose(found.values, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_scores_of_snippets_are_kept(tiny_set, save):
-    """Their average is the scores of the videos."""
-    found = score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, PROTOCOL, 1)
+@pytest.mark.parametrize("pooling", ["average", "max", "top2"])
+def test_scores_of_snippets_are_kept_and_pooled(tiny_set, save, pooling):
+    """Pooled again, they give the scores of the videos."""
+    test = replace(PROTOCOL, pooling=pooling)
+    found = score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, test, 1)
     assert found.snippets.shape == (4, 3, 2) and found.snippets.dtype == np.float32
-    assert np.allclose(pool(found.snippets, "average"), found.values, rtol=1e-5)
+    assert np.allclose(pool(found.snippets, pooling), found.values, rtol=1e-5)
     assert not np.allclose(pool(found.snippets, "max"), pool(found.snippets, "average"))
     # Centres of three segments of 9 frames.
     assert found.starts.tolist() == [[1, 4, 7]] * 4

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.predict.conftest import WEIGHTS
+from tests.predict.conftest import PROTOCOL, WEIGHTS
 from tsn.evaluation.fusion import combine
+from tsn.evaluation.pooling import pool
 from tsn.flow.tvl1 import TVL1
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.run import find_run, read_run
@@ -64,6 +65,13 @@ def test_a_video_whose_file_says_a_wrong_number_of_frames_gets_the_same_scores(r
         found = ensemble.predict(video)
         assert found.frames == right.frames
         assert all(np.array_equal(found.scores[m], right.scores[m]) for m in right.scores)
+
+
+def test_a_video_is_pooled_as_its_test_says(run):
+    test = replace(PROTOCOL, pooling="max")
+    found = Ensemble(read_run(run.split), test, ["rgb"]).predict(str(run.videos[0]))
+    assert np.allclose(found.scores["rgb"], pool(run.scores["rgb"].snippets[0], "max"), rtol=1e-5)
+    assert not np.allclose(found.scores["rgb"], run.scores["rgb"].values[0], rtol=1e-3)
 
 
 def test_some_modalities_are_fused_with_their_weights(run):

@@ -529,6 +529,15 @@ class TestConfig:
             "P; C",
         ),
     ]
+    pooling: Annotated[
+        Text,
+        _shaped("average|max|top[1-9][0-9]*", "average, max, or top2, top3 ..."),
+        doc(
+            "from the scores of snippets to those of the video: `average`, `max`, or `top2`, "
+            "`top3` …: the average of each class's 2, 3 … highest",
+            "paper",
+        ),
+    ] = "average"
 
 
 def _kind_of_weights(value: object) -> str:

@@ -77,7 +77,7 @@ def score(
     what = f"test {info.modality} split {split}"
     scored = score_videos(network, loader, snippets, device, precision)
     scored = track(scored, len(snippets), "videos", what)
-    rows = [(pool_crops(video), video.mean(1).float().cpu()) for video in scored]
+    rows = [(pool_crops(video, test.pooling), video.mean(1).float().cpu()) for video in scored]
     values = np.stack([video for video, _ in rows]).astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"{model_file}: gives scores that are not finite; train it again")

@@ -106,7 +106,7 @@ class Ensemble:
         for modality, (network, _) in self._networks.items():
             snippets = self._snippets(clip, modality)
             (video,) = score_videos(network, [snippets[0]], snippets, self._device)
-            scores[modality] = pool_crops(video)
+            scores[modality] = pool_crops(video, self._test.pooling)
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
         fused = combine(scores, self.weights, self._run.fuse)
