@@ -54,7 +54,7 @@ def _nullable(value: object) -> object:
 def _unique(values: tuple) -> tuple:
     for value in values:
         if values.count(value) > 1:
-            raise PydanticCustomError("twice", "{value} stands there twice", {"value": str(value)})
+            raise PydanticCustomError("twice", "has {value} twice", {"value": str(value)})
     return values
 
 

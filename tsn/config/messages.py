@@ -72,10 +72,10 @@ def _wrong(kind: str, value: object, context: dict[str, Any], message: str) -> s
         return f"is not {words} {context[name]}"
     if kind == "literal_error":
         return f"is not one of {context['expected'].replace(' or ', ', ')}"
+    if kind in ("too_short", "string_too_short") and not value:
+        return "is empty"
     if kind == "too_short":
         return f"has fewer than {context['min_length']} entries"
     if kind == "too_long":
         return f"has more than {context['max_length']} entries"
-    if kind == "string_too_short":
-        return "is empty"
     return message[:1].lower() + message[1:]
