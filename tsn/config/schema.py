@@ -571,6 +571,12 @@ class FusionConfig:
         doc("what the weights apply to: `logits`, or `probabilities` (after softmax)", "paper"),
     ] = "logits"
 
+    @property
+    def chosen_weights(self) -> dict[str, float]:
+        """The weights by modality, once `paper` or `search` stand for some."""
+        assert isinstance(self.weights, dict), self.weights
+        return {str(modality): weight for modality, weight in self.weights.items()}
+
 
 BLOCKS: dict[str, type] = {
     "data": DataConfig,

@@ -1,5 +1,7 @@
 """Late fusion: the weighted sum of the modalities' scores, joined by video id."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tsn.config.schema import FusionConfig
@@ -139,11 +141,12 @@ def fuse_split(
     for entry in scores:
         check_index(entry, index, split)
 
-    def combined(weights: dict[str, float]) -> dict:
-        fused = fuse(scores, weights, videos, fusion.fuse)
+    def combined(weights: Mapping) -> dict:
+        fused = fuse(scores, dict(weights), videos, fusion.fuse)
         return {"weights": weights, "fuse": fusion.fuse, **metrics(fused, labels, classes)}
 
-    main = fuse(scores, fusion.weights, videos, fusion.fuse)
+    weights = fusion.chosen_weights
+    main = fuse(scores, weights, videos, fusion.fuse)
     return {
         "dataset": scores[0].dataset,
         "experiment": experiment,
@@ -156,7 +159,7 @@ def fuse_split(
             for e in scores
         },
         "modalities": {e.modality: metrics(align(e, videos), labels, classes) for e in scores},
-        "fused": combined(fusion.weights),
-        "compare": {name: combined(weights) for name, weights in fusion.compare.items()},
+        "fused": combined(weights),
+        "compare": {name: combined(other) for name, other in fusion.compare.items()},
         "not_scored": [v.id for v, row in zip(videos, main, strict=True) if np.isnan(row).any()],
     }

@@ -3,6 +3,7 @@
 Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from tsn.config.experiments import Configuration, Settings, with_seed
@@ -42,6 +43,7 @@ def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
     table = PUBLISHED.get(name) or _own_table(name, dataset, table_rows, configuration)
     by_name = {row.name: row for row in table.rows}
     names = [*by_name, *(name for name in table_rows if name not in by_name)]
+    seeds: Sequence[int | None] = configuration.table_seeds or [None]
     rows = []
     for row in (by_name.get(name, Row(name)) for name in names):
         experiment = table_rows.get(row.name)
@@ -52,7 +54,7 @@ def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
             weights = _weights(column, row, settings)
             runs = [
                 run
-                for seed in configuration.table_seeds or [None]
+                for seed in seeds
                 for run in _runs(configuration, settings, weights, seed, _splits(column, splits))
             ]
             cells.append({"weights": weights, "published": published, "runs": runs})
@@ -114,10 +116,11 @@ def _weights(
 ) -> dict[str, float] | Literal["search"]:
     """The table's own weights, or else those of the experiment."""
     weights = column.weights or row.weights
-    if weights is None:
-        weights = settings.fusion.weights if settings else {}
-    if weights == "search":
-        return "search"
+    if weights is None and settings is not None:
+        if settings.fusion.weights == "search":
+            return "search"
+        weights = settings.fusion.chosen_weights
+    weights = weights or {}
     return {modality: float(weight) for modality, weight in weights.items() if weight}
 
 

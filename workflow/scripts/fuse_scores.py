@@ -28,7 +28,7 @@ with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     fusion = build(FusionConfig, block)
     index = read_index(snakemake.input.index)
     result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
-    split = predictions.predict_split(scores, fusion.weights, index, fusion.fuse)
+    split = predictions.predict_split(scores, fusion.chosen_weights, index, fusion.fuse)
     predictions.write_confusion(files.confusion, split)
     predictions.write_per_class(files.per_class, split)
     predictions.write_videos(files.videos, split)
