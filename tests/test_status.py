@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tsn.status import Job, dataset_of, describe, left_jobs, look, main, time_left
+from tsn.status import Job, dataset_of, describe, left_jobs, main, time_left
 
 DRY_RUN = """\
 Building DAG of jobs...
@@ -67,32 +67,32 @@ def test_the_dry_run_names_the_jobs_that_are_left():
 
 def test_a_log_tells_what_a_job_does(tmp_path):
     one = job(tmp_path)
-    assert look(one, run_is_on=True).state == "waiting"
+    assert read_progress(one, run_is_on=True).state == "waiting"
     write(one.log, "12:00:00 flow 0001: 3/8 videos, 0.5/s, ETA 0:00:10\n", age=30)
-    assert look(one, run_is_on=True).state == "running"
-    assert look(one, run_is_on=True).line.endswith("3/8 videos, 0.5/s, ETA 0:00:10")
-    assert look(one, run_is_on=False).state == "stopped"
+    assert read_progress(one, run_is_on=True).state == "running"
+    assert read_progress(one, run_is_on=True).line.endswith("3/8 videos, 0.5/s, ETA 0:00:10")
+    assert read_progress(one, run_is_on=False).state == "stopped"
     write(one.log, "12:00:00 flow\nerror: flow.tau: too large\n")
-    assert look(one, run_is_on=True).state == "failed"
-    assert look(one, run_is_on=True).line == "flow.tau: too large"
+    assert read_progress(one, run_is_on=True).state == "failed"
+    assert read_progress(one, run_is_on=True).line == "flow.tau: too large"
 
 
 def test_a_job_that_must_run_again_waits_until_its_log_is_new(tmp_path):
     one = job(tmp_path)
     finish(one, 10, age=100)
-    assert look(one, run_is_on=True).state == "waiting"
+    assert read_progress(one, run_is_on=True).state == "waiting"
     write(one.log, "12:00:00 flow 0001\n")
-    assert look(one, run_is_on=True).state == "running"
+    assert read_progress(one, run_is_on=True).state == "running"
 
 
 def test_the_time_left_is_shared_by_the_cores_and_no_less_than_the_stages_in_turn(tmp_path):
     usual = {"compute_flow": 60.0, "train_model": 300.0}
     flow = [job(tmp_path, name=f"{n:04}") for n in range(10)]
-    waiting = [(one, look(one, run_is_on=True)) for one in flow]
+    waiting = [(one, read_progress(one, run_is_on=True)) for one in flow]
     assert time_left(waiting, usual, cores=1) == 600
     assert time_left(waiting, usual, cores=5) == 120
     train = job(tmp_path, "train_model", "tsn.split1.rgb", threads=4)
-    waiting.append((train, look(train, run_is_on=True)))
+    waiting.append((train, read_progress(train, run_is_on=True)))
     assert time_left(waiting, usual, cores=100) == 360
     assert time_left(waiting, usual, cores=2) == (600 + 300 * 2) / 2
 

@@ -75,7 +75,7 @@ def convert(arguments: argparse.Namespace) -> None:
         )
     backbone = arguments.backbone or guess_backbone(weights.state)
     if backbone is None:
-        raise UserError(f"{file}: its backbone cannot be told from its layers; give --backbone")
+        raise UserError(f"{file}: its backbone cannot be inferred from its layers; set --backbone")
     network = TSN(len(classes), modality, backbone, file, arguments.segments)
     channels = weights.state[f"{first_conv_name(network.net)}.weight"].shape[1]
     if channels != network.channels:

@@ -1,4 +1,4 @@
-"""How far a run is: `python -m tsn.status results/fusion_ucf101.json --cores 16`.
+"""Progress of a run: `python -m tsn.status results/fusion_ucf101.json --cores 16`.
 
 Asks Snakemake what is left (a dry run takes no lock, so that this works beside a run) and reads the
 logs and benchmarks of the jobs. Writes nothing.
@@ -90,7 +90,7 @@ def left_jobs(dry_run: str, root: Path = Path()) -> list[Job]:
     return jobs
 
 
-def look(job: Job, run_is_on: bool) -> Seen:
+def read_progress(job: Job, run_is_on: bool) -> Seen:
     """What the log of a job that is left shows.
 
     A job opens its log when it starts and its benchmark is written when it ends well.
@@ -137,7 +137,7 @@ def describe(dataset: str, jobs: list[Job], cores: int, root: Path = Path()) -> 
     """The report, for people."""
     results = root / "results" / dataset
     run_is_on = any((root / ".snakemake" / "locks").glob("*"))
-    seen = [(job, look(job, run_is_on)) for job in jobs]
+    seen = [(job, read_progress(job, run_is_on)) for job in jobs]
     seconds = seconds_by_rule(results / "benchmarks")
     remade = Counter(job.rule for job in jobs if job.benchmark and job.benchmark.exists())
     done = {rule: len(times) - remade[rule] for rule, times in seconds.items()}

@@ -1,4 +1,4 @@
-"""What one key cannot tell: keys that contradict each other, or what is on disk.
+"""Checks across keys (contradictions) and against the disk.
 
 Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """

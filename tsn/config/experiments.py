@@ -1,4 +1,4 @@
-"""The whole configuration: what its layers come to for a data set and an experiment.
+"""The merged configuration: settings of each data set and experiment.
 
 Experiments of a data set often agree in all that determines one of their models: the RGB network of
 "pretrain_spatial" is that of "cross_modality", and every row of the table of inputs has the RGB
@@ -59,7 +59,7 @@ class Settings:
 
     @property
     def streams(self) -> list[str]:
-        """The kinds of shards that the modalities need."""
+        """The streams (shard types) that the modalities need."""
         return list(dict.fromkeys(STREAM_OF[modality] for modality in self.modalities))
 
     def model(self, modality: str) -> ModelConfig:

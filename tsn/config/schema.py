@@ -343,7 +343,8 @@ class FlowConfig:
             "flow is clipped to ± this and stored as round(255 (v + bound) / (2 bound)); smaller "
             "frames have smaller motions and want a smaller bound",
             unit="px",
-            gt=0,
+            ge=0.01,
+            le=10_000,
         ),
     ]
     params: TVL1Params
@@ -442,7 +443,7 @@ class TrainingConfig:
     lr: Annotated[
         Number,
         doc(
-            "learning rate of SGD; biases learn at 2×, the first layer of flow at 5×",
+            "learning rate of SGD; biases at 2×, the first convolution of flow networks at 5×",
             "preset",
             gt=0,
         ),

@@ -1,6 +1,6 @@
 """`python -m tsn.config.table`: the tables of keys in config/README.md, from the model.
 
---write renews them, --check fails if one is not up to date, --schema prints the JSON schema, with
+--write updates them, --check fails if one is not up to date, --schema prints the JSON schema, with
 which editors check a file of the configuration while it is written.
 """
 

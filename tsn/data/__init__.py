@@ -1,1 +1,1 @@
-"""What a network is fed with: snippet sampling, transforms, data sets, loader."""
+"""Input pipeline: snippet sampling, transforms, data sets, loader."""

@@ -95,9 +95,9 @@ class _Snippets(Dataset):
         return images.reshape(-1, *images.shape[2:]) if self.is_flow else images
 
     def _cut(self, item: int, starts: np.ndarray, crop: Crop, side: int) -> torch.Tensor:
-        """Snippets cut at one place, (snippets, channels, side, side).
+        """Snippets cropped at one place, (snippets, channels, side, side).
 
-        Each is cut as soon as it is read: whole frames of all of them are megabytes to copy.
+        Each is cropped as soon as it is read, so that full frames are not copied.
         """
         snippets = [
             cut(self._read(item, indices), crop, side)
@@ -161,7 +161,7 @@ class CentreSnippets(_Snippets):
 
 
 class TestSnippets(_Snippets):
-    """One item per video: its whole snippets, uint8 or int16 (segments, C, h, w).
+    """One item per video: its uncropped snippets, uint8 or int16 (segments, C, h, w).
 
     The frame is scaled so that a crop of `test.crop_size` frame pixels has the input's side. The
     crops overlap: `cut_crops` takes `crops` from the item where the network is, so that not ten
@@ -202,7 +202,7 @@ class TestSnippets(_Snippets):
         return np.concatenate([snippet_indices(int(s), self._length, length) for s in starts])
 
     def snippets(self, number: int, starts: np.ndarray) -> torch.Tensor:
-        """Whole snippets of a video, (snippets, C, h, w)."""
+        """Uncropped snippets of a video, (snippets, C, h, w)."""
         # All at once: the snippets of a short video have frames in common.
         images = self._read(number, self.indices(self._num_frames(number), starts))
         if self._size != self._frame_size:

@@ -90,7 +90,7 @@ def random_crop(
 
 
 def centre_crop(frame: Size) -> Crop:
-    """The square in the middle that validation looks at: 224 px of 256 (tsn-pytorch)."""
+    """Centre crop for validation: 224 px of 256 (tsn-pytorch)."""
     side = int(min(frame) * CENTRE_FRACTION)
     return Crop((frame[0] - side) // 2, (frame[1] - side) // 2, side, side)
 

@@ -1,7 +1,7 @@
 """Reading lists of videos: tables, plain lists, and the files of published data sets.
 
-What a file is, its content says. Each row that cannot be read is reported with its line; the others
-count. Formats and the files they were checked against are described in docs/data.md.
+The format is detected from the content. Invalid rows are reported with their line; the others
+are used. Formats and the files they were checked against are described in docs/data.md.
 """
 
 import csv

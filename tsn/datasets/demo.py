@@ -17,7 +17,7 @@ from tsn.runtime.files import atomic_path, write_text
 from tsn.runtime.progress import track
 
 FRAME_RATE = 25
-"""Frames per second; real time is nothing to the pipeline."""
+"""Frames per second; the pipeline does not use it."""
 
 SIZE = (170, 128)
 """Width and height: half of the 340x256 that real videos are resized to."""

@@ -1,4 +1,4 @@
-"""What a demo clip shows: a ball over a textured scene, seen by a camera that never rests.
+"""What a demo clip shows: a ball over a textured scene, filmed by a moving camera.
 
 Lengths are in 128ths of the frame's height (pixels, at the default size of 170x128), so that
 every size shows the same; times are in frames.
@@ -152,7 +152,7 @@ def _texture(generator: np.random.Generator, extent: np.ndarray, scale: float) -
     )
     mixed = first + (0.5 + first_blend / 4) * (second - first)
     mixed += (0.5 + second_blend / 4) * (third - mixed)
-    # Colours of the same luminance would leave the flow nothing to hold on to.
+    # Colours of the same luminance would leave the flow without texture.
     return np.clip(mixed * (1 + light / 6), 0, 255)
 
 

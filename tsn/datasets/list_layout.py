@@ -1,4 +1,4 @@
-"""The layout `list`: videos and clips as one's own lists, or published ones, name them."""
+"""The layout `list`: videos and clips named by annotation files."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -34,7 +34,7 @@ class Listing:
         videos: sorted by id.
         unlisted: files that no list names.
         invalid: a sentence, with file and line, for every row that cannot be used.
-        unreadable: path and reason of what is on disk and could not be looked at.
+        unreadable: path and reason of what is on disk and could not be read.
         empty: folders of classes without a video.
     """
 
@@ -159,7 +159,7 @@ def _demo(dataset: DemoDataset, results: Path) -> Listing:
 
 
 def leaks(videos: Iterable[Video], splits: Iterable[int]) -> list[str]:
-    """Groups that a split has on both sides, by name."""
+    """Groups that are in both train and test of a split, by name."""
     found = []
     for split in splits:
         sides: dict[str, set[str]] = defaultdict(set)
@@ -173,7 +173,7 @@ def leaks(videos: Iterable[Video], splits: Iterable[int]) -> list[str]:
 
 
 def check_usable(listing: Listing, dataset: DatasetConfig, refuse_invalid: bool) -> None:
-    """Refuse what cannot come to an end, before anything is computed.
+    """Fail early if a run could not finish.
 
     Raises:
         UserError: a split has no video on disk to train on or to test on; or a row of a list is
@@ -198,7 +198,7 @@ def check_usable(listing: Listing, dataset: DatasetConfig, refuse_invalid: bool)
 
 
 def oddities(listing: Listing, splits: Iterable[int]) -> list[str]:
-    """A sentence for each kind of thing that somebody should know before hours are spent."""
+    """Warnings about the listing, one sentence per type of problem."""
     found = []
     for split in splits:
         have = {

@@ -19,7 +19,7 @@ class Video:
         class_name: its class; "" if unknown.
         label: number of the class, from 0; -1 until the index numbers the classes.
         splits: number of a split -> "train" or "test"; splits that leave it out are not there.
-        group: what related clips have in common, so that no split parts them; an id of its own for
+        group: id shared by related clips, which are never split between train and test; unique for
             a video that has none.
         span: of a clip in its file; None for all of it.
         stamp: size and modification time of the file, which change when it does, or `MISSING`.

@@ -36,7 +36,7 @@ class Scan:
         files: path -> stamp, size and modification time or `MISSING`.
         folders: paths of the folders at depth 1.
         others: files at the top, and folders below the greatest depth, which end in "/".
-        unreadable: path -> reason, for what could not be looked at.
+        unreadable: path -> reason, for what could not be read.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Scan:
 
 
 def scan(root: str, depth: int | None = None) -> Scan:
-    """Look through a folder and, through links too, the folders below it; side files left out.
+    """List a folder recursively, following links; side files are skipped.
 
     Args:
         root: the folder.

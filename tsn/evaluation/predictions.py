@@ -143,7 +143,7 @@ def effect_of_fusion(splits: list[SplitPredictions]) -> dict[str, Counter[str]]:
 
 @dataclass(frozen=True)
 class Complementarity:
-    """Ids of the videos that tell the modalities and the fusion apart.
+    """Ids of the videos on which the modalities and the fusion differ in correctness.
 
     Attributes:
         only: by modality, videos that no other modality classifies correctly.

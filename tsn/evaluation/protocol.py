@@ -114,7 +114,7 @@ def score_videos(
         network: in evaluation mode, on the device.
         loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
-        device: where to cut and score.
+        device: where to crop and score.
         precision: of the network.
 
     Yields:
@@ -152,7 +152,7 @@ def _scores_of(
 
 
 def regroup(tensors: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
-    """The rows of all tensors, in groups of `size`; the last one may be smaller."""
+    """Rebatch tensors along the first axis into batches of `size`; the last may be smaller."""
     waiting, count = [], 0
     for tensor in tensors:
         waiting.append(tensor)

@@ -13,13 +13,13 @@ from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
 
 STEPS = 10
-"""Weights are tenths that add up to one: as fine as a few hundred held-out videos can tell."""
+"""Weights are tenths that add up to one: a few hundred held-out videos resolve no finer steps."""
 
 
 def search_weights(scores: list[Scores], index: list[Video], split: int, of: str) -> dict:
     """Choose the weights with the best top-1 accuracy on held-out training videos.
 
-    Of equally good ones, those nearest to the paper's are taken: few videos must not lead far away.
+    Ties go to the weights closest to the paper's.
 
     Args:
         scores: of held-out videos, one per modality.

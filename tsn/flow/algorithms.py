@@ -52,7 +52,7 @@ def create_estimator(
 
 
 def recreate_estimator(fingerprint: Mapping[str, Any], threads: int = 1) -> FlowEstimator:
-    """Return what computes flow like that of a fingerprint; compare its own before use.
+    """Return the estimator of a fingerprint; compare its own fingerprint before use.
 
     Raises:
         UserError: The algorithm cannot run here.

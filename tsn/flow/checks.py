@@ -24,7 +24,7 @@ def check_frames(name: str, value: "Array", on_gpu: bool = False) -> Any:
             as a NumPy array.
 
     Raises:
-        ValueError: Wrong type, shape, device, value or scale; the message tells which.
+        ValueError: Wrong type, shape, device, value or scale; the message names it.
     """
     frames = _as_array(name, value, on_gpu)
     if frames.ndim != 3:

@@ -45,7 +45,7 @@ class FlowEstimator(ABC):
             the motion from frame t to frame t+1 in px, x (rightwards) then y (downwards).
 
         Raises:
-            ValueError: Wrong type, shape or value; the message tells which.
+            ValueError: Wrong type, shape or value; the message names it.
         """
         checked = self._check_frames("frames", frames)
         if len(checked) < 2:
@@ -64,7 +64,7 @@ class FlowEstimator(ABC):
             `tsn.flow.quantise.quantise` makes it; and the fraction (0..1) of clipped values.
 
         Raises:
-            ValueError: Wrong type, shape or value; the message tells which.
+            ValueError: Wrong type, shape or value; the message names it.
         """
         check_bound(bound)
         checked = self._check_frames("frames", frames)
@@ -90,7 +90,7 @@ class FlowEstimator(ABC):
             in px, x then y.
 
         Raises:
-            ValueError: Wrong type, shape or value; the message tells which.
+            ValueError: Wrong type, shape or value; the message names it.
         """
         first, second = self._check_frames("prev", prev), self._check_frames("next", next)
         if first.shape != second.shape:

@@ -1,4 +1,4 @@
-"""What a clip shows of the screen instead of the scene: logos, tickers, score boards, borders.
+"""Detect static overlays of a clip: logos, tickers, score boards, borders.
 
 Such overlays stand still while the camera moves, and carry many corners. They are found over a
 whole clip: textured pixels that hardly ever change although most of the textured frame does, and
@@ -27,7 +27,7 @@ BLOCK = 16
 """Side of the blocks in px."""
 
 MIN_MOVING_PAIRS = 4
-"""With fewer pairs in which the scene moves there is too little to tell an overlay from."""
+"""Minimum number of pairs with scene motion for detecting overlays."""
 
 MAX_FRACTION = 0.25
 """What covers more of the frame is the scene, behind a large foreground that moves."""

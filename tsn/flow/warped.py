@@ -108,10 +108,10 @@ class WarpedFlow:
 
         Returns:
             The warped flow, float32 (T-1, 2, H, W), and the camera's motion per pair. Where none
-            was accepted, as with a camera that stands still, the warped flow is the given flow.
+            was accepted, as with a camera that stands still, the warped flow is the input flow.
 
         Raises:
-            ValueError: Wrong type or shape; the message tells which.
+            ValueError: Wrong type or shape; the message names it.
         """
         if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape:
             raise ValueError(

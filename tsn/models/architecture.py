@@ -1,4 +1,4 @@
-"""An ImageNet network before it becomes a backbone: what each family of networks has to say."""
+"""An ImageNet network before it becomes a backbone: interface of the network families."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

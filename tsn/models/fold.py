@@ -1,4 +1,4 @@
-"""Constant batch normalisation is computed by the convolution in front of it.
+"""Fold frozen batch normalisation into the preceding convolution.
 
 A layer whose statistics and affine parameters are frozen is y = s x + b with a constant s and b per
 channel. Behind a convolution with weights W it needs no pass over the activations of its own:

@@ -19,7 +19,7 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
     """Fill the cells of a table.
 
     Args:
-        plan: what `plan_table` laid down.
+        plan: from `plan_table`.
         index: `index.tsv` of the data set.
         results: the folder the score files lie in.
 

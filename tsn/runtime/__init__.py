@@ -1,1 +1,1 @@
-"""What everything rests on: errors, files, progress, jobs, GPUs."""
+"""Shared infrastructure: errors, files, progress, jobs, GPUs."""

@@ -1,4 +1,4 @@
-"""Caches are a convenience: where theirs cannot be written, a temporary folder does."""
+"""Cache folders of Numba and others, with a temporary fallback if read-only."""
 
 import atexit
 import fcntl

@@ -1,4 +1,4 @@
-"""Which GPUs this machine lets us use, and claims on them, so that two jobs never share one.
+"""Discover usable GPUs and claim them exclusively for one job.
 
 A claim is a socket bound to a name in Linux's abstract namespace (unix(7)), made of the user and
 the GPU: no file, so neither TMPDIR nor a cleaner of /tmp gets in its way. The system drops it when
@@ -28,7 +28,7 @@ from tsn.runtime.errors import UserError
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ORDER = "CUDA_DEVICE_ORDER"
 POLL_SECONDS = 1.0
-"""Between two looks for a GPU while all are taken."""
+"""Interval between attempts to claim a GPU."""
 
 _claimed: list[socket.socket] = []
 
@@ -120,7 +120,7 @@ def claimed() -> list[int]:
 
 def _take(usable: list[Gpu], count: int) -> dict[str, socket.socket]:
     """Wait for `count` of the GPUs: name -> its lock."""
-    told = False
+    logged = False
     while True:
         locks: dict[str, socket.socket] = {}
         for gpu in usable:
@@ -131,9 +131,9 @@ def _take(usable: list[Gpu], count: int) -> dict[str, socket.socket]:
             return locks
         # All or none: two jobs that each held half of what they need would wait for ever.
         _drop(locks)
-        if not told:
+        if not logged:
             logger.info("waiting for %d of %d GPUs: other jobs have them", count, len(usable))
-            told = True
+            logged = True
         time.sleep(POLL_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""A job ends with the Snakemake that started it, however that ended.
+"""End a job when the Snakemake process that started it ends.
 
 Killed by SIGKILL, Snakemake leaves its jobs running; they would compete with those of the next run.
 """

@@ -82,7 +82,7 @@ def read_quarantine(path: Path | str) -> list[Quarantined]:
 
 
 def merge_streams(path: Path | str, lists: list[Path | str]) -> None:
-    """One list for the data set: every quarantined video once, with all streams that miss it."""
+    """One list for the data set: every quarantined video once, with all streams that lack it."""
     merged: dict[str, Quarantined] = {}
     for entry in (entry for file in lists for entry in read_quarantine(file)):
         known = merged.get(entry.id)

@@ -79,7 +79,7 @@ class RunningStatistics:
 
     Args:
         network: in training mode.
-        group: shares the micro-batches of a step: rank r has those with numbers r, r + world size,
+        group: divides the micro-batches of a step: rank r has numbers r, r + world size,
             r + 2 world size, …
     """
 

@@ -132,7 +132,7 @@ def training_step(
     Args:
         setup: see `Setup`.
         state: its network and optimiser are changed, its epoch counts the step.
-        model: the network, or what shares its gradients among processes.
+        model: the network, or its DistributedDataParallel wrapper.
         loader: yields this process's micro-batches, (clips (N, K, C, H, W), labels (N,)).
         batches: says which micro-batches those are.
         statistics: keeps the running statistics of batch normalisation.
@@ -173,7 +173,7 @@ def validate(
     precision: str,
     group: ProcessGroup,
 ) -> dict[str, float]:
-    """Loss and accuracy over the held-out videos, which the processes share.
+    """Loss and accuracy over the held-out videos, divided among the ranks.
 
     The network is in training mode before and after.
     """
@@ -251,7 +251,7 @@ def _validation_loader(setup: Setup) -> DataLoader | None:
 
 
 def _wrap(network: TSN, setup: Setup) -> nn.Module:
-    """The network, compiled and its gradients shared among processes where that is wanted."""
+    """The network, with `torch.compile` and DistributedDataParallel where configured."""
     if setup.job.recipe.compile:
         network.compile()
     if setup.group.world_size == 1:
@@ -267,7 +267,7 @@ def _wrap(network: TSN, setup: Setup) -> nn.Module:
 
 
 def _no_sync(model: nn.Module) -> AbstractContextManager[None]:
-    """DDP shares the gradients of all micro-batches of a step at once, with the last one."""
+    """All-reduce gradients only with the last micro-batch of a step."""
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 

@@ -37,7 +37,7 @@ logger = logging.getLogger("tsn")
 def train(task: Task, save_seconds: float = SAVE_SECONDS) -> None:
     """Train, and write the model file and the log (CSV: one row per epoch).
 
-    Started by torchrun, the processes share the work. Killed and started again, the training
+    Started by torchrun, the work is divided among the ranks. Killed and restarted, the training
     resumes from the last saved state; the result is the same, bit for bit on a CPU. The state lies
     beside the model file and is removed at the end.
 

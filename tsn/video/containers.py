@@ -1,8 +1,8 @@
-"""Does a video file reach as far as its own container says it does?
+"""Detect truncated video files by the lengths their containers declare.
 
 AVI, MP4 / QuickTime and Matroska / WebM files state the length of their parts in front of them.
 Walking those lengths, without reading the parts, finds a half-finished copy or download before
-any of it is decoded; FFmpeg itself reads such files without a word and yields fewer frames.
+any of it is decoded; FFmpeg reads such files without an error and yields fewer frames.
 """
 
 import struct

@@ -1,6 +1,6 @@
-"""Decoding in a process of its own, which a video may crash, stall or fill without hurting others.
+"""Decode videos in an isolated child process with time and memory limits.
 
-FFmpeg is a million lines of C that read files from strangers. Here it runs in a child process
+FFmpeg parses untrusted files and may crash, hang or exhaust memory, so it runs in a child process
 (`tsn.video.decoder_process`) under limits of memory and time. A child decodes many videos, one
 after the other, and is replaced after a bad one. The messages:
 

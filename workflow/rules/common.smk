@@ -68,8 +68,8 @@ wildcard_constraints:
     shard=r"\d{4}",
 
 
-def told(function):
-    """Make a user's mistake in an input function or a parameter end the run with its sentence.
+def exit_on_user_error(function):
+    """Decorate an input or params function: print a UserError and exit with status 1.
 
     An exception would not: where the outputs exist already, Snakemake takes an input function
     that raises for a reason to leave them as they are, and reports success.
@@ -86,7 +86,7 @@ def told(function):
 
 
 @cache
-@told
+@exit_on_user_error
 def settings(dataset, experiment=None):
     """The configuration of a data set under an experiment (by default the published one)."""
     resolved = configuration.settings(dataset, experiment or configuration.experiment)
@@ -96,9 +96,9 @@ def settings(dataset, experiment=None):
 
 
 @cache
-@told
+@exit_on_user_error
 def listing(dataset):
-    """The videos that the index will hold; what is odd about them is said once, before all jobs."""
+    """The videos that the index will hold; warnings about them are printed once, before all jobs."""
     data = settings(dataset).data
     found = plan_listing(settings(dataset).dataset, Path(RESULTS), data.missing, data.invalid_rows)
     if workflow.is_main_process:
@@ -116,7 +116,7 @@ shard_lists = ShardLists(
 )
 
 
-@told
+@exit_on_user_error
 def videos_of(wildcards):
     """The videos of one shard: a parameter of its rules instead of the index as their input, so
     that a video that comes, goes or changes reruns its own shard only."""
@@ -132,7 +132,7 @@ def shards_of(stream):
     )
 
 
-@told
+@exit_on_user_error
 def model_of(wildcards):
     """Input function: the model of a modality, which may be that of another experiment."""
     owner = configuration.trained_by(wildcards.dataset, wildcards.experiment, wildcards.modality)
@@ -153,7 +153,7 @@ def scores_of(wildcards, splits, modalities, name="scores"):
     ]
 
 
-@told
+@exit_on_user_error
 def owned(wildcards, owner_of):
     """The settings of a run, if its files are its own and not those of another experiment."""
     owner = owner_of(wildcards.dataset, wildcards.experiment, wildcards.modality)
@@ -167,7 +167,7 @@ def owned(wildcards, owner_of):
     return settings(wildcards.dataset, wildcards.experiment)
 
 
-@told
+@exit_on_user_error
 def modality_shards(wildcards):
     """Input function: the shards that a modality reads, if there is such a split and modality."""
     known = settings(wildcards.dataset, wildcards.experiment)
@@ -197,7 +197,7 @@ def rendered_manifest(wildcards):
 
 
 @cache
-@told
+@exit_on_user_error
 def flow_gpus(dataset):
     """GPUs that a flow job asks for: one where an engine for GPUs is to run. On a cluster its
     profile says so, and the engine is chosen where the job runs."""

@@ -7,7 +7,7 @@ def searched_weights(wildcards):
     return f"{RUN}/weights.json" if fusion.weights == "search" else []
 
 
-@told
+@exit_on_user_error
 def table_plan(wildcards):
     """What a table needs; its rows come from `tables` in the configuration."""
     plan = plan_table(configuration, wildcards.table, wildcards.dataset)

@@ -1,7 +1,7 @@
 """The native TV-L1 engine on a GPU: the method of `tsn.flow.cpu`, many pairs at a time.
 
-Nothing is asked of the GPU while it works: it finds out by itself which pairs have converged. Two
-lanes take turns, so that frames and flow of one travel while the other computes.
+The host never synchronises in between: convergence is checked on the GPU. Two
+streams alternate, so that copies of one overlap with kernels of the other.
 """
 
 import threading
