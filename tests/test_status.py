@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tsn.status import Job, dataset_of, describe, left_jobs, main, time_left
+from tsn.status import Job, dataset_of, describe, left_jobs, main, read_progress, time_left
 
 DRY_RUN = """\
 Building DAG of jobs...
