@@ -33,7 +33,7 @@ def test_the_wheel_holds_all_that_the_package_needs(tmp_path):
     elsewhere.mkdir()
     python = environment / "bin" / "python"
     printed = run([python, PROJECT / "tools" / "check_installed.py"], elsewhere)
-    assert "tsn.flow, tsn.predict, tsn.status, tsn.training, tsn.verify" in printed
+    assert "tsn.flow, tsn.index, tsn.predict, tsn.status, tsn.training, tsn.verify" in printed
 
 
 def run(command: list, folder: Path) -> str:

@@ -176,7 +176,7 @@ def test_a_pass_that_does_not_fit_the_memory_is_halved():
             return crops * 2
 
     crops = torch.arange(7.0)
-    scores = protocol._scores_of(Small(), crops, torch.device("cpu"))
+    scores = protocol._scores_of(Small(), crops, torch.device("cpu"), "fp32")
     assert torch.equal(scores, crops * 2)
 
 

@@ -27,7 +27,7 @@ def summary(splits=(1,), layout="ucf101", quarantined=(), weights=None) -> dict:
         "mean": result,
         "quarantined": list(quarantined),
         "wall_time": {"train_model": {"seconds": 3725.0, "jobs": 3}},
-        "flow_fingerprint": {"flow": {"backend": "native"}},
+        "flow_fingerprint": {"flow": {"algorithm": "tvl1", "backend": "native"}},
         "seed": 1,
         "config_hash": "abc",
         "code_version": "0.1",
