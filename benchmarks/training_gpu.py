@@ -27,6 +27,7 @@ from tsn.config.schema import ModelConfig, TestConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.datasets.records import Video
+from tsn.evaluation.engine import Scorer
 from tsn.evaluation.protocol import score_videos
 from tsn.models.parameter_groups import parameter_groups
 from tsn.shards.chunks import compress_fields
@@ -168,7 +169,7 @@ def test_rate(network, store, videos, modality, device, workers) -> float:
     snippets = TestSnippets(store, videos, modality, protocol, SIDE)
     network.eval()
     loader = make_loader(snippets, device, workers, batch_size=None)
-    scored = score_videos(network, loader, snippets, device)
+    scored = score_videos(Scorer(network, device), loader, snippets, device)
     for _ in range(8):  # warm up
         next(scored)
     torch.cuda.synchronize()

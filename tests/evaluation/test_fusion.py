@@ -178,7 +178,7 @@ def test_the_fusion_says_whose_models_it_fuses():
     found = fused(replace(FLOW, experiment="other", model="m2"))
     assert (found["dataset"], found["experiment"]) == ("tiny", "mine")
     assert found["models"] == {
-        "rgb": {"experiment": "tsn", "sha256": "model", "shards": {}},
-        "flow": {"experiment": "other", "sha256": "m2", "shards": {}},
+        "rgb": {"experiment": "tsn", "sha256": "model", "shards": {}, "engine": "torch"},
+        "flow": {"experiment": "other", "sha256": "m2", "shards": {}, "engine": "torch"},
     }
     assert found["protocol"] == {"segments": 25} and found["fused"]["fuse"] == "logits"

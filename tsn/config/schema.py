@@ -539,6 +539,15 @@ class TestConfig:
             "paper",
         ),
     ] = "average"
+    engine: Annotated[
+        Literal["auto", "torch", "onnxruntime"],
+        doc(
+            "what runs the network: `torch`, `onnxruntime` (faster on a CPU), or `auto`: ONNX "
+            "Runtime on a CPU where it takes the network and its scores of the first snippets are "
+            "PyTorch's to 1e-5",
+            "ours",
+        ),
+    ] = "auto"
 
 
 def _kind_of_weights(value: object) -> str:

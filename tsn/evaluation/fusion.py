@@ -126,7 +126,7 @@ def fuse_split(
     Returns:
         {"dataset", "experiment", "split", "train_videos", "test_videos", "protocol",
         "models": {modality: {"experiment" whose folder holds it, "sha256",
-        "shards": their fingerprint}},
+        "shards": their fingerprint, "engine" that ran it}},
         "modalities": {name: metrics}, "fused": metrics with "weights" and "fuse",
         "compare": {name: metrics with "weights" and "fuse"},
         "not_scored": ids of test videos that the main combination could not score}.
@@ -155,7 +155,12 @@ def fuse_split(
         "test_videos": len(videos),
         "protocol": scores[0].protocol,
         "models": {
-            e.modality: {"experiment": e.experiment, "sha256": e.model, "shards": e.shards}
+            e.modality: {
+                "experiment": e.experiment,
+                "sha256": e.model,
+                "shards": e.shards,
+                "engine": e.engine,
+            }
             for e in scores
         },
         "modalities": {e.modality: metrics(align(e, videos), labels, classes) for e in scores},

@@ -15,17 +15,17 @@ from tsn.data.loader import make_loader
 from tsn.data.transforms import cut_crops
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
+from tsn.evaluation.engine import Scorer
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.pooling import pool_crops
 from tsn.evaluation.scores import Scores, write_scores
-from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of, write_json
 from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.runtime.progress import track
 from tsn.shards.store import ShardSet, differing_key
 from tsn.training.checkpoint import ModelInfo, load_model
-from tsn.training.device import autocast, prepare
+from tsn.training.device import prepare
 
 BATCH = {"cpu": 32, "cuda": 512}
 """Crops per forward pass."""
@@ -75,8 +75,8 @@ def score(
     network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
-    scored = score_videos(network, loader, snippets, device, precision)
-    scored = track(scored, len(snippets), "videos", what)
+    scorer = Scorer(network, device, test.engine, precision)
+    scored = track(score_videos(scorer, loader, snippets, device), len(snippets), "videos", what)
     rows = [(pool_crops(video, test.pooling), video.mean(1).float().cpu()) for video in scored]
     values = np.stack([video for video, _ in rows]).astype(np.float32)
     if not np.isfinite(values).all():
@@ -92,30 +92,26 @@ def score(
         info.classes,
         sha256_of(model_file),
         store.fingerprint,
-        asdict(test),
+        {key: value for key, value in asdict(test).items() if key != "engine"},
         torch.stack([per_snippet for _, per_snippet in rows]).numpy(),
         np.array([snippets.starts(store.length(v.id)) for v in snippets.videos], np.int32),
+        scorer.engine or "torch",
     )
 
 
 @torch.inference_mode()
 def score_videos(
-    network: TSN,
-    loader: Iterable[torch.Tensor],
-    snippets: TestSnippets,
-    device: torch.device,
-    precision: str = "auto",
+    scorer: Scorer, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
 ) -> Iterator[torch.Tensor]:
     """Scores of every crop of every snippet, video by video.
 
     Passes of the network are filled with crops of several videos.
 
     Args:
-        network: in evaluation mode, on the device.
+        scorer: of the network, on the device.
         loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
         device: where to crop and score.
-        precision: of the network.
 
     Yields:
         float64 (snippets, crops, C), on the device, in the order of the loader.
@@ -130,25 +126,22 @@ def score_videos(
 
     scores = torch.empty(0, device=device)
     for batch in regroup(crops(), BATCH[device.type]):
-        new = _scores_of(network, batch, device, precision)
+        new = _scores_of(scorer, batch)
         scores = torch.cat([scores, new]) if len(scores) else new
         while crops_of and len(scores) >= crops_of[0]:
             video, scores = scores.tensor_split([crops_of.popleft()])
             yield video.double().unflatten(0, (-1, len(snippets.crops)))
 
 
-def _scores_of(
-    network: TSN, crops: torch.Tensor, device: torch.device, precision: str
-) -> torch.Tensor:
+def _scores_of(scorer: Scorer, crops: torch.Tensor) -> torch.Tensor:
     """Scores of crops: in two passes where the GPU's memory does not suffice for one, and so on."""
     try:
-        with autocast(device, precision):
-            return network.snippet_scores(crops)
+        return scorer(crops)
     except torch.OutOfMemoryError:
         if len(crops) == 1:
             raise
     halves = crops.split(-(-len(crops) // 2))
-    return torch.cat([_scores_of(network, half, device, precision) for half in halves])
+    return torch.cat([_scores_of(scorer, half) for half in halves])
 
 
 def regroup(tensors: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:

@@ -27,10 +27,11 @@ class Scores:
         classes: class names in label order.
         model: SHA-256 of the model file.
         shards: fingerprint of the shards.
-        protocol: the configuration of the test.
+        protocol: the configuration of the test, but for its engine.
         snippets: float32 (V, S, C), before softmax, mean over the crops of each snippet; None in
             files of version 1. `tsn.evaluation.pooling.pool` makes scores of videos from them.
         starts: int32 (V, S), number of each snippet's first frame or flow field; None as above.
+        engine: what ran the network, see `tsn.evaluation.engine`.
     """
 
     dataset: str
@@ -46,6 +47,7 @@ class Scores:
     protocol: dict
     snippets: np.ndarray | None = None
     starts: np.ndarray | None = None
+    engine: str = "torch"
 
 
 _ARRAYS = ("ids", "labels", "values", "snippets", "starts")
@@ -79,7 +81,9 @@ def read_scores(path: Path | str) -> Scores:
         with h5py.File(path, "r", locking=False) as file:
             if file.attrs["format_version"] not in (1, FORMAT_VERSION):
                 raise UserError(f"{path}: another version's score file; score the videos again")
-            known = {name: json.loads(file.attrs[name]) for name in _ATTRIBUTES}
+            known = {
+                name: json.loads(file.attrs[name]) for name in _ATTRIBUTES if name in file.attrs
+            }
             known["classes"] = tuple(known["classes"])
             names, labels, values = (read_all(file, key) for key in ("ids", "labels", "scores"))
             ids = tuple(name.decode("utf-8", errors="surrogateescape") for name in names)

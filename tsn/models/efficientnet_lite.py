@@ -79,11 +79,17 @@ class SameConv2d(nn.Conv2d):
         rows, columns = (
             max((-(-size // stride) - 1) * stride + kernel - size, 0)
             for size, kernel, stride in zip(
-                x.shape[-2:], self.kernel_size, self.stride, strict=True
+                map(int, x.shape[-2:]), self.kernel_size, self.stride, strict=True
             )
         )
+        if torch.jit.is_tracing():  # type: ignore[attr-defined]
+            # ONNX has uneven padding, and wants constant kernels.
+            sides = columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
+            x = functional.pad(x, sides)
+            return functional.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
         # A zero before the kernel does what a copy of the image with one more row and column would.
-        weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
+        if rows % 2 or columns % 2:
+            weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
         padding = (rows + 1) // 2, (columns + 1) // 2
         if can_replace(x, weight, self.groups, self.dilation):
             return depthwise_conv2d(x, weight, bias, self.stride[0], padding)

@@ -35,6 +35,20 @@ def fold_batch_norm(net: nn.Module, channels: int, side: int) -> int:
     return len(pairs)
 
 
+@torch.no_grad()
+def bake_batch_norm(net: nn.Module) -> None:
+    """Put what is folded into the convolutions' weights, in place: `net` only tests from now on."""
+    for conv in net.modules():
+        folded = conv.__dict__.get("_conv_forward")
+        if isinstance(folded, partial):
+            assert isinstance(conv, nn.Conv2d)
+            _, norm = folded.args
+            weight, bias = _folded(norm, conv.weight, conv.bias)
+            conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+            del conv.__dict__["_conv_forward"]
+            norm.forward = partial(_activate, norm)
+
+
 def _is_constant(norm: nn.BatchNorm2d) -> bool:
     """Whether neither the statistics nor, where gradients are recorded, the affine may change."""
     return not norm.training and not (torch.is_grad_enabled() and norm.weight.requires_grad)
@@ -48,17 +62,24 @@ def _convolve(
     bias: torch.Tensor | None,
 ) -> torch.Tensor:
     if _is_constant(norm):
-        assert norm.running_mean is not None and norm.running_var is not None
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * scale
-        weight = weight * scale[:, None, None, None]
-        bias = shift if bias is None else shift + bias * scale
+        weight, bias = _folded(norm, weight, bias)
     return type(conv)._conv_forward(conv, x, weight, bias)
 
 
+def _folded(
+    norm: nn.BatchNorm2d, weight: torch.Tensor, bias: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    return weight * scale[:, None, None, None], shift if bias is None else shift + bias * scale
+
+
 def _normalise(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
-    if not _is_constant(norm):
-        return type(norm).forward(norm, x)
+    return _activate(norm, x) if _is_constant(norm) else type(norm).forward(norm, x)
+
+
+def _activate(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
     if _has_activation(norm):
         return norm.get_submodule("act")(norm.get_submodule("drop")(x))
     return x

@@ -9,6 +9,7 @@ import torch
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.datasets.records import Video
+from tsn.evaluation.engine import Scorer
 from tsn.evaluation.fusion import combine, softmax
 from tsn.evaluation.pooling import pool_crops
 from tsn.evaluation.protocol import score_videos
@@ -85,6 +86,10 @@ class Ensemble:
             network, info = self._load(modality)
             network = network.to(memory_format=torch.channels_last).to(self._device)
             self._networks[modality] = (network, info)
+        self._scorers = {
+            modality: Scorer(network, self._device, self._test.engine)
+            for modality, (network, _) in self._networks.items()
+        }
         self.classes = self._check_alike()
         self._streams = Streams({m: run.shards[m] for m in self._networks}, threads)
 
@@ -103,9 +108,9 @@ class Ensemble:
         """
         clip = self._decode(path)
         scores = {}
-        for modality, (network, _) in self._networks.items():
+        for modality, scorer in self._scorers.items():
             snippets = self._snippets(clip, modality)
-            (video,) = score_videos(network, [snippets[0]], snippets, self._device)
+            (video,) = score_videos(scorer, [snippets[0]], snippets, self._device)
             scores[modality] = pool_crops(video, self._test.pooling)
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")

@@ -1,0 +1,56 @@
+"""Which engine scores snippets."""
+
+import logging
+
+import pytest
+import torch
+
+import tsn.evaluation.engine
+from tsn.evaluation.engine import Scorer
+from tsn.models.network import TSN
+from tsn.runtime.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network() -> TSN:
+    torch.manual_seed(0)
+    return TSN(3, "rgb", "shufflenet_v2_x0_5", "none", 2, partial_bn=False).eval()
+
+
+@pytest.fixture
+def snippets() -> torch.Tensor:
+    torch.manual_seed(1)
+    return torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+
+
+def test_a_cpu_scores_by_onnx_runtime_what_pytorch_scores(network, snippets):
+    pytest.importorskip("onnxruntime")
+    fast, plain = Scorer(network, CPU), Scorer(network, CPU, "torch")
+    found, expected = fast(snippets), plain(snippets)
+    assert (fast.engine, plain.engine) == ("onnxruntime", "torch")
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_other_scores_than_pytorchs_are_not_used(network, snippets, monkeypatch, caplog):
+    class Wrong:
+        def run(self, _, inputs):
+            return [network.snippet_scores(torch.from_numpy(inputs["snippets"])).numpy() * 1.01]
+
+    monkeypatch.setattr(tsn.evaluation.engine, "_session", lambda *_: Wrong())
+    caplog.set_level(logging.INFO)
+    scorer = Scorer(network, CPU)
+    assert torch.equal(scorer(snippets), Scorer(network, CPU, "torch")(snippets))
+    assert scorer.engine == "torch" and "on PyTorch and not on ONNX Runtime" in caplog.text
+    with pytest.raises(UserError, match=r"test\.engine: onnxruntime: its scores differ by 0\.01"):
+        Scorer(network, CPU, "onnxruntime")(snippets)
+
+
+def test_without_the_package_pytorch_scores(network, snippets, monkeypatch):
+    monkeypatch.setattr(tsn.evaluation.engine, "find_spec", lambda name: None)
+    scorer = Scorer(network, CPU)
+    scorer(snippets)
+    assert scorer.engine == "torch"
+    with pytest.raises(UserError, match="onnxruntime is not installed"):
+        Scorer(network, CPU, "onnxruntime")(snippets)
