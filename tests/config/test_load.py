@@ -50,10 +50,37 @@ def test_values_are_what_they_look_like(read, text, value):
     assert found == value and type(found) is type(value)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- a\n- b\n", "text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1",
+        "- a\n- b\n",
+        "text",
+        "a: !!int b",
+        "a: !!bool maybe",
+        "a: " + "[" * 2000 + "]" * 2000,
+    ],
+)
 def test_what_holds_no_keys_is_refused_by_its_name(read, text):
     with pytest.raises(UserError, match=r"my\.yaml: "):
         read(text)
+
+
+def test_a_map_for_a_key_is_refused_with_its_line(read):
+    with pytest.raises(UserError, match=r"my\.yaml, line 2: a list or a map .* wants quotes"):
+        read("seed: 1\nkey: {{FOLDER}}\n")
+
+
+@pytest.mark.parametrize(
+    ("layer", "sentence"),
+    [
+        ({"training": {"unit": ["epoch"]}}, "training.unit: .* is not one of"),
+        ({"fusion": {"level": ["score"]}}, "fusion.fuse: .* is not one of"),
+    ],
+)
+def test_old_names_with_values_that_are_lists_are_one_sentence(config, layer, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Configuration(config, with_current_names(layer)[0])
 
 
 @pytest.mark.parametrize(
@@ -124,6 +151,14 @@ def test_names_that_are_numbers_are_text(config):
         ),
         ({"datasets": {"ucf101": {"classes": ["a", "a"]}}}, "classes: .* has a twice"),
         ({"datasets": {"ucf101": {"splits": {"folds": 5}}}}, "ucf101 has its own splits"),
+        (
+            {"datasets": {"mine": {"layout": "folder", "videos": "v", "splits": {}}}},
+            r"mine\.splits\.folds: this key is missing",
+        ),
+        (
+            {"datasets": {"mine": {"layout": "folder", "videos": "a\0"}}},
+            r"mine\.videos: .* has the character NUL",
+        ),
         ({"datasets": {"mine": {"videos": "v"}}}, r"datasets\.mine\.layout: is missing"),
         ({"flow": {"scale_step": 1}}, "flow.scale_step: 1 is not below 1"),
         ({"model": {"consensus": "mean"}}, "model.consensus: 'mean' is not average, max"),
@@ -135,6 +170,12 @@ def test_a_value_without_a_meaning_is_quoted_in_one_sentence(config, layer, sent
     with pytest.raises(UserError, match=sentence) as caught:
         Configuration(config, layer)
     assert "\n" not in str(caught.value)
+
+
+def test_the_home_of_nobody_stays_as_it_is(config):
+    keys = {"layout": "folder", "videos": "~nobody-of-this-name/v"}
+    configuration = Configuration(config, {"datasets": {"mine": keys}})
+    assert configuration.settings("mine", "tsn").dataset.videos == keys["videos"]
 
 
 def test_an_old_name_beside_the_new_one_is_refused():

@@ -3,6 +3,7 @@
 Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def check_model(model: ModelConfig) -> None:
             )
     elif is_address(model.weights):
         expected_digits(model.weights, model.sha256)
-    elif not Path(model.weights).expanduser().is_file():
+    elif not Path(os.path.expanduser(model.weights)).is_file():  # noqa: PTH111
         raise UserError(f"model.weights: there is no file {model.weights!r}; correct the path")
 
 
@@ -64,6 +65,8 @@ def checked_dataset(name: str, keys: dict) -> DatasetConfig:
             raise UserError(
                 f"{where}.splits: {layout} has its own splits, not folds; name their numbers"
             )
+        if "folds" not in splits:
+            raise UserError(f"{where}.splits.folds: this key is missing")
         folds = splits["folds"]
         keys |= {"folds": folds, "splits": list(range(1, folds + 1))}
     dataset: DatasetConfig = build(kind, keys, where)

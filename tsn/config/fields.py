@@ -43,6 +43,8 @@ def _text(value: object) -> object:
     if isinstance(value, bool | float):
         why = "YAML 1.1 reads no, off, yes and on so; " if isinstance(value, bool) else ""
         raise PydanticCustomError("unquoted", f"is not text; {why}put it in quotes")
+    if isinstance(value, str) and "\0" in value:
+        raise PydanticCustomError("nul", "has the character NUL, which no name may have")
     return str(value) if isinstance(value, int) else value
 
 

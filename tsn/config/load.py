@@ -26,6 +26,11 @@ class _Loader(yaml.SafeLoader):
         seen: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise UserError(
+                    f"{self.name}, line {line}: a list or a map stands where a key belongs; "
+                    "a value with braces or brackets wants quotes"
+                )
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise UserError(
                     f"{self.name}, line {line}: the key {key.value!r} is there already, in line "
@@ -67,6 +72,10 @@ def read_config(path: Path | str) -> dict:
         raise UserError(f"{path}: not text in UTF-8: {error}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, KeyError) as error:  # of PyYAML, about a value that its tag does not fit
+        raise UserError(f"{path}: is no YAML: a value that cannot be read: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: is no YAML: too many brackets in each other") from None
     if not isinstance(found, dict | None):
         raise UserError(f"{path}: holds no keys; write them as key: value")
     return found or {}
@@ -156,10 +165,10 @@ def _renamed_block(block: Any, name: str, where: str, unit: str, warnings: list[
     for old, (new, values) in _RENAMED[name].items():
         if old in block:
             value = renamed.pop(old)
-            rename(old, new, values.get(value, value) if values else value)
+            rename(old, new, values.get(value, value) if isinstance(value, str) else value)
     if name == "training" and {"length", "unit"} & block.keys():
         unit = renamed.pop("unit", unit)
-        if unit not in _LENGTH_OF:
+        if str(unit) not in _LENGTH_OF:
             raise UserError(f"{where}.unit: {unit!r} is not one of 'epoch', 'iteration'")
         if "length" in block:
             rename("length", _LENGTH_OF[unit], renamed.pop("length"))
