@@ -1,9 +1,11 @@
 """Lists of one's own: what is found on disk, and every kind of row that cannot be used."""
 
+import re
+
 import pytest
 
 from tsn.config.checks import checked_dataset
-from tsn.datasets.annotations import split_line
+from tsn.datasets.annotations import read_annotations, read_class_list, split_line
 from tsn.datasets.build_index import plan_listing
 from tsn.datasets.index import read_index
 from tsn.datasets.listing import Listing, leaks
@@ -83,6 +85,72 @@ def test_tables_as_spreadsheets_write_them(listing_of, encode):
     expected = listing_of(GOOD)
     assert listing_of(encode(GOOD)).videos == expected.videos
     assert expected.classes == ("Jump", "Run")
+
+
+def test_the_separator_that_excel_names_above_the_header_is_no_row(listing_of):
+    listing = listing_of("sep=;\n" + GOOD.replace(",", ";"))
+    assert (listing.classes, listing.invalid) == (("Jump", "Run"), ())
+
+
+def test_columns_that_the_header_lacks_are_named(listing_of):
+    with pytest.raises(UserError, match=r"no column 'clip' \(there are: path, label, split\)"):
+        listing_of(GOOD, columns={"path": "clip"})
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        ('e.mp4,"Jump,train\nf.mp4,Jump,train\n', "'Jump,train.*has a line break; close its quote"),
+        ('"e.mp4,Jump,train\nf.mp4,Jump,train\n', "column label: there is none"),
+    ],
+)
+def test_a_quote_that_is_not_closed_is_an_invalid_row(listing_of, end, sentence):
+    (problem,) = listing_of(GOOD + end).invalid
+    assert re.search(sentence, problem)
+
+
+def test_a_field_without_end_is_one_sentence(listing_of):
+    with pytest.raises(UserError, match=r"list\.csv:\d+: field larger .* quote"):
+        listing_of(GOOD + '"' + "x,y\n" * 50000)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("label,youtube_id,time_start,time_end\nJump,a,0,1\nx,b,0\n", "no value for 'time_end'"),
+        ("length,id,actions\n1,a,x 0 1\n1\n", "no value for 'actions'"),
+        ('[{"path": "a", "label": "Jump"}, {"template": "x"}]', "no value for 'id'"),
+        (
+            '{"database": {"b": null, "a": {"annotations": [{"segment": [0, 1], "label": "x"}]}}}',
+            "list.csv:b: cannot be read",
+        ),
+        (
+            "path,label,start_frame,end_frame\na,x,0,1\nb,x,0," + "9" * 400 + "\n",
+            "list.csv:3: cannot be read",
+        ),
+    ],
+)
+def test_a_cut_or_senseless_entry_stops_no_other(tmp_path, text, sentence):
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    rows, (problem,) = read_annotations(tmp_path / "list.csv", {})
+    assert [row.label for row in rows] in (["x"], ["Jump"])
+    assert sentence in problem
+
+
+def test_digits_that_are_no_numbers_are_names(listing_of):
+    assert listing_of("a.mp4 ²\nb.mp4 ²\nc.mp4 ³\n").classes == ("²", "³")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("id,key\n0\n1,Run\n", {"1": "Run"}),
+        ("[[1, 2], [3]]", {"0": "1 2", "1": "3"}),
+    ],
+)
+def test_class_lists_with_gaps_and_numbers_are_read(tmp_path, text, found):
+    (tmp_path / "classes.txt").write_text(text, encoding="utf-8")
+    assert read_class_list(tmp_path / "classes.txt") == found
 
 
 def test_a_column_that_is_not_there_is_named(listing_of):

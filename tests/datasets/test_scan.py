@@ -148,8 +148,11 @@ def test_a_folder_of_videos_that_cannot_be_read_is_one_sentence(own, tmp_path, m
 
 def test_side_files_are_neither_videos_nor_reported(own, tmp_path):
     before = list_videos(own, tmp_path)
-    for name in ("._1.avi", ".DS_Store", "Thumbs.db", "desktop.ini", "1.avi~"):
+    for name in ("._1.avi", ".DS_Store", "Thumbs.db", "desktop.ini", "1.avi~", "~$1.avi"):
         (tmp_path / "videos" / "a" / name).write_bytes(b"?")
+    for name in ("@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"):
+        (tmp_path / "videos" / name).mkdir()
+        (tmp_path / "videos" / name / "1.avi").write_bytes(b"?")
     (tmp_path / "videos" / "a" / "half.avi.part").write_bytes(b"?")
     after = list_videos(own, tmp_path)
     assert after.videos == before.videos

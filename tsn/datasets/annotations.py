@@ -72,7 +72,7 @@ def read_annotations(file: Path, columns: Columns) -> tuple[list[Row], list[str]
     Raises:
         UserError: the file cannot be read, or is none of the known kinds.
     """
-    text = read_text(file)
+    text = _SEPARATOR.sub("", read_text(file))
     problems: list[str] = []
     if text.lstrip()[:1] in ("{", "["):
         return _from_json(file, text, columns, problems), problems
@@ -80,10 +80,15 @@ def read_annotations(file: Path, columns: Columns) -> tuple[list[Row], list[str]
     delimiter = next((mark for mark in "\t,;" if mark in first), ",")
     header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
     make = _table_reader(header, columns)
+    if make is None and "path" in columns:
+        raise UserError(
+            f"{file}: has no column {columns['path']!r} (there are: {', '.join(header)}); correct "
+            "the key columns"
+        )
     if make is None:
         lines = ((n, line.strip()) for n, line in enumerate(text.split("\n"), start=1))
         return list(_valid(file, ((n, _plain, x) for n, x in lines if x), problems)), problems
-    reader = csv.reader(text.strip("\n").split("\n"), delimiter=delimiter)
+    reader = csv.reader((f"{line}\n" for line in text.strip("\n").split("\n")), delimiter=delimiter)
     rows = iter(reader)
     next(rows)
     offset = len(text) - len(text.lstrip("\n"))
@@ -92,7 +97,16 @@ def read_annotations(file: Path, columns: Columns) -> tuple[list[Row], list[str]
         for row in rows
         if any(row)
     )
-    return list(_valid(file, numbered, problems)), problems
+    try:
+        return list(_valid(file, numbered, problems)), problems
+    except csv.Error as error:
+        raise UserError(
+            f"{file}:{reader.line_num + offset}: {error}; is a quote before it not closed?"
+        ) from None
+
+
+_SEPARATOR = re.compile(r"^\"?sep=.\"?(?=\n)")
+"""What Excel writes above the header."""
 
 
 def read_text(file: Path) -> str:
@@ -139,9 +153,9 @@ def split_line(line: str) -> tuple[str, list[str]]:
     if re.search(r"[\t,;]", rest):
         return path, [field.strip().strip('"') for field in re.split(r"[\t,;]", rest)]
     words = rest.split()
-    numbers = [word for word in words if word.isdigit()]
+    numbers = [word for word in words if word.isdecimal()]
     if len(numbers) < len(words):  # a label of several words, after numbers
-        while words and words[0].isdigit():
+        while words and words[0].isdecimal():
             words.pop(0)
         return path, [*numbers[: len(rest.split()) - len(words)], " ".join(words)]
     return path, words
@@ -163,6 +177,10 @@ def _valid(
             yield from made if isinstance(made, list) else [made]
         except InvalidRowError as error:
             problems.append(f"{where}: {error}")
+        except KeyError as error:  # a row that is cut
+            problems.append(f"{where}: there is no value for {error}")
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            problems.append(f"{where}: cannot be read ({error})")
 
 
 def _plain(where: str, line: str) -> Row:
@@ -170,12 +188,12 @@ def _plain(where: str, line: str) -> Row:
     path, fields = split_line(line)
     if not fields:
         raise InvalidRowError(f"{line!r} has no label")
-    if len(fields) == 3 and not fields[0].isdigit():  # path,label,votes,votes against
+    if len(fields) == 3 and not fields[0].isdecimal():  # path,label,votes,votes against
         fields = fields[:1]
     label, numbers = fields[-1], fields[:-1]
     if not label:
         raise InvalidRowError(f"{line!r} has no label")
-    if len(numbers) > 2 or not all(number.isdigit() for number in numbers):
+    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
         raise InvalidRowError(f"{line!r} is not path [[offset] frames] label")
     span = None
     if len(numbers) == 2:
@@ -214,6 +232,8 @@ def _table(where: str, row: Mapping[str, str], columns: Columns) -> Row:
     for name, text in (("path", path), ("label", label)):
         if not text:
             raise InvalidRowError(f"column {name}: there is none")
+    if "\n" in label:
+        raise InvalidRowError(f"column label: {label[:40]!r} has a line break; close its quote")
     return Row(
         where,
         (path,),
@@ -314,7 +334,7 @@ def _charades(where: str, row: Mapping[str, str]) -> list[Row]:
 def _from_json(file: Path, text: str, columns: Columns, problems: list[str]) -> list[Row]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: is no JSON ({error}); restore the file") from None
     entries: Iterable[tuple[int | str, Make, Any]]
     if isinstance(content, dict) and isinstance(content.get("database"), dict):
@@ -371,16 +391,16 @@ def read_class_list(file: Path) -> dict[str, str]:
     if text[:1] in ("{", "["):
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{file}: is no JSON ({error}); restore the file") from None
         if isinstance(content, dict):
             pairs = [(str(number), str(name)) for name, number in content.items()]
         else:
-            names = (" ".join(e) if isinstance(e, list) else str(e) for e in content)
+            names = (" ".join(map(str, e)) if isinstance(e, list) else str(e) for e in content)
             pairs = [(str(number), name) for number, name in enumerate(names)]
-    elif text.split("\n")[0].lower().startswith("id,key"):
+    elif {"id", "key"} <= {*text.split("\n")[0].split(",")}:
         table = csv.DictReader(text.split("\n"))
-        pairs = [(row["id"], row["key"]) for row in table]
+        pairs = [(row["id"], row["key"]) for row in table if row["id"] and row["key"]]
     else:
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         parts = [re.fullmatch(r"(\d+|[a-z]\d{3})[\s,;]+(.+)", line) for line in lines]
@@ -391,6 +411,6 @@ def read_class_list(file: Path) -> dict[str, str]:
             pairs = [(part[2], part[1]) for part in ends if part]
         else:
             pairs = [(str(number), line) for number, line in enumerate(lines)]
-    if all(number.isdigit() for number, _ in pairs):
+    if all(number.isdecimal() for number, _ in pairs):
         pairs.sort(key=lambda pair: int(pair[0]))
     return {number: name.strip('"') for number, name in pairs}

@@ -31,7 +31,7 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     Raises:
         UserError: a list cannot be read, or names no split that is wanted.
     """
-    names = read_class_list(Path(dataset.class_list).expanduser()) if dataset.class_list else None
+    names = read_class_list(_home(dataset.class_list)) if dataset.class_list else None
     files = _Files(on_disk, Path(dataset.videos))
     problems: list[str] = []
     listed: dict[str, _Listed] = {}
@@ -55,7 +55,7 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     found = {video.class_name for video in videos}
     if names:
         classes = [name for name in dict.fromkeys(names.values()) if name in found]
-    elif all(name.isdigit() for name in found):
+    elif all(name.isdecimal() for name in found):
         classes = sorted(found, key=int)
     else:
         classes = sorted(found)
@@ -65,7 +65,7 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
 def _annotation_files(dataset: ListDataset) -> Iterator[tuple[int, str, Path]]:
     """Split, part ("" if the file is for its rows to say) and name of every list."""
     key, found = f"datasets.{dataset.name}.annotations", dataset.annotations
-    if not (isinstance(found, dict) and all(str(name).isdigit() for name in found)):
+    if not (isinstance(found, dict) and all(str(name).isdecimal() for name in found)):
         found = {"1": found}
     elif absent := [n for n in dataset.splits if n not in {int(name) for name in found}]:
         raise UserError(f"{key}: there is no list for split {absent[0]}; add it, or change splits")
@@ -76,7 +76,12 @@ def _annotation_files(dataset: ListDataset) -> Iterator[tuple[int, str, Path]]:
             if part and kind_of(part) is None and part not in dataset.parts:
                 raise UserError(f"{key}: {part!r} is no part; name it train, val or test")
             for file in [files] if isinstance(files, str) else files:
-                yield int(number), part, Path(file).expanduser()
+                yield int(number), part, _home(file)
+
+
+def _home(name: str) -> Path:
+    """The file, with ~ replaced; Path.expanduser() raises where there is no such user."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111
 
 
 def _add(

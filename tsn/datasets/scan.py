@@ -14,12 +14,15 @@ VIDEO_SUFFIXES = frozenset([
 ])  # fmt: skip
 """File name endings taken for videos in a folder; other files are reported as unlisted."""
 
-_SIDE_FILES = frozenset(["thumbs.db", "desktop.ini", "__macosx"])
+_SIDE_FILES = frozenset([
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "lost+found",
+    "$recycle.bin", "system volume information",
+])  # fmt: skip
 
 
 def is_side_file(name: str) -> bool:
     """Whether a file is one that systems leave beside others: hidden, `Thumbs.db`, copies."""
-    return name.startswith(".") or name.endswith("~") or name.lower() in _SIDE_FILES
+    return name.startswith((".", "~$")) or name.endswith("~") or name.lower() in _SIDE_FILES
 
 
 def without_suffix(path: str) -> str:
