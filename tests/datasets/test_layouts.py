@@ -288,3 +288,13 @@ def test_ids_are_unique_where_names_differ_only_by_their_ending():
     files = on_disk("a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y.avi")
     ids = [video.id for video in layouts.folder(FolderDataset("own", "videos"), files)[1]]
     assert ids == ["a/x.avi", "a/x.mp4", "a/x.avi.mp4", "a/y"]
+
+
+def test_lists_that_may_not_be_read_are_one_sentence(tmp_path, monkeypatch):
+    dataset = ucf(tmp_path)
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    assert "lists: " in refusal(dataset) and "(Permission denied)" in refusal(dataset)

@@ -36,11 +36,18 @@ def official(dataset: OfficialDataset) -> tuple[tuple[str, ...], list[Video]]:
             file outside the video folder, or has a video on both sides of a split.
     """
     folder = Path(dataset.lists)
-    if not folder.is_dir():
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"datasets.{dataset.name}.lists: there is no folder {str(folder)!r} (looked in "
             f"{os.fspath(Path.cwd())!r}); put the official split files there, or set the key"
-        )
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"datasets.{dataset.name}.lists: {str(folder)!r} cannot be read ({error.strerror}); "
+            "check its rights"
+        ) from None
     read = {"ucf101": _ucf101, "hmdb51": _hmdb51}[dataset.layout]
     classes, members = read(folder, dataset.splits)
     if dataset.check_counts:
