@@ -194,3 +194,17 @@ def test_weights_are_found_whatever_wraps_them(tmp_path, prefix, key):
     assert found.origin == "tsn-pytorch"
     assert torch.equal(found.state["conv1.weight"], conv)
     assert torch.equal(found.classifier[0], state[f"{prefix}new_fc.weight"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({1: torch.zeros(1)}, "tensors without names"),
+        ({"info": {}, "network": {}}, "without what it holds of its input"),
+        ({"info": None, "network": {"net.x": torch.zeros(1)}}, "without what it holds"),
+    ],
+)
+def test_files_that_are_almost_weights_are_one_sentence(tmp_path, content, sentence):
+    torch.save(content, tmp_path / "almost.pth")
+    with pytest.raises(UserError, match=sentence):
+        read_weights(tmp_path / "almost.pth")

@@ -84,7 +84,7 @@ def read_weights(source: str | Path, sha256: str | None = None) -> Weights:
         source, sha256 = download(str(source), sha256), None
     content = read_checkpoint(source, sha256)
     if "info" in content and isinstance(content.get("network"), Mapping):
-        return _ours(content)
+        return _ours(content, source)
     state = state_dict_of(content, source)
     if any(key.startswith("base_model.") for key in state):
         return _tsn_pytorch(state)
@@ -105,14 +105,18 @@ def guess_backbone(state: State) -> str | None:
     return _RESNETS.get((depths, "layer1.0.conv3.weight" in state))
 
 
-def _ours(content: Mapping) -> Weights:
+def _ours(content: Mapping, source: str | Path) -> Weights:
     network = content["network"]
-    return Weights(
-        "tsn",
-        _part(network, "net."),
-        _layer(network, "classifier"),
-        preprocessing_from(_part(network, "normalise."), content["info"]["modality"]),
-    )
+    try:
+        preprocessing = preprocessing_from(
+            _part(network, "normalise."), content["info"]["modality"]
+        )
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise UserError(
+            f"{source}: is like a model of this pipeline, but without what it holds of its input; "
+            "get it again"
+        ) from None
+    return Weights("tsn", _part(network, "net."), _layer(network, "classifier"), preprocessing)
 
 
 def _tsn_pytorch(state: State) -> Weights:

@@ -1,5 +1,6 @@
 """Weights from a local file: checked, brought to the names of the network, loaded completely."""
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ def read_checkpoint(path: str | Path, sha256: str | None = None) -> Mapping[str,
     Raises:
         UserError: no such file, another checksum, or no such mapping.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() may raise
     if not path.is_file():
         raise UserError(
             f'no weights file {path}: give an existing file, an address, "imagenet" or "none"'
@@ -106,6 +107,8 @@ def state_dict_of(content: Mapping[str, object], path: str | Path) -> Mapping[st
         raise _no_state_dict(path, f"a {type(state).__name__}")
     if not state or not all(map(torch.is_tensor, state.values())):
         raise _no_state_dict(path, _listed("", [str(key) for key in state]).strip() or "nothing")
+    if not all(isinstance(key, str) for key in state):
+        raise _no_state_dict(path, "tensors without names")
     while prefix := next((p for p in _WRAPPERS if all(k.startswith(p) for k in state)), ""):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
