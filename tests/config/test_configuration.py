@@ -395,3 +395,12 @@ def test_a_length_without_a_unit_is_in_that_of_the_preset():
     for preset, length in (("caffe", "iterations"), ("tsn_pytorch", "epochs")):
         mine = {"training": {"preset": preset, "length": 5}}
         assert with_current_names(mine)[0]["training"] == {"preset": preset, length: 5}
+
+
+def test_weights_that_may_not_be_looked_at_are_one_sentence(monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_file", denied)
+    with pytest.raises(UserError, match="cannot be read: Permission denied"):
+        check_model(ModelConfig(**{**WEIGHTS, "weights": "/locked/model.pt"}))

@@ -182,3 +182,18 @@ def test_the_fusion_says_whose_models_it_fuses():
         "flow": {"experiment": "other", "sha256": "m2", "shards": {}, "engine": "torch"},
     }
     assert found["protocol"] == {"segments": 25} and found["fused"]["fuse"] == "logits"
+
+
+@pytest.mark.parametrize(
+    ("weights", "of"),
+    [
+        ({}, "logits"),
+        ({"rgb": 0}, "logits"),
+        ({"rgb": -1}, "logits"),
+        ({"rgb": float("nan")}, "logits"),
+        ({"rgb": 1}, "sum"),
+    ],
+)
+def test_senseless_weights_are_refused(weights, of):
+    with pytest.raises(ValueError, match="must be"):
+        combine({"rgb": np.zeros((1, 2))}, weights, of)

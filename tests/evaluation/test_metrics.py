@@ -62,3 +62,9 @@ def test_the_result_is_plain_values():
     import json
 
     json.dumps(result([[1, 0]], [0]))
+
+
+@pytest.mark.parametrize("labels", [[], [-1], [2]])
+def test_labels_are_those_of_the_classes(labels):
+    with pytest.raises(ValueError, match="labels must be 0…1"):
+        metrics(np.zeros((len(labels), 2)), np.array(labels, int), ("a", "b"))

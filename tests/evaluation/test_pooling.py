@@ -42,3 +42,9 @@ def test_the_average_is_over_all_crops_at_once():
 def test_an_unknown_pooling_is_an_error(pooling):
     with pytest.raises(ValueError, match="is none of average, max, top2"):
         pool(SNIPPETS, pooling)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3,)])
+def test_there_must_be_snippets(shape):
+    with pytest.raises(ValueError, match="S above 0"):
+        pool(np.zeros(shape), "max")

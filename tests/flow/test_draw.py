@@ -68,3 +68,9 @@ def test_what_cannot_be_drawn_is_refused():
         colour_code(np.zeros((2, 3, 4)), 0.0)
     with pytest.raises(ValueError, match="shape"):
         colour_code(np.zeros((3, 4, 2)))
+
+
+@pytest.mark.parametrize(("value", "magnitude"), [(np.nan, None), (np.inf, 1.0), (1.0, np.inf)])
+def test_only_finite_flow_has_a_colour(value, magnitude):
+    with pytest.raises(ValueError, match="finite"):
+        colour_code(np.full((2, 3, 4), value), magnitude)

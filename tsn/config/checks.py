@@ -38,8 +38,17 @@ def check_model(model: ModelConfig) -> None:
             )
     elif is_address(model.weights):
         expected_digits(model.weights, model.sha256)
-    elif not Path(os.path.expanduser(model.weights)).is_file():  # noqa: PTH111
-        raise UserError(f"model.weights: there is no file {model.weights!r}; correct the path")
+    else:
+        _check_file(model.weights)
+
+
+def _check_file(weights: str) -> None:
+    try:
+        found = Path(os.path.expanduser(weights)).is_file()  # noqa: PTH111
+    except OSError as error:
+        raise UserError(f"model.weights: {weights!r} cannot be read: {error.strerror}") from None
+    if not found:
+        raise UserError(f"model.weights: there is no file {weights!r}; correct the path")
 
 
 def checked_dataset(name: str, keys: dict) -> DatasetConfig:

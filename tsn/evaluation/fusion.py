@@ -58,7 +58,15 @@ def combine(
 
     Returns:
         float64 (..., C).
+
+    Raises:
+        ValueError: `of` is neither, a weight is negative or not finite, or none is above 0.
     """
+    if of not in ("logits", "probabilities"):
+        raise ValueError(f"of must be logits or probabilities, not {of!r}")
+    values = np.array(list(weights.values()), np.float64)
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
+        raise ValueError(f"weights must be finite, not negative, and one above 0, not {weights}")
     total = np.zeros(())
     for modality, weight in weights.items():
         if weight:

@@ -17,7 +17,14 @@ def metrics(scores: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) ->
     Returns:
         "videos", "top1", "top5", "mean_class" (the authors' release calls this accuracy; classes
         without test videos are left out), "per_class" by name; accuracies are fractions, 0…1.
+
+    Raises:
+        ValueError: there is no video, or a label is not one of the classes.
     """
+    if not len(labels) or not 0 <= labels.min() <= labels.max() < len(classes):
+        raise ValueError(
+            f"labels must be 0…{len(classes) - 1}, of one video at least, not {labels}"
+        )
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
     hits = (order == labels[:, None]) & ~np.isnan(scores).any(1, keepdims=True)
     correct = hits[:, 0]

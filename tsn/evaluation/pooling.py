@@ -29,8 +29,10 @@ def pool(snippets: np.ndarray, pooling: str) -> np.ndarray:
         (..., C).
 
     Raises:
-        ValueError: there is no such pooling.
+        ValueError: there is no such pooling, or no snippet.
     """
+    if snippets.ndim < 2 or not snippets.shape[-2]:
+        raise ValueError(f"scores of snippets are (..., S, C), S above 0, not {snippets.shape}")
     if pooling == "average":
         return snippets.mean(-2)
     if pooling == "max":

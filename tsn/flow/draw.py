@@ -42,13 +42,16 @@ def colour_code(flow: np.ndarray, max_magnitude: float | None = None) -> np.ndar
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ValueError: `flow` is not (2, H, W), or `max_magnitude` is not above 0.
+        ValueError: `flow` is not (2, H, W) or not finite, or `max_magnitude` is not above 0 and
+            finite.
     """
     flow = np.asarray(flow, np.float64)
     if flow.ndim != 3 or len(flow) != 2:
         raise ValueError(f"flow must have shape (2, height, width), not {flow.shape}")
-    if max_magnitude is not None and not max_magnitude > 0:
-        raise ValueError(f"max_magnitude must be above 0 px, not {max_magnitude!r}")
+    if not np.isfinite(flow).all():
+        raise ValueError("flow must be finite: it holds NaN or infinity")
+    if max_magnitude is not None and not 0 < max_magnitude < np.inf:
+        raise ValueError(f"max_magnitude must be above 0 px and finite, not {max_magnitude!r}")
     magnitude = np.hypot(flow[0], flow[1])
     if max_magnitude is None:
         max_magnitude = max(magnitude.max(initial=0), np.finfo(float).tiny)
