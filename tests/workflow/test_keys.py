@@ -91,6 +91,7 @@ KEYS = {
     "test.crop_size": (96, TEST | {"fill_table"}),
     "test.snippet_sampling": ("caffe", TEST | {"fill_table"}),
     "test.pooling": ("max", TEST | {"fill_table"}),
+    "test.engine": ("torch", TEST | {"fill_table"}),
     "fusion.weights": ({"flow": 1}, {"fuse_scores", "fill_table"}),
     "fusion.compare": ({"both": {"flow": 1}}, {"fuse_scores"}),
     "fusion.fuse": ("probabilities", {"fuse_scores", "search_weights", "fill_table"}),
