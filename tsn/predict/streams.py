@@ -94,12 +94,6 @@ class Clip:
         self.frames: dict[int, np.ndarray] = {}
         self._made: dict[str, dict[int, np.ndarray]] = {"rgb": {}, "flow": {}, "warped_flow": {}}
 
-    def forget_before(self, frame: int) -> None:
-        """Free what belongs to earlier frames."""
-        for kept in (self.frames, *self._made.values()):
-            for number in [n for n in kept if n < frame]:
-                del kept[number]
-
     def read(self, stream: str, indices: Iterable[int]) -> np.ndarray:
         """Frames or flow fields: uint8 (n, H, W, 3) RGB or (n, 2, H, W) flow."""
         indices = [int(index) for index in indices]
