@@ -132,7 +132,7 @@ def test_a_backbone_that_cannot_be_told_is_asked_for(files, capsys):
         ("1 a\n3 b\n", "not numbered"),
         ("2 a\n3 b\n", "not numbered"),
         ("a\na\n", "twice"),
-        ("\n", "no class"),
+        ("\n", "has no class"),
     ],
 )
 def test_a_wrong_list_of_classes_is_refused(tmp_path, text, message):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tsn.datasets.class_list import read_class_list
 from tsn.models.modality import MODALITIES
 from tsn.runtime.command_line import Parser, run_command, show_log
 from tsn.runtime.errors import UserError
@@ -110,26 +111,16 @@ def convert(arguments: argparse.Namespace) -> None:
 
 
 def read_classes(path: Path | str) -> tuple[str, ...]:
-    """Class names in label order, from lines `number name` (UCF101's classInd.txt) or `name`.
+    """Class names in label order, from a list that `read_class_list` reads.
 
     Raises:
         UserError: no such file, or names that are missing, numbered with gaps or given twice.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); give a list of classes") from None
-    names = [line.strip() for line in lines if line.strip()]
-    numbered = [match for name in names if (match := re.fullmatch(r"(\d+)\s+(.+)", name))]
-    if names and len(numbered) == len(names):
-        rows = sorted((int(match[1]), match[2]) for match in numbered)
-        first = rows[0][0]
-        if first > 1 or [number for number, _ in rows] != list(range(first, first + len(rows))):
-            raise UserError(f"{path}: the classes are not numbered 1, 2, 3, …; correct it")
-        names = [name for _, name in rows]
-    if not names or len(set(names)) < len(names):
-        raise UserError(f"{path}: has no class, or one of them twice; correct it")
-    return tuple(names)
+    names = read_class_list(Path(path))
+    first = 0 if "0" in names else 1
+    if list(names) != [str(first + n) for n in range(len(names))]:
+        raise UserError(f"{path}: the classes are not numbered 1, 2, 3, …; correct it")
+    return tuple(names.values())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -119,8 +119,12 @@ def test_separators_of_flags(tmp_path, separator):
 
 
 def test_side_files_are_no_lists(tmp_path):
-    """macOS leaves them beside every file on other disks."""
-    lists = {"a_test_split1.txt": "x.avi 1\n", "._a_test_split1.txt": "\0\5\x16\7"}
+    """macOS leaves them beside every file on other disks; Drive makes copies."""
+    lists = {
+        "a_test_split1.txt": "x.avi 1\n",
+        "._a_test_split1.txt": "\0\5\x16\7",
+        "Copy of a_test_split1.txt": "x.avi 2\n",
+    }
     assert [video.id for video in layouts.official(hmdb(tmp_path, lists))[1]] == ["a/x"]
 
 
@@ -132,7 +136,7 @@ def test_a_video_on_both_sides_of_a_split_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("classInd.txt", "Jump\n", ["classInd.txt", "'Jump'"]),
+        ("classInd.txt", "1 Jump\n1 Fly\n", ["classInd.txt", "'1 Jump' and '1 Fly'"]),
         ("testlist01.txt", "Fly/v.avi\n", ["testlist01.txt", "'Fly/v.avi'", "classInd.txt"]),
     ],
 )

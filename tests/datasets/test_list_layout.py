@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tsn.config.checks import checked_dataset
-from tsn.datasets.annotations import read_annotations, read_class_list, split_line
+from tsn.datasets.annotations import read_annotations, split_line
 from tsn.datasets.build_index import plan_listing
 from tsn.datasets.index import read_index
 from tsn.datasets.listing import Listing, leaks
@@ -141,21 +141,11 @@ def test_digits_that_are_no_numbers_are_names(listing_of):
     assert listing_of("a.mp4 ²\nb.mp4 ²\nc.mp4 ³\n").classes == ("²", "³")
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("id,key\n0\n1,Run\n", {"1": "Run"}),
-        ("[[1, 2], [3]]", {"0": "1 2", "1": "3"}),
-    ],
-)
-def test_class_lists_with_gaps_and_numbers_are_read(tmp_path, text, found):
-    (tmp_path / "classes.txt").write_text(text, encoding="utf-8")
-    assert read_class_list(tmp_path / "classes.txt") == found
-
-
 def test_a_column_that_is_not_there_is_named(listing_of):
-    with pytest.raises(UserError, match=r"list\.csv:2: there is no value for the column 'what'"):
+    with pytest.raises(UserError, match=r"list\.csv: has no column 'what' \(there are: path, l"):
         listing_of(GOOD, columns={"label": "what"})
+    with pytest.raises(UserError, match=r"has no column 'label' \(there are: path, activity\)"):
+        listing_of("path,activity\na.mp4,Jump\n")
 
 
 def test_a_class_that_the_list_of_classes_lacks_is_named(listing_of, tmp_path):
@@ -223,6 +213,108 @@ def test_the_index_holds_clips(listing_of, tmp_path):
 )
 def test_lines_of_plain_lists(line, fields):
     assert split_line(line) == fields
+
+
+PLAIN = "a.mp4 Jump\nb.mp4 Run\nc.mp4 Jump\nd.mp4 Run\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# made by me, on monday\n{PLAIN}#\n",
+        "# video list\n" + PLAIN.replace(" ", "\t"),
+        f"path label\n{PLAIN}",
+        "# path,label\n" + PLAIN.replace(" ", ","),
+        "# mine\nclip,category\n# a comment, too, is none\n" + PLAIN.replace(" ", ","),
+        '{"path": "a.mp4", "label": "Jump"}\n{"path": "b.mp4", "label": "Run"}\n\n'
+        '{"video": "c.mp4", "label": "Jump"}\n{"path": "d.mp4", "label": "Run"}\n',
+    ],
+)
+def test_comments_headers_and_json_lines(listing_of, text):
+    listing = listing_of(text)
+    assert [(v.id, v.class_name) for v in listing.videos] == [
+        *(("a", "Jump"), ("b", "Run"), ("c", "Jump"), ("d", "Run"))
+    ]
+    assert not listing.invalid
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"movie activity\n{PLAIN}",
+        "movie,activity\na,0\nb,1\nc,0\nd,1\n",
+        "clip,activity\n" + PLAIN.replace(" ", ",").replace(".mp4", ""),
+    ],
+)
+def test_a_header_of_unknown_columns_is_no_video_and_is_told(tmp_path, text):
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    try:
+        rows, (problem,) = read_annotations(tmp_path / "list.csv", {})
+        assert [row.paths[0][0] for row in rows] == list("abcd")
+    except UserError as error:
+        problem = str(error)
+    assert "activity" in problem and "with the key columns" in problem
+
+
+def test_a_row_that_is_cut_and_a_commented_one_are_told(tmp_path):
+    file = tmp_path / "list.jsonl"
+    file.write_text('{"path": "a", "label": "Jump"}\n{"path": "b", "la\n', encoding="utf-8")
+    assert "list.jsonl:2: cannot be read" in read_annotations(file, {})[1][0]
+    file.write_text(f"#e.mp4 Run\n{PLAIN}", encoding="utf-8")
+    rows, (problem,) = read_annotations(file, {})
+    assert len(rows) == 4 and "list.jsonl:1: '#e.mp4 Run' is a comment" in problem
+
+
+def test_a_label_of_any_number_of_digits_is_one(listing_of):
+    long = "9" * 5000
+    text = f"a.mp4 10\nb.mp4 9\nc.mp4 {long}\nd.mp4 9\ne.mp4 {long}\n"
+    assert listing_of(text).classes == ("9", "10", long)
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "listed"),
+    [
+        ("Jumpe\u0301/x.mp4", "Jump\u00e9/x.mp4"),  # macOS writes é as e and an accent
+        ("Jump\u00e9/x.mp4", "Jumpe\u0301/x"),
+        ("Jump\u00e9/x.mp4", "x"),
+        ("Jump/x.mp4", "Jump\\x.mp4"),
+    ],
+)
+def test_a_name_that_is_written_otherwise_is_found(listing_of, tmp_path, on_disk, listed):
+    (tmp_path / "videos" / on_disk).parent.mkdir()
+    (tmp_path / "videos" / on_disk).write_bytes(b"video")
+    listing = listing_of(f"a.mp4,Jump\nb.mp4,Jump\n{listed},Jump\n")
+    assert f"videos/{on_disk}" in [video.path for video in listing.videos if not video.missing]
+
+
+def test_a_missing_video_names_a_file_that_is_called_alike(listing_of):
+    listing = listing_of("a.mp4,Jump\nb.mp4,Jump\nC.mp4,Jump\n")
+    assert listing.near == ("'C.mp4': there is 'c.mp4'",)
+
+
+def test_a_bare_name_in_two_folders_is_told(listing_of, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / "videos" / folder).mkdir()
+        (tmp_path / "videos" / folder / "x.mp4").write_bytes(b"video")
+    (problem,) = listing_of("a.mp4,Jump\nb.mp4,Jump\nx.mp4,Jump\n").invalid
+    assert "'x.mp4' is in several folders, as 'one/x.mp4' and 'two/x.mp4'" in problem
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        ("1 Jump\n2 Run\n", "01"),
+        ("Jump\nRun\n", "12"),
+        ("1 Jump\n2 Run\n", "12"),
+        ("0 Jump\n01 Run\n", ("0.0", "1.0")),
+    ],
+)
+def test_numbers_that_count_from_0_or_1_are_the_same_classes(listing_of, tmp_path, classes, labels):
+    (tmp_path / "classes.txt").write_text(classes, encoding="utf-8")
+    first, second = labels
+    text = f"a.mp4 {first}\nb.mp4 {second}\nc.mp4 {first}\nd.mp4 {second}\n"
+    listing = listing_of(text, class_list="classes.txt")
+    assert [video.class_name for video in listing.videos] == ["Jump", "Run", "Jump", "Run"]
 
 
 def test_a_list_that_is_not_there_is_one_sentence(listing_of):

@@ -159,6 +159,26 @@ def test_side_files_are_neither_videos_nor_reported(own, tmp_path):
     assert {*after.unlisted} - {*before.unlisted} == {"a/half.avi.part"}
 
 
+def test_streams_that_yt_dlp_joins_are_no_videos(own, tmp_path):
+    before = list_videos(own, tmp_path)
+    for name in ("1.f137.avi", "1.f251-drc.webm", "1.temp.avi"):
+        (tmp_path / "videos" / "a" / name).write_bytes(b"?")
+    after = list_videos(own, tmp_path)
+    assert after.videos == before.videos
+    assert {*after.unlisted} - {*before.unlisted} == {
+        *("a/1.f137.avi", "a/1.f251-drc.webm", "a/1.temp.avi")
+    }
+
+
+def test_a_video_is_found_by_another_ending_and_a_near_name_is_told(ucf, tmp_path):
+    (tmp_path / "videos" / "b" / "absent.mp4").write_bytes(b"video")
+    (tmp_path / "videos" / "a" / "Folder.avi").write_bytes(b"video")
+    listing = list_videos(ucf, tmp_path)
+    assert {video.id for video in listing.videos if video.missing} == {"b/gone", "a/folder"}
+    assert listing.near == ("'a/folder.avi': there is 'a/Folder.avi'",)
+    assert f"{ucf.videos}/b/absent.mp4" in [video.path for video in listing.videos]
+
+
 def test_a_name_that_is_not_utf8_is_a_video_like_any_other(own, tmp_path):
     name = os.fsdecode(b"\xff\xfe.avi")
     (tmp_path / "videos" / "a" / name).write_bytes(b"video")
@@ -189,6 +209,20 @@ def test_parts_above_the_class_folders_are_the_split(tmp_path):
     other = replace(dataset, parts={"val": "test", "test": None})
     splits = {video.id: video.splits for video in list_videos(other, tmp_path).videos}
     assert splits["val/a/3"] == {1: "test"} and splits["test/b/4"] == {}
+    (tmp_path / "videos" / "extra" / "c").mkdir(parents=True)
+    (tmp_path / "videos" / "extra" / "c" / "5.avi").touch()
+    with_extra = list_videos(dataset, tmp_path)
+    assert (with_extra.videos, with_extra.unlisted) == (listing.videos, ("extra/c/5.avi",))
+    assert len(list_videos(replace(dataset, parts={"extra": "train"}), tmp_path).videos) == 5
+
+
+def test_classes_called_train_and_test_are_classes_beside_others(tmp_path):
+    for name in ("train/1", "train/2", "test/3", "test/4", "bus/5", "bus/6"):
+        path = tmp_path / "videos" / f"{name}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    dataset = FolderDataset("own", str(tmp_path / "videos"))
+    assert list_videos(dataset, tmp_path).classes == ("bus", "test", "train")
 
 
 def test_nested_class_folders_are_classes_by_their_path(tmp_path):

@@ -17,8 +17,14 @@ from tsn.runtime.errors import UserError
 from tsn.video.span import Span
 
 ALIASES = {
-    "path": ("path", "video", "video_path", "file", "filename", "filepath"),
-    "label": ("label", "class", "class_name", "action"),
+    "path": (
+        *("path", "video", "video_path", "file", "filename", "filepath", "file_path", "file_name"),
+        *("video_name", "clip", "clip_path", "clip_name", "name", "video_id"),
+    ),
+    "label": (
+        *("label", "class", "class_name", "action", "category", "label_name", "class_id"),
+        *("label_id", "target"),
+    ),
     "split": ("split", "part", "subset"),
     "group": ("group",),
     "id": ("id",),
@@ -76,33 +82,89 @@ def read_annotations(file: Path, columns: Columns) -> tuple[list[Row], list[str]
     problems: list[str] = []
     if text.lstrip()[:1] in ("{", "["):
         return _from_json(file, text, columns, problems), problems
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    delimiter = next((mark for mark in "\t,;" if mark in first), ",")
-    header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
-    make = _table_reader(header, columns)
-    if make is None and "path" in columns:
+    lines = text.split("\n")
+    header: list[str] = []
+    # Some programs begin the header with a #, as they do comments above it.
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            delimiter = next((mark for mark in "\t,;" if mark in line), ",")
+            fields = next(csv.reader([line.lstrip("# ")], delimiter=delimiter), [])
+            header = [name.strip().lower() for name in fields]
+            is_text = is_comment(line) and not _columns_of("label", columns) & {*header}
+            if not is_text and (make := _table_reader(file, header, columns)):
+                rows = _table_rows(file, lines[number:], number, header, delimiter)
+                return list(_valid(file, ((n, make, row) for n, row in rows), problems)), problems
+            if not is_comment(line):
+                break
+    if "path" in columns:
         raise UserError(
             f"{file}: has no column {columns['path']!r} (there are: {', '.join(header)}); correct "
             "the key columns"
         )
-    if make is None:
-        lines = ((n, line.strip()) for n, line in enumerate(text.split("\n"), start=1))
-        return list(_valid(file, ((n, _plain, x) for n, x in lines if x), problems)), problems
-    reader = csv.reader((f"{line}\n" for line in text.strip("\n").split("\n")), delimiter=delimiter)
-    rows = iter(reader)
-    next(rows)
-    offset = len(text) - len(text.lstrip("\n"))
-    numbered = (
-        (reader.line_num + offset, make, dict(zip(header, (v.strip() for v in row), strict=False)))
-        for row in rows
-        if any(row)
-    )
+    plain = [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]
+    named = ((n, _plain, line) for n, line in _without_header(file, plain, problems))
+    return list(_valid(file, named, problems)), problems
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line of a list is a comment."""
+    return line.lstrip().startswith("#")
+
+
+def _table_rows(
+    file: Path, lines: Sequence[str], above: int, header: Sequence[str], delimiter: str
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and values by column of each row below `above` lines."""
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
     try:
-        return list(_valid(file, numbered, problems)), problems
+        for row in reader:
+            # A whole row may begin with #, as names may.
+            whole = len(row) >= len(header) and not row[0].startswith("# ")
+            if any(row) and (whole or not is_comment(row[0])):
+                values = (value.strip() for value in row)
+                yield reader.line_num + above, dict(zip(header, values, strict=False))
     except csv.Error as error:
         raise UserError(
-            f"{file}:{reader.line_num + offset}: {error}; is a quote before it not closed?"
+            f"{file}:{reader.line_num + above}: {error}; is a quote before it not closed?"
         ) from None
+
+
+def _without_header(
+    file: Path, lines: Sequence[tuple[int, str]], problems: list[str]
+) -> Iterator[tuple[int, str]]:
+    """Lines of a plain list without comments, and without a header of unknown columns."""
+    rows = []
+    for number, line in lines:
+        if not is_comment(line):
+            rows.append((number, line))
+        elif _NAMED.fullmatch(line) and not line.startswith("# "):
+            problems.append(f"{file}:{number}: {line!r} is a comment; a name with # is ./#…")
+    if rows and _is_header(rows[0][1], [line for _, line in rows[1:]]):
+        number, line = rows.pop(0)
+        words = line.lower().split()
+        if words[0] not in ALIASES["path"] or words[-1] not in ALIASES["label"]:
+            problems.append(
+                f"{file}:{number}: {line!r} is taken for a header whose columns are unknown, and "
+                "not used; name them with the key columns: {path: clip, label: activity}, say"
+            )
+    yield from rows
+
+
+def _is_header(line: str, rows: Sequence[str]) -> bool:
+    """Whether the first line of a plain list names columns: it is unlike all others."""
+    known = {alias for aliases in ALIASES.values() for alias in aliases} | _OTHER_COLUMNS
+    if all(word.lower() in known for word in re.split(r"[\s,;]+", line)):
+        return True
+    if _NAMED.fullmatch(line) or not (path_and_label := split_line(line)[1]) or not rows:
+        return False
+    labels = {fields[-1] for row in rows if (fields := split_line(row)[1])}
+    label = path_and_label[-1]
+    numbers = all(map(str.isdecimal, labels)) and not label.isdecimal()
+    return numbers or (all(map(_NAMED.fullmatch, rows)) and label not in labels)
+
+
+_OTHER_COLUMNS = {"frames", "num_frames", "n_frames", "total_frames", "fps", "duration", "url"}
+"""What lists call columns that are not read."""
 
 
 _SEPARATOR = re.compile(r"^\"?sep=.\"?(?=\n)")
@@ -202,19 +264,33 @@ def _plain(where: str, line: str) -> Row:
     return Row(where, (path,), label, span=span)
 
 
-def _table_reader(header: Sequence[str], columns: Columns) -> "Make | None":
-    """The reader of one row of a table with these columns; None if they are no table's."""
+def _table_reader(file: Path, header: Sequence[str], columns: Columns) -> "Make | None":
+    """The reader of one row of a table with these columns; None if they are no table's.
+
+    Raises:
+        UserError: it is a table of videos, and no column names their classes.
+    """
     if {"youtube_id", "time_start", "time_end"} <= {*header}:
         return _kinetics
     if {"narration_id", "video_id", "start_timestamp"} <= {*header}:
         return lambda where, row: _epic(where, row, columns)
     if {"id", "actions", "length"} <= {*header}:
         return _charades
-    if {"video_id", "label"} <= {*header}:  # Jester and Something-Something as CSV
-        return lambda where, row: _table(where, row, {**columns, "path": "video_id"})
-    wanted = columns.get("path", ALIASES["path"])
-    known = {wanted.lower()} if isinstance(wanted, str) else {name.lower() for name in wanted}
-    return (lambda where, row: _table(where, row, columns)) if known & {*header} else None
+    if not _columns_of("path", columns) & {*header} or any(map(_NAMED.fullmatch, header)):
+        return None
+    if len(header) > 1 and not _columns_of("label", columns) & {*header}:
+        raise UserError(
+            f"{file}: has no column {columns.get('label', 'label')!r} (there are: "
+            f"{', '.join(header)}); name that of the class with the key columns, as in "
+            "columns: {label: activity}"
+        )
+    return lambda where, row: _table(where, row, columns)
+
+
+def _columns_of(name: str, columns: Columns) -> set[str]:
+    """What a column may be called, in lower case."""
+    wanted = columns.get(name, ALIASES[name])
+    return {wanted.lower()} if isinstance(wanted, str) else {name.lower() for name in wanted}
 
 
 def _table(where: str, row: Mapping[str, str], columns: Columns) -> Row:
@@ -332,6 +408,13 @@ def _charades(where: str, row: Mapping[str, str]) -> list[Row]:
 
 
 def _from_json(file: Path, text: str, columns: Columns, problems: list[str]) -> list[Row]:
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if len(lines) > 1 and _is_object(lines[0][1]):  # JSON Lines
+        rows = (
+            (n, lambda where, line: _json_row(where, json.loads(line), columns), line)
+            for n, line in lines
+        )
+        return list(_valid(file, rows, problems))
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -350,6 +433,13 @@ def _from_json(file: Path, text: str, columns: Columns, problems: list[str]) -> 
             "label, and the files of Something-Something, Diving48 and ActivityNet"
         )
     return list(_valid(file, entries, problems))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _json_row(where: str, entry: Mapping, columns: Columns) -> Row:
@@ -378,39 +468,3 @@ def _activitynet(where: str, named: tuple[str, Mapping]) -> list[Row]:
         paths = (f"v_{name}", name)
         rows.append(Row(where, paths, label, str(entry.get("subset", "")), span=span))
     return rows
-
-
-def read_class_list(file: Path) -> dict[str, str]:
-    """Number or code of a class, as lists give it -> its name, in the order of the classes.
-
-    Lines hold `name` (numbered from 0), `number name`, `name number`, or `code name`, parted by
-    spaces or a comma; JSON holds a list of names or `{name: number}`; a CSV with the columns `id`
-    and `key` is EPIC-Kitchens' own.
-    """
-    text = read_text(file).strip()
-    if text[:1] in ("{", "["):
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{file}: is no JSON ({error}); restore the file") from None
-        if isinstance(content, dict):
-            pairs = [(str(number), str(name)) for name, number in content.items()]
-        else:
-            names = (" ".join(map(str, e)) if isinstance(e, list) else str(e) for e in content)
-            pairs = [(str(number), name) for number, name in enumerate(names)]
-    elif {"id", "key"} <= {*text.split("\n")[0].split(",")}:
-        table = csv.DictReader(text.split("\n"))
-        pairs = [(row["id"], row["key"]) for row in table if row["id"] and row["key"]]
-    else:
-        lines = [line.strip() for line in text.split("\n") if line.strip()]
-        parts = [re.fullmatch(r"(\d+|[a-z]\d{3})[\s,;]+(.+)", line) for line in lines]
-        ends = [re.fullmatch(r"(.+?)[\s,;]+(\d+)", line) for line in lines]
-        if all(parts):
-            pairs = [(part[1], part[2]) for part in parts if part]
-        elif all(ends):
-            pairs = [(part[2], part[1]) for part in ends if part]
-        else:
-            pairs = [(str(number), line) for number, line in enumerate(lines)]
-    if all(number.isdecimal() for number, _ in pairs):
-        pairs.sort(key=lambda pair: int(pair[0]))
-    return {number: name.strip('"') for number, name in pairs}

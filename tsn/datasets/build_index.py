@@ -142,6 +142,7 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
     )
     lines += _named(f"missing, {fate}", missing) + _named("unlisted, not used", listing.unlisted)
     for title, names in (
+        ("missing, with a file of a similar name", listing.near),
         ("invalid rows, not used", listing.invalid),
         ("unreadable", listing.unreadable),
         ("folders without a video", listing.empty),

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from tsn.config.schema import FolderDataset, ListDataset, OfficialDataset
 from tsn.datasets.annotations import read_text, split_line
+from tsn.datasets.class_list import read_class_list
 from tsn.datasets.group_split import OFFICIAL_GROUPS, assign_folds, group_of, sample_groups
-from tsn.datasets.parts import has_parts, sides_of
+from tsn.datasets.parts import has_parts, kind_of, sides_of
 from tsn.datasets.records import Video
-from tsn.datasets.scan import VIDEO_SUFFIXES, Scan, is_side_file
+from tsn.datasets.scan import Scan, is_side_file, is_video
 from tsn.runtime.errors import UserError
 
 OFFICIAL_COUNTS = {
@@ -21,6 +22,9 @@ OFFICIAL_COUNTS = {
     "hmdb51": dict.fromkeys((1, 2, 3), (3570, 1530)),
 }
 """Train and test videos per split: the data sets' own pages, and the official files themselves."""
+
+_COPY = re.compile(r"(copy of|kopie von|copie de|copia de|cópia de) ", re.IGNORECASE)
+"""What file managers call a second copy of a file."""
 
 Members = dict[str, dict[int, str]]
 """Path below the video folder -> split number -> "train" or "test"."""
@@ -74,13 +78,15 @@ def folder(dataset: FolderDataset, on_disk: Scan) -> tuple[tuple[str, ...], list
     Raises:
         UserError: if there is no video, a wanted class is absent, or `group_pattern` matches not.
     """
-    parts = has_parts(on_disk.folders)
+    parts = has_parts(on_disk)
     videos = []
     for path in on_disk.files:
-        stem, suffix = os.path.splitext(path)
+        stem = os.path.splitext(path)[0]
         part, _, inside = path.partition("/") if parts else ("", "", path)
         class_name = inside.rpartition("/")[0]
-        if suffix.lower() in VIDEO_SUFFIXES and class_name:
+        if part and kind_of(part) is None and part not in dataset.parts:
+            continue
+        if is_video(path) and class_name:
             videos.append(Video(stem, path, class_name, splits={1: part} if part else {}))
     sides = sides_of({part for video in videos for part in video.splits.values()}, dataset)
     videos = [
@@ -130,11 +136,7 @@ def split(
 
 def _ucf101(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Members]:
     numbers = lists / "classInd.txt"
-    rows = [re.fullmatch(r"(\d+)\s+(.+)", line) or line for line in _lines(numbers)]
-    for row in rows:
-        if isinstance(row, str):
-            raise UserError(f"{numbers}: {row!r} is not of the form 'number class'; correct it")
-    classes = tuple(row[2] for row in sorted(rows, key=lambda row: int(row[1])))
+    classes = tuple(read_class_list(numbers).values())
     members: Members = defaultdict(dict)
     for split in splits:
         for part in ("train", "test"):
@@ -153,7 +155,7 @@ def _hmdb51(lists: Path, splits: tuple[int, ...]) -> tuple[tuple[str, ...], Memb
         file
         for n in splits
         for file in sorted(lists.glob(f"*_test_split{n}.txt"))
-        if not is_side_file(file.name)
+        if not is_side_file(file.name) and not _COPY.match(file.name)
     ]
     if not files:
         raise UserError(

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsn.config.schema import ListDataset
-from tsn.datasets.annotations import InvalidRowError, Row, read_annotations, read_class_list
+from tsn.datasets.annotations import InvalidRowError, Row, read_annotations
+from tsn.datasets.class_list import number_order, plain_number, read_class_list
+from tsn.datasets.names_on_disk import NamesOnDisk
 from tsn.datasets.parts import kind_of, sides_of
 from tsn.datasets.records import Video
-from tsn.datasets.scan import VIDEO_SUFFIXES, Scan, without_suffix
+from tsn.datasets.scan import Scan, without_suffix
 from tsn.runtime.errors import UserError
 
 
@@ -31,18 +33,23 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     Raises:
         UserError: a list cannot be read, or names no split that is wanted.
     """
-    names = read_class_list(_home(dataset.class_list)) if dataset.class_list else None
     files = _Files(on_disk, Path(dataset.videos))
     problems: list[str] = []
     listed: dict[str, _Listed] = {}
+    read = []
     for split, part, file in _annotation_files(dataset):
         rows, invalid = read_annotations(file, dataset.columns)
         problems += invalid
-        for row in rows:
-            try:
-                _add(dataset, listed, files.video(row, names), row, split, row.part or part)
-            except InvalidRowError as error:
-                problems.append(f"{row.where}: {error}")
+        read += [(split, row.part or part, row) for row in rows]
+    names = None
+    if dataset.class_list:
+        names = read_class_list(_home(dataset.class_list))
+        names = _counted_alike(names, {plain_number(row.label) for _, _, row in read})
+    for split, part, row in read:
+        try:
+            _add(dataset, listed, files.video(row, names), row, split, part)
+        except InvalidRowError as error:
+            problems.append(f"{row.where}: {error}")
     sides = sides_of({part for entry in listed.values() for part in entry.parts.values()}, dataset)
     # Videos of the same parts share one map: there may be a million.
     splits = {
@@ -56,10 +63,22 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     if names:
         classes = [name for name in dict.fromkeys(names.values()) if name in found]
     elif all(name.isdecimal() for name in found):
-        classes = sorted(found, key=int)
+        classes = sorted(found, key=number_order)
     else:
         classes = sorted(found)
     return classes, videos, problems
+
+
+def _counted_alike(names: dict[str, str], labels: set[str]) -> dict[str, str]:
+    """The classes by the numbers of the lists, where these count from 0 and the classes from 1.
+
+    Or the other way round. Else they stay as they are.
+    """
+    numbers = {str(n): name for n, name in enumerate(names.values(), start="0" not in names)}
+    if names != numbers or not all(label.isdecimal() for label in labels) or labels <= {*names}:
+        return names
+    others = {str(n): name for n, name in enumerate(names.values(), start="0" in names)}
+    return others if labels <= {*others} else names
 
 
 def _annotation_files(dataset: ListDataset) -> Iterator[tuple[int, str, Path]]:
@@ -117,10 +136,7 @@ class _Files:
     """Finds the files that rows name: with or without ending, and by a bare name in any folder."""
 
     def __init__(self, on_disk: Scan, root: Path):
-        self._files, self._root = on_disk.files, os.path.abspath(root)  # noqa: PTH100
-        videos = [p for p in on_disk.files if os.path.splitext(p)[1].lower() in VIDEO_SUFFIXES]
-        self._by_path = {without_suffix(path): path for path in reversed(videos)}
-        self._by_name = {path.rsplit("/", 1)[-1]: path for path in self._by_path}
+        self._names, self._root = NamesOnDisk(on_disk.files), os.path.abspath(root)  # noqa: PTH100
 
     def video(self, row: Row, names: Mapping[str, str] | None) -> Video:
         """The video of a row.
@@ -130,7 +146,7 @@ class _Files:
         """
         label = row.label
         if names is not None:
-            label = names.get(label, label)
+            label = names.get(plain_number(label), label)
             if label not in names.values():
                 raise InvalidRowError(f"column label: there is no class {label!r} in class_list")
         paths = [self._inside(name) for name in row.paths]
@@ -148,13 +164,15 @@ class _Files:
         )
 
     def _find(self, path: str) -> str:
-        if path in self._files:
-            return path
-        stem = without_suffix(path)
-        found = self._by_path.get(stem, "")
-        if not found and "/" not in path and stem in self._by_name:
-            found = self._by_path[self._by_name[stem]]
-        return found
+        if found := self._names.find(path):
+            return found
+        anywhere = [] if "/" in path else self._names.anywhere(path)
+        if len(anywhere) > 1:
+            raise InvalidRowError(
+                f"column path: {path!r} is in several folders, as {anywhere[0]!r} and "
+                f"{anywhere[1]!r}; write the folder, too"
+            )
+        return anywhere[0] if anywhere else ""
 
     def _inside(self, path: str) -> str:
         """Relative to the video folder, with "/" between the parts."""

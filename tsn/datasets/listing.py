@@ -6,7 +6,7 @@ reads only lists and directories and imports nothing heavy.
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tsn.config.schema import (
 )
 from tsn.datasets import demo_plan, layouts
 from tsn.datasets.list_layout import read_lists
+from tsn.datasets.names_on_disk import NamesOnDisk
 from tsn.datasets.parts import has_parts
 from tsn.datasets.records import MISSING, Video
 from tsn.datasets.scan import Scan, scan
@@ -36,6 +37,7 @@ class Listing:
         invalid: a sentence, with file and line, for every row that cannot be used.
         unreadable: path and reason of what is on disk and could not be read.
         empty: folders of classes without a video.
+        near: a sentence for every missing video that has a file of a similar name.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +46,7 @@ class Listing:
     invalid: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
 
     def without_missing(self) -> "Listing":
         """Without what is not on disk (`data.missing: exclude`): videos, and classes of none."""
@@ -84,10 +87,12 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
             + "".join(f"\n  {problem}" for problem in invalid[:5])
         )
     stamps = on_disk.files
+    listed, near = _by_other_names(listed, stamps)
     if all(stamps.get(video.path, MISSING) == MISSING for video in listed):
         raise UserError(
             f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
             f"{str(root)!r}; expected for example {str(root / listed[0].path)!r}"
+            + "".join(f"\n  {sentence}" for sentence in near[:5])
         )
     return Listing(
         classes,
@@ -99,7 +104,21 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
         tuple(invalid),
         tuple(f"{path} ({reason})" for path, reason in on_disk.unreadable.items()),
         _empty(on_disk, {v.path.split("/")[0] for v in listed}) if not dataset.classes else (),
+        near,
     )
+
+
+def _by_other_names(
+    listed: list[Video], files: Mapping[str, str]
+) -> tuple[list[Video], tuple[str, ...]]:
+    """The videos with their files as they are called on disk; a sentence where one is similar."""
+    if all(video.path in files for video in listed):
+        return listed, ()
+    names = NamesOnDisk(files)
+    found = [replace(video, path=names.find(video.path) or video.path) for video in listed]
+    missing = sorted(video.path for video in found if video.path not in files)
+    near = ((path, names.near(path)) for path in missing)
+    return found, tuple(f"{path!r}: there is {other!r}" for path, other in near if other)
 
 
 def _scan(dataset: OfficialDataset | FolderDataset | ListDataset, root: Path) -> Scan:
@@ -109,8 +128,8 @@ def _scan(dataset: OfficialDataset | FolderDataset | ListDataset, root: Path) ->
             return scan(str(root), 2)
         if isinstance(dataset, ListDataset) or dataset.nested:
             return scan(str(root))
-        in_parts = has_parts(scan(str(root), 1).folders)
-        return scan(str(root), 3 if in_parts else 2)
+        found = scan(str(root), 2)
+        return scan(str(root), 3) if has_parts(found) else found
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{key}: there is no folder {str(root)!r} (looked in {os.fspath(Path.cwd())!r}); "
@@ -211,6 +230,10 @@ def oddities(listing: Listing, splits: Iterable[int]) -> list[str]:
             )
     if listing.invalid:
         found.append(f"{len(listing.invalid)} rows are not used, such as {listing.invalid[0]}")
+    if listing.near:
+        found.append(
+            f"{len(listing.near)} missing videos may be misspelt, such as {listing.near[0]}"
+        )
     if listing.unreadable:
         found.append(f"{len(listing.unreadable)} unreadable, such as {listing.unreadable[0]!r}")
     if both := leaks(listing.videos, splits):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tsn.config.schema import FolderDataset, ListDataset
+from tsn.datasets.scan import Scan
 
 PARTS = {
     "train": ("train", "training"),
@@ -12,10 +13,18 @@ PARTS = {
 """Names that lists and folders give their parts."""
 
 
-def has_parts(folders: Iterable[str]) -> bool:
-    """Whether folders are parts such as train and val, and not classes."""
-    kinds = {kind_of(name) for name in folders}
-    return "train" in kinds and len(kinds) > 1 and None not in kinds
+def has_parts(found: Scan) -> bool:
+    """Whether folders are parts such as train and val, and not classes.
+
+    Others may lie beside them, if those are sure to be no classes: they hold folders themselves.
+    """
+    kinds = {kind_of(name) for name in found.folders}
+    deep = (path.split("/")[0] for path in [*found.files, *found.others] if path.count("/") > 1)
+    return (
+        "train" in kinds
+        and len(kinds - {None}) > 1
+        and (None not in kinds or any(map(kind_of, deep)))
+    )
 
 
 def kind_of(part: str) -> str | None:

@@ -1,6 +1,7 @@
 """What is on disk below a video folder. Reads directories only, and imports nothing heavy."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +24,18 @@ _SIDE_FILES = frozenset([
 def is_side_file(name: str) -> bool:
     """Whether a file is one that systems leave beside others: hidden, `Thumbs.db`, copies."""
     return name.startswith((".", "~$")) or name.endswith("~") or name.lower() in _SIDE_FILES
+
+
+def is_video(path: str) -> bool:
+    """Whether a file of a folder is taken for a video, by its name.
+
+    The streams that yt-dlp joins to a video are none: `name.f137.mp4`, `name.temp.mp4`.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix in VIDEO_SUFFIXES and not _DOWNLOADING.search(path)
+
+
+_DOWNLOADING = re.compile(r"\.(temp|f\d{3,4}(-\w+)?)\.\w+$")
 
 
 def without_suffix(path: str) -> str:

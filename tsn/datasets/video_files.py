@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tsn.datasets.scan import VIDEO_SUFFIXES
+from tsn.datasets.scan import VIDEO_SUFFIXES, is_video
 from tsn.runtime.errors import UserError
 
 logger = logging.getLogger("tsn")
@@ -66,5 +66,5 @@ def _below(folder: Path, exclude: Path | None) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
+            if not name.startswith(".") and is_video(name):
                 yield Path(parent, name)
