@@ -12,6 +12,7 @@ from tsn.config.experiments import Configuration, Settings, paper_weights
 from tsn.config.fields import build, plain
 from tsn.config.load import with_current_names
 from tsn.config.schema import DatasetConfig, ModelConfig, TrainingConfig
+from tsn.models.published import NAMES
 from tsn.runtime.errors import UserError
 
 
@@ -186,7 +187,12 @@ WEIGHTS = {
         ({"weights": "none.pth"}, r"model\.weights: there is no file 'none\.pth'"),
         ({"weights": "https://host/net.pth"}, r"net\.pth: .*needs its checksum.*model\.sha256"),
         ({"sha256": "12345678"}, r"model\.sha256"),
-        ({"backbone": "bn_inception"}, "bn_inception comes with no weights"),
+        ({"weights": "kinetics400", "sha256": "12345678"}, r"model\.sha256: .* is kinetics400"),
+        (
+            {"backbone": "vgg16", "weights": "kinetics400"},
+            r"model\.weights: there are no weights kinetics400 of vgg16, only of resnet50, .*take",
+        ),
+        ({"backbone": "vgg16", "weights": "imagenet_v2"}, "no weights imagenet_v2 of vgg16"),
         ({"backbone": "resnt50"}, r"model\.backbone: unknown backbone 'resnt50'.*resnet50"),
         ({"backbone": "clarifai"}, "clarifai comes with no weights"),
     ],
@@ -197,7 +203,9 @@ def test_networks_that_cannot_be_had_are_told_before_anything_runs(changes, mess
 
 
 def test_weights_that_may_be_had_pass():
-    check_model(ModelConfig(**WEIGHTS))
+    for name in NAMES:
+        check_model(ModelConfig(**{**WEIGHTS, "weights": name}))
+    check_model(ModelConfig(**{**WEIGHTS, "backbone": "bn_inception"}))
     check_model(ModelConfig(**{**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"}))
     check_model(ModelConfig(**{**WEIGHTS, "weights": "https://host/net-12345678.pth"}))
     check_model(ModelConfig(**{**WEIGHTS, "weights": __file__, "sha256": "12345678"}))

@@ -7,9 +7,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+import torchvision
 
+from tests.foreign_files import mmaction2
 from tsn.models.download import download, expected_digits, is_address
 from tsn.models.foreign import read_weights
+from tsn.models.network import TSN
+from tsn.models.published import File
 from tsn.runtime.errors import UserError
 
 CONTENT = b"weights"
@@ -93,6 +97,26 @@ def test_weights_are_read_from_an_address(server):
     digest = hashlib.sha256((server.folder / "net.pth").read_bytes()).hexdigest()
     state = read_weights(f"{server.address}/net.pth", digest).state
     assert state["layer.weight"].equal(torch.ones(2))
+
+
+@pytest.mark.parametrize("modality", ["flow", "rgb_diff"])
+def test_weights_by_name_are_those_of_the_modality(server, monkeypatch, modality):
+    resnet = torchvision.models.resnet18().state_dict()
+    files = {}
+    for kind, channels in (("rgb", 3), ("flow", 10)):
+        torch.manual_seed(channels)
+        content = mmaction2(resnet, channels)
+        torch.save(content, server.folder / kind)
+        digits = hashlib.sha256((server.folder / kind).read_bytes()).hexdigest()[:8]
+        (server.folder / kind).rename(server.folder / f"{kind}_20220906-{digits}.pth")
+        address = f"{server.address}/{kind}_20220906-{digits}.pth"
+        files["kinetics400", "resnet18", kind] = File(address, "MIT", 1.0)
+        if channels == (10 if modality == "flow" else 3):
+            first = content["state_dict"]["backbone.conv1.conv.weight"]
+    monkeypatch.setattr("tsn.models.published.FILES", files)
+    found = TSN(2, modality, "resnet18", "kinetics400", 1).net.conv1.weight
+    assert found.equal(first if modality == "flow" else first.mean(1, True).expand_as(found))
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(

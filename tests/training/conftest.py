@@ -99,7 +99,7 @@ def timeless(log: list[dict]) -> list[dict]:
 def tiny_network(monkeypatch):
     """A backbone of two layers without batch normalisation and dropout."""
 
-    def build(name, weights, sha256=None):
+    def build(name, weights, sha256=None, modality="rgb"):
         layers = nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
         return Backbone(name, nn.Sequential(*layers), 32, 3, IMAGENET)
 

@@ -28,7 +28,7 @@ change of these is a change of what is trained: make sure that it is meant, and 
 def golden(make_job, monkeypatch):
     """Two convolutions with batch normalisation, 32 px, two iterations an epoch."""
 
-    def build(name, weights, sha256=None):
+    def build(name, weights, sha256=None, modality="rgb"):
         layers = [nn.Conv2d(3, 8, 5, stride=2), nn.BatchNorm2d(8), nn.ReLU()]
         layers += [nn.Conv2d(8, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU()]
         net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())

@@ -301,7 +301,7 @@ def test_running_statistics_are_those_of_every_micro_batch(run, make_job, monkey
     """They are what a plain BatchNorm2d has that has seen the same."""
     seen = []
 
-    def build(name, weights, sha256=None):
+    def build(name, weights, sha256=None, modality="rgb"):
         layers = torch.nn.Conv2d(3, 8, 5, stride=4), torch.nn.BatchNorm2d(8, momentum=0.3)
         layers[1].register_forward_pre_hook(
             lambda layer, x: seen.append(x[0].detach()) if layer.training else None

@@ -11,6 +11,7 @@ from tsn.config.fields import build, keys_of
 from tsn.config.schema import DATASETS, DatasetConfig, ModelConfig
 from tsn.models.download import expected_digits, is_address
 from tsn.models.names import check_name
+from tsn.models.published import NAMES, find
 from tsn.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ def check_model(model: ModelConfig) -> None:
         check_name(model.backbone)
     except UserError as error:
         raise UserError(f"model.backbone: {error}") from None
-    if model.weights in ("imagenet", "none"):
+    if model.weights in NAMES:
         if model.sha256:
             raise UserError(f"model.sha256: it checks a file, and model.weights is {model.weights}")
-        if model.weights == "imagenet" and model.backbone in ("bn_inception", "clarifai"):
-            raise UserError(
-                f"model.weights: {model.backbone} comes with no weights; give the path or the "
-                "address of a converted Caffe file (docs/models.md), or none"
-            )
+        try:
+            find(model.weights, model.backbone, "rgb")
+        except UserError as error:
+            raise UserError(f"model.weights: {error}") from None
     elif is_address(model.weights):
         expected_digits(model.weights, model.sha256)
     else:

@@ -382,9 +382,9 @@ class ModelConfig:
     weights: Annotated[
         Text,
         doc(
-            "`imagenet`, `none`, or the path or address of a file: a state dict, or a model of "
-            "this pipeline, of tsn-pytorch or of mmaction2; `bn_inception` and `clarifai` need a "
-            "file",
+            "`imagenet`, `imagenet_v2`, `kinetics400`, `something_v2`, `none`, or the path or "
+            "address of a file: a state dict, or a model of this pipeline, of tsn-pytorch or of "
+            "mmaction2; [docs/models.md](../docs/models.md)",
             "paper",
         ),
     ]

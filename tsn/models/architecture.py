@@ -31,12 +31,13 @@ class Architecture:
 
     Attributes:
         build: makes the network with random weights, from torch's global generator.
-        imagenet: gives the state dict of its ImageNet weights; raises UserError if it cannot.
-        preprocessing: the input that those weights expect.
+        imagenet: gives the state dict of its ImageNet weights, those by the name "imagenet" or
+            "imagenet_v2"; raises UserError if it cannot.
+        preprocessing: the input that they expect.
     """
 
     build: Callable[[], Headless]
-    imagenet: Callable[[], Mapping[str, torch.Tensor]]
+    imagenet: Callable[[str], Mapping[str, torch.Tensor]]
     preprocessing: Preprocessing
 
 

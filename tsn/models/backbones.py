@@ -11,6 +11,7 @@ from tsn.models.foreign import read_weights
 from tsn.models.names import check_name
 from tsn.models.preprocessing import Preprocessing
 from tsn.models.pretrained import load_backbone
+from tsn.models.published import NAMES, find
 from tsn.runtime.errors import UserError
 
 
@@ -47,28 +48,34 @@ def find_architecture(name: str) -> Architecture:
     return torchvision_models.architecture(name)
 
 
-def build_backbone(name: str, weights: str, sha256: str | None = None) -> Backbone:
+def build_backbone(
+    name: str, weights: str, sha256: str | None = None, modality: str = "rgb"
+) -> Backbone:
     """Build a backbone without its classifier.
 
     Args:
         name: bn_inception, clarifai, efficientnet_lite0, a classification model of torchvision,
             or "timm:" and a model of timm.
         weights: "none" (random, from torch's global generator), "imagenet" (the installed package
-            of efficientnet_lite0; a download for models of torchvision and timm), or the path or
-            address of a file that `read_weights` understands, whose classifier may have any shape.
+            of efficientnet_lite0; a download for the others), "imagenet_v2" (torchvision's second
+            recipe), a data set of `published.NAMES`, or the path or address of a file that
+            `read_weights` understands, whose classifier may have any shape.
         sha256: of the file; see `read_weights`.
+        modality: what the network is for: some weights by name are of one modality.
 
     Raises:
         UserError: unknown name, a model without classifier, weights that cannot be had, have
             another checksum or do not fit.
     """
     architecture = find_architecture(name)
-    if sha256 is not None and weights in ("imagenet", "none"):
+    if sha256 is not None and weights in NAMES:
         raise UserError(f'sha256 is given for weights "{weights}": it only checks a file')
+    weights = find(weights, name, modality)
     net, classifiers, features = architecture.build()
     channels, preprocessing = 3, architecture.preprocessing
-    if weights == "imagenet":
-        load_backbone(net, architecture.imagenet(), classifiers, f"the ImageNet file of {name}")
+    if weights in ("imagenet", "imagenet_v2"):
+        state = architecture.imagenet(weights)
+        load_backbone(net, state, classifiers, f"the ImageNet file of {name}")
     elif weights != "none":
         given = read_weights(weights, sha256)
         first = given.state.get(f"{first_conv_name(net)}.weight")

@@ -13,6 +13,11 @@ OWN = ("bn_inception", "clarifai", "efficientnet_lite0")
 
 _REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
 
+_V2 = re.compile(
+    r"^class (\w+)_Weights\(WeightsEnum\):\n(?:(?!class ).*\n)*?    IMAGENET1K_V2 = ", re.MULTILINE
+)
+"""A class of weights that has a second ImageNet recipe."""
+
 
 def backbone_names() -> list[str]:
     """All backbones without those of timm."""
@@ -33,11 +38,19 @@ def check_name(name: str) -> None:
         raise UserError(f"unknown backbone {name!r}: did you mean {', '.join(close)}?")
 
 
-@cache
+def has_imagenet_v2(name: str) -> bool:
+    """Whether torchvision has weights IMAGENET1K_V2 of a model."""
+    return any(found.lower() == name for source in _sources() for found in _V2.findall(source))
+
+
 def torchvision_names() -> list[str]:
     """The classification models that torchvision registers, read from its source."""
+    return [name for source in _sources() for name in _REGISTERED.findall(source)]
+
+
+@cache
+def _sources() -> list[str]:
     spec = find_spec("torchvision")
     assert spec is not None and spec.origin is not None
     models = Path(spec.origin).parent / "models"
-    sources = (path.read_text(encoding="utf-8") for path in sorted(models.glob("*.py")))
-    return [name for source in sources for name in _REGISTERED.findall(source)]
+    return [path.read_text(encoding="utf-8") for path in sorted(models.glob("*.py"))]

@@ -29,8 +29,8 @@ class TSN(nn.Module):
         num_classes: C, number of classes.
         modality: rgb, flow, warped_flow or rgb_diff.
         backbone: name for `build_backbone`.
-        weights: weights for `build_backbone`: "imagenet", "none", a path or an address. Those of
-            a TSN of the same modality are taken as they are, with their normalisation.
+        weights: weights for `build_backbone`: by name, a path or an address. Those of a TSN of the
+            same modality are taken as they are, with their normalisation.
         segments: K of training.
         sha256: checksum of the file, if `weights` is a path or an address.
         consensus: average, max, weighted, or top2, top3, ...
@@ -71,7 +71,7 @@ class TSN(nn.Module):
         self.partial_bn = partial_bn
         if modality != "rgb" and not cross_modality:
             weights, sha256 = "none", None
-        base = build_backbone(backbone, weights, sha256)
+        base = build_backbone(backbone, weights, sha256, modality)
         if base.channels == 3 and modality != "rgb":
             adapt_first_conv(base.net, self.channels, cross_modality)
         elif base.channels != self.channels:

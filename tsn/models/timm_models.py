@@ -48,7 +48,7 @@ def _build(model: str, classifier: str | tuple[str, ...]) -> Headless:
     return Headless(net, names, features)
 
 
-def _download(model: str) -> Mapping[str, torch.Tensor]:
+def _download(model: str, _: str) -> Mapping[str, torch.Tensor]:
     import timm
 
     try:

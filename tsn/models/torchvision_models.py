@@ -17,7 +17,8 @@ _TENSORFLOW_INCEPTIONS = ("googlenet", "inception_v3")
 def architecture(name: str) -> Architecture:
     """The model `name`, one of `names.torchvision_names()`.
 
-    Its weights are IMAGENET1K_V1 (DEFAULT where there is none). GoogLeNet and Inception v3 are
+    Its weights are IMAGENET1K_V1 (DEFAULT where there is none) or V2, which take the same input.
+    GoogLeNet and Inception v3 are
     built without auxiliary heads, so that the loss is the paper's equation 2 alone, and without
     `transform_input`, which the preprocessing stands for.
     """
@@ -31,8 +32,10 @@ def _build(name: str) -> Headless:
     return remove_classifier(torchvision.models.get_model(name, weights=None, **options))
 
 
-def _weights(name: str) -> torchvision.models.WeightsEnum:
+def _weights(name: str, given: str = "imagenet") -> torchvision.models.WeightsEnum:
     members = torchvision.models.get_model_weights(name)
+    if given == "imagenet_v2":
+        return members["IMAGENET1K_V2"]
     return members.__members__.get("IMAGENET1K_V1", members.DEFAULT)
 
 
@@ -43,8 +46,8 @@ def _preprocessing(name: str) -> Preprocessing:
     return Preprocessing("RGB", IMAGENET.scale, tuple(transforms.mean), tuple(transforms.std))
 
 
-def _download(name: str) -> Mapping[str, torch.Tensor]:
-    weights = _weights(name)
+def _download(name: str, given: str) -> Mapping[str, torch.Tensor]:
+    weights = _weights(name, given)
     try:
         return weights.get_state_dict(progress=False, check_hash=True)
     # urllib's errors are OSErrors; a wrong hash and a broken file are RuntimeErrors.
