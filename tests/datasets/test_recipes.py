@@ -41,4 +41,4 @@ def test_a_recipe_gives_the_videos_that_it_shows(recipe, tmp_path, monkeypatch):
 
 
 def test_all_recipes_are_found():
-    assert len(RECIPES) == 17
+    assert len(RECIPES) == 18

@@ -109,6 +109,7 @@ KEYS = {
     "datasets.official.check_counts": (False, INDEX),
     "datasets.listed.annotations": ("other.csv", INDEX),
     "datasets.listed.class_list": ("names.txt", INDEX),
+    "datasets.listed.frame_folders": ({"naming": "jester"}, INDEX | SHARDS),
     "datasets.listed.columns": ({"path": "file"}, INDEX),
     "datasets.demo.train_per_class": (7, INDEX),
     "datasets.demo.test_per_class": (7, INDEX),

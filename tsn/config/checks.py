@@ -88,6 +88,12 @@ def check_settings(settings: "Settings", where: str) -> None:
     Raises:
         UserError: naming the first that does not.
     """
+    folders = getattr(settings.dataset, "frame_folders", None)
+    if "warped_flow" in settings.modalities and folders and folders.names.flow_stride > 1:
+        raise UserError(
+            "modalities: warped_flow needs flow of every frame, and frame_folders.flow_stride is "
+            f"{folders.names.flow_stride}; leave it out, or set compute_flow {where}"
+        )
     width, height = settings.frames.size
     if settings.test.crop_size > min(width, height):
         raise UserError(

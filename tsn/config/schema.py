@@ -34,6 +34,7 @@ from tsn.config.fields import (
     Whole,
     doc,
 )
+from tsn.config.frame_folders import FrameFolders
 from tsn.config.presets import PRESETS
 from tsn.config.tvl1_params import TVL1Params
 from tsn.models.modality import MODALITIES
@@ -135,6 +136,11 @@ Classes = Annotated[
     NULLABLE,
     doc("only these classes; `null` means all"),
 ]
+FRAME_FOLDERS = doc(
+    "the videos are folders of images: `{naming: mmaction2}`, see "
+    "[docs/data.md](../docs/data.md#folders-of-frames-and-flow)"
+)
+FrameFoldersKey = Annotated[FrameFolders | None, NULLABLE, FRAME_FOLDERS]
 
 
 @dataclass(frozen=True, config=LAZY)
@@ -154,6 +160,7 @@ class OfficialDataset:
     splits: OfficialSplits = (1,)
     shards: Shards = 16
     classes: Classes = None
+    frame_folders: FrameFoldersKey = None
     check_counts: Annotated[
         bool,
         doc(
@@ -198,6 +205,7 @@ class FolderDataset:
     folds: Folds = None
     shards: Shards = 16
     classes: Classes = None
+    frame_folders: FrameFoldersKey = None
     test_ratio: TestRatio = 0.3
     group_pattern: GroupPattern = None
     split_seed: SplitSeed = 1
@@ -231,6 +239,7 @@ class ListDataset:
     folds: Folds = None
     shards: Shards = 16
     classes: Classes = None
+    frame_folders: FrameFoldersKey = None
     test_ratio: TestRatio = 0.3
     group_pattern: GroupPattern = None
     split_seed: SplitSeed = 1
@@ -685,6 +694,11 @@ DatasetLayer = _layer_of(
             "which splits are run and averaged; official layouts have 1, 2, 3. `folder`, `list`: "
             "also `{folds: 5}`"
         ),
+    ],
+    frame_folders=Annotated[
+        _layer_of("FrameFolders", (FrameFolders,)) | None,
+        NULLABLE,
+        FRAME_FOLDERS,
     ],
     override=Annotated[
         Override, doc("any of the blocks below (and `seed`, `modalities`), for this data set only")

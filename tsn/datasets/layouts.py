@@ -14,7 +14,7 @@ from tsn.datasets.class_list import read_class_list
 from tsn.datasets.group_split import OFFICIAL_GROUPS, assign_folds, group_of, sample_groups
 from tsn.datasets.parts import has_parts, kind_of, sides_of
 from tsn.datasets.records import Video
-from tsn.datasets.scan import Scan, is_side_file, is_video
+from tsn.datasets.scan import Scan, is_side_file
 from tsn.runtime.errors import UserError
 
 OFFICIAL_COUNTS = {
@@ -80,13 +80,12 @@ def folder(dataset: FolderDataset, on_disk: Scan) -> tuple[tuple[str, ...], list
     """
     parts = has_parts(on_disk)
     videos = []
-    for path in on_disk.files:
-        stem = os.path.splitext(path)[0]
+    for stem, path in on_disk.videos():
         part, _, inside = path.partition("/") if parts else ("", "", path)
         class_name = inside.rpartition("/")[0]
         if part and kind_of(part) is None and part not in dataset.parts:
             continue
-        if is_video(path) and class_name:
+        if class_name:
             videos.append(Video(stem, path, class_name, splits={1: part} if part else {}))
     sides = sides_of({part for video in videos for part in video.splits.values()}, dataset)
     videos = [
@@ -94,9 +93,12 @@ def folder(dataset: FolderDataset, on_disk: Scan) -> tuple[tuple[str, ...], list
         for v in videos
     ]
     if not videos:
+        wanted = "video files in it"
+        if dataset.frame_folders:
+            wanted = f"folders of images named {dataset.frame_folders.names.rgb} (frame_folders)"
         raise UserError(
             f"datasets.{dataset.name}.videos: no video in {dataset.videos!r}; expected one folder "
-            "per class with video files in it"
+            f"per class with {wanted}"
         )
     return split(dataset, sorted({video.class_name for video in videos}), _unique_ids(videos))
 

@@ -13,6 +13,7 @@ from tsn.datasets.parts import kind_of, sides_of
 from tsn.datasets.records import Video
 from tsn.datasets.scan import Scan, without_suffix
 from tsn.runtime.errors import UserError
+from tsn.video.naming import TAR
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class _Files:
     """Finds the files that rows name: with or without ending, and by a bare name in any folder."""
 
     def __init__(self, on_disk: Scan, root: Path):
-        self._names, self._root = NamesOnDisk(on_disk.files), os.path.abspath(root)  # noqa: PTH100
+        self._names, self._root = NamesOnDisk(on_disk), os.path.abspath(root)  # noqa: PTH100
 
     def video(self, row: Row, names: Mapping[str, str] | None) -> Video:
         """The video of a row.
@@ -154,7 +155,7 @@ class _Files:
         whole = "" if trimmed else next(filter(None, map(self._find, paths)), "")
         path = trimmed or whole or (row.trimmed or paths)[0]
         span = row.span if whole or not row.trimmed else None
-        name = without_suffix(path)
+        name = without_suffix(path.removesuffix(TAR))
         return Video(
             row.id or (f"{name}#{span}".replace(" ", "") if span else name),
             path,

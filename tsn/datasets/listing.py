@@ -6,7 +6,7 @@ reads only lists and directories and imports nothing heavy.
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from tsn.config.schema import (
     OfficialDataset,
 )
 from tsn.datasets import demo_plan, layouts
+from tsn.datasets.group_split import OFFICIAL_GROUPS
 from tsn.datasets.list_layout import read_lists
 from tsn.datasets.names_on_disk import NamesOnDisk
 from tsn.datasets.parts import has_parts
 from tsn.datasets.records import MISSING, Video
-from tsn.datasets.scan import Scan, scan
+from tsn.datasets.scan import Scan, scan, scan_frame_folders, without_suffix
 from tsn.runtime.errors import UserError
 
 
@@ -87,7 +88,7 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
             + "".join(f"\n  {problem}" for problem in invalid[:5])
         )
     stamps = on_disk.files
-    listed, near = _by_other_names(listed, stamps)
+    listed, near = _by_other_names(listed, on_disk, dataset.layout)
     if all(stamps.get(video.path, MISSING) == MISSING for video in listed):
         raise UserError(
             f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
@@ -109,13 +110,24 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
 
 
 def _by_other_names(
-    listed: list[Video], files: Mapping[str, str]
+    listed: list[Video], on_disk: Scan, layout: str
 ) -> tuple[list[Video], tuple[str, ...]]:
-    """The videos with their files as they are called on disk; a sentence where one is similar."""
+    """The videos with their files as they are called on disk; a sentence where one is similar.
+
+    Folders of frames of official videos may lie without those of the classes.
+    """
+    files = on_disk.files
     if all(video.path in files for video in listed):
         return listed, ()
-    names = NamesOnDisk(files)
-    found = [replace(video, path=names.find(video.path) or video.path) for video in listed]
+    names = NamesOnDisk(on_disk)
+
+    def path(video: Video) -> str:
+        found = names.find(video.path)
+        if not found and on_disk.of_frames and layout in OFFICIAL_GROUPS:
+            found = next(iter(names.anywhere(video.path.rpartition("/")[2])), "")
+        return found or (without_suffix(video.path) if on_disk.of_frames else video.path)
+
+    found = [replace(video, path=path(video)) for video in listed]
     missing = sorted(video.path for video in found if video.path not in files)
     near = ((path, names.near(path)) for path in missing)
     return found, tuple(f"{path!r}: there is {other!r}" for path, other in near if other)
@@ -124,6 +136,8 @@ def _by_other_names(
 def _scan(dataset: OfficialDataset | FolderDataset | ListDataset, root: Path) -> Scan:
     key = f"datasets.{dataset.name}.videos"
     try:
+        if dataset.frame_folders:
+            return scan_frame_folders(str(root), dataset.frame_folders.names)
         if isinstance(dataset, OfficialDataset):
             return scan(str(root), 2)
         if isinstance(dataset, ListDataset) or dataset.nested:

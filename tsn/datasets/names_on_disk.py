@@ -1,27 +1,24 @@
 """Files whose names are written otherwise in a list than they are on disk."""
 
-import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
 
-from tsn.datasets.scan import VIDEO_SUFFIXES, without_suffix
+from tsn.datasets.scan import Scan, without_suffix
 
 
 class NamesOnDisk:
     """The videos below a folder, by names that may differ in their writing.
 
     Args:
-        files: paths relative to the folder, with "/" between their parts.
+        on_disk: what the folder holds.
     """
 
-    def __init__(self, files: Iterable[str]):
-        self._files = files
+    def __init__(self, on_disk: Scan):
+        self._files = on_disk.files
         self._by_stem: dict[str, list[str]] = defaultdict(list)
-        for path in files:
-            if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES:
-                self._by_stem[_same(path)].append(path)
+        for stem, path in on_disk.videos():
+            self._by_stem[_same(stem)].append(path)
         self._by_name: dict[str, list[str]] | None = None
         self._by_near: dict[str, str] | None = None
 

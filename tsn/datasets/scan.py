@@ -2,10 +2,14 @@
 
 import os
 import re
+import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tsn.datasets.records import MISSING
+from tsn.video.naming import TAR, Naming, folder_of, number_of
 
 VIDEO_SUFFIXES = frozenset([
     ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".wmv", ".asf",
@@ -53,12 +57,22 @@ class Scan:
         folders: paths of the folders at depth 1.
         others: files at the top, and folders below the greatest depth, which end in "/".
         unreadable: path -> reason, for what could not be read.
+        of_frames: whether `files` are folders and archives of frames instead of video files.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    of_frames: bool = False
+
+    def videos(self) -> Iterator[tuple[str, str]]:
+        """Path without ending, and path, of every video."""
+        for path in self.files:
+            if self.of_frames:
+                yield path.removesuffix(TAR), path
+            elif is_video(path):
+                yield without_suffix(path), path
 
 
 def scan(root: str, depth: int | None = None) -> Scan:
@@ -74,6 +88,83 @@ def scan(root: str, depth: int | None = None) -> Scan:
     found = Scan()
     _scan(root, "", depth, found, {os.path.realpath(root)}, list(_sorted(root)))
     return found
+
+
+def scan_frame_folders(root: str, naming: Naming) -> Scan:
+    """List the folders that hold frames, and tar archives of frames, recursively.
+
+    Images are not listed: a folder is one of frames if one of its files is called so. Its stamp is
+    the modification time of the folders of its frames and flow, which changes as images come and
+    go, not as one is overwritten.
+
+    Raises:
+        OSError: the folder itself cannot be read. What cannot be read below it is reported.
+    """
+    found = Scan(of_frames=True)
+    top = Path(root).stat()
+    _scan_folders(root, "", naming, found, [(top.st_dev, top.st_ino)])
+    return found
+
+
+def _scan_folders(root: str, below: str, naming: Naming, found: Scan, above: list) -> None:
+    """Scan the folder `root`/`below`, whose device and inode are the last of those `above` it."""
+    with os.scandir(os.path.join(root, below)) as entries:  # noqa: PTH118 - many
+        inside = sorted(entries, key=lambda entry: entry.name)
+    if below and not inside:
+        found.others.append(below)
+    for entry in inside:
+        path = f"{below}{entry.name}"
+        try:
+            if is_side_file(entry.name):
+                continue
+            if not entry.is_dir():
+                if entry.name.endswith(TAR) and _archives_frames(entry.path, naming.rgb):
+                    found.files[path] = _stamp(entry, path, found)
+                else:
+                    found.others.append(path)
+                continue
+            if not below:
+                found.folders.append(path)
+            if _has_frames(Path(entry.path), naming.rgb):
+                found.files[path] = _stamp_of_frames(Path(entry.path), naming)
+                continue
+            status = entry.stat()
+            this = status.st_dev, status.st_ino
+            if this in above:
+                found.unreadable[f"{path}/"] = "links to a folder above it"
+                continue
+            _scan_folders(root, f"{path}/", naming, found, [*above, this])
+        except OSError as error:
+            found.unreadable[path] = error.strerror or str(error)
+
+
+def _has_frames(folder: Path, template: str) -> bool:
+    number = number_of(template)
+    try:
+        with os.scandir(folder_of(template, folder)) as entries:
+            return any(number(entry.name) is not None for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _archives_frames(archive: str, template: str) -> bool:
+    """Whether the first file of a tar archive is a frame, and not flow."""
+    try:
+        with tarfile.open(archive, "r:") as members:
+            first = next((m for m in members if m.isreg()), None)
+    except tarfile.TarError:
+        return False
+    path = Path(os.path.normpath(first.name)) if first else Path()
+    return path.parent == Path(template).parent and number_of(template)(path.name) is not None
+
+
+def _stamp_of_frames(video: Path, naming: Naming) -> str:
+    folders = dict.fromkeys(folder_of(t, video) for t in (naming.rgb, *(naming.flow or ())))
+    times = []
+    for folder in folders:
+        with suppress(OSError):  # flow that is not there is found as the shards are made
+            times.append(str(folder.stat().st_mtime_ns))
+    return " ".join(times)
 
 
 def _scan(

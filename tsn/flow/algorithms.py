@@ -58,6 +58,11 @@ def recreate_estimator(fingerprint: Mapping[str, Any], threads: int = 1) -> Flow
         UserError: The algorithm cannot run here.
     """
     algorithm = fingerprint["algorithm"]
+    if algorithm == "imported":
+        raise UserError(
+            "the flow was imported from folders of images, and nothing says how it was computed; "
+            "train on flow that is computed here (frame_folders.compute_flow: true)"
+        )
     if algorithm == "tvl1":
         params = TVL1Params.from_record(dict(fingerprint))
         return create_estimator(algorithm, params, fingerprint["backend"], threads)

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tsn.config.frame_folders import FrameFolders
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
 from tsn.flow.algorithms import create_estimator
 from tsn.flow.estimator import FlowEstimator
-from tsn.flow.quantise import clipped_fraction, quantise
+from tsn.flow.quantise import clipped_fraction, dequantise, quantise
 from tsn.flow.tvl1 import GPU_BACKENDS
 from tsn.shards.build import Part, build_shard, flow_part
+from tsn.shards.frames import folder_of, read_frames
 from tsn.video.decode import MAX_FRAMES
-from tsn.video.isolation import read_frames
+from tsn.video.images import resize
 
 CHUNK = 32
 """Pairs computed at a time: bounds memory for videos of any length."""
@@ -33,24 +35,68 @@ def build_flow_shard(
     flow: FlowConfig,
     threads: int,
     max_frames: int = MAX_FRAMES,
+    folders: FrameFolders | None = None,
 ) -> None:
-    """Compute and quantise the flow of the videos of one shard.
+    """Compute and quantise the flow of the videos of one shard, or import that of their folders.
 
     A video of more than `max_frames` frames is quarantined. With more than one thread, as many
     videos are decoded, their flow computed and compressed at a time.
     """
+    if folders and folders.names.flow:
+        import_flow_shard(path, videos, size, folders, threads)
+        return
     estimator = estimator_of(flow, threads)
     backend = getattr(estimator, "backend", estimator.fingerprint["backend"])
     logger.info("%s by %s", flow.algorithm, backend)
     chunk = GPU_CHUNK if backend in GPU_BACKENDS else CHUNK
 
     def parts_of(video: Video) -> Iterator[Part]:
-        frames = read_frames(video.path, size, "grey", max_frames=max_frames, span=video.span)
+        frames = read_frames(video, size, "grey", max_frames, folders)
         for stack in overlapping_chunks(frames, chunk):
             yield flow_part(*estimator.quantised(stack, flow.bound))
 
     fingerprint = {**estimator.fingerprint, "size": list(size), "bound": flow.bound}
     build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
+
+
+def import_flow_shard(
+    path: Path | str,
+    videos: list[Video],
+    size: tuple[int, int],
+    folders: FrameFolders,
+    threads: int,
+) -> None:
+    """Store the flow that lies in folders of images, as it was quantised there.
+
+    Flow of another size is resized, and its vectors with it.
+    """
+    naming = folders.names
+
+    def parts_of(video: Video) -> Iterator[Part]:
+        for field in folder_of(video, folders).flow():
+            yield flow_part(_resized(field, size, folders.bound)[None], 0.0)
+
+    fingerprint = {
+        "algorithm": "imported",
+        "backend": "imported",
+        "naming": folders.naming,
+        "templates": naming.flow,
+        "stride": naming.flow_stride,
+        "quantisation": "round(255 (v + bound) / (2 bound))",
+        "bound": folders.bound,
+        "size": list(size),
+    }
+    build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
+
+
+def _resized(field: np.ndarray, size: tuple[int, int], bound: float) -> np.ndarray:
+    """Quantised flow (2, H, W) at another size, with vectors that are longer by as much."""
+    height, width = field.shape[1:]
+    if (width, height) == size:
+        return field
+    scales = np.array([size[0] / width, size[1] / height], np.float32)[:, None, None]
+    planes = [resize(plane, size) for plane in dequantise(field, bound)]
+    return quantise(np.stack(planes) * scales, bound)
 
 
 def estimator_of(flow: FlowConfig, threads: int) -> FlowEstimator:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tsn.config.frame_folders import FrameFolders
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
 from tsn.flow.build import CHUNK, estimator_of, overlapping_chunks, quantised_part
@@ -14,8 +15,8 @@ from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
 from tsn.shards.build import Part, build_shard
 from tsn.shards.format import Shard
+from tsn.shards.frames import read_frames
 from tsn.video.decode import MAX_FRAMES
-from tsn.video.isolation import read_frames
 
 
 def build_warped_shard(
@@ -25,6 +26,7 @@ def build_warped_shard(
     flow: FlowConfig,
     threads: int,
     max_frames: int = MAX_FRAMES,
+    folders: FrameFolders | None = None,
 ) -> None:
     """Compute and quantise the warped flow of one shard from its videos and its flow.
 
@@ -35,15 +37,18 @@ def build_warped_shard(
     """
     warped_flow = WarpedFlow(estimator_of(flow, threads), threads)
     with Shard(flow_shard_path) as flow_shard:
+        bound = flow_shard.fingerprint["bound"]
 
         def parts_of(video: Video) -> Iterator[Part]:
             for fields in warped_flow_fields(
-                warped_flow, flow_shard, video, flow.bound, max_frames
+                warped_flow, flow_shard, video, bound, max_frames, folders
             ):
-                yield quantised_part(fields, flow.bound)
+                yield quantised_part(fields, bound)
 
         size = flow_shard.size
-        fingerprint = {**warped_flow.fingerprint, "size": list(size), "bound": flow.bound}
+        fingerprint = {**warped_flow.fingerprint, "size": list(size), "bound": bound}
+        if folders:
+            fingerprint["of"] = flow_shard.fingerprint
         build_shard(
             path, "warped_flow", size, videos, fingerprint, parts_of, flow_shard.videos, threads
         )
@@ -55,6 +60,7 @@ def warped_flow_fields(
     video: Video,
     bound: float,
     max_frames: int = MAX_FRAMES,
+    folders: FrameFolders | None = None,
 ) -> Iterator[np.ndarray]:
     """Warped flow of a video, some pairs at a time: float32 (pairs, 2, H, W) in px.
 
@@ -64,6 +70,7 @@ def warped_flow_fields(
         video: the video.
         bound: bound of the quantised flow in px.
         max_frames: a video of more frames is bad.
+        folders: see `tsn.shards.frames.read_frames`.
 
     Raises:
         VideoError: the video is bad.
@@ -78,9 +85,7 @@ def warped_flow_fields(
     )
 
     def frames() -> Iterator[np.ndarray]:
-        return read_frames(
-            video.path, flow_shard.size, "grey", max_frames=max_frames, span=video.span
-        )
+        return read_frames(video, flow_shard.size, "grey", max_frames, folders)
 
     overlay = find_overlay(frames())
     start = 0

@@ -8,17 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tsn.config.frame_folders import FrameFolders
 from tsn.config.schema import FramesConfig
 from tsn.datasets.records import Video
 from tsn.runtime.job import code_version
 from tsn.runtime.progress import track
 from tsn.shards.chunks import compress_fields
 from tsn.shards.format import Data, ShardWriter, StoredVideo, write_shard
+from tsn.shards.frames import folder_of, read_frames
 from tsn.shards.jpeg import encode_jpeg
 from tsn.video import Size
 from tsn.video.decode import MAX_FRAMES, decoder_versions
 from tsn.video.errors import VideoError
-from tsn.video.isolation import read_frames
+from tsn.video.images import is_jpeg, resize
 from tsn.video.prefetch import prefetch
 
 logger = logging.getLogger("tsn")
@@ -95,15 +97,28 @@ def add_parts(writer: ShardWriter, video: Video, parts: Iterable[Part]) -> None:
 
 
 def build_rgb_shard(
-    path: Path | str, videos: list[Video], frames: FramesConfig, max_frames: int = MAX_FRAMES
+    path: Path | str,
+    videos: list[Video],
+    frames: FramesConfig,
+    max_frames: int = MAX_FRAMES,
+    folders: FrameFolders | None = None,
 ) -> None:
-    """Decode the videos of one shard to JPEGs; one of more than `max_frames` is quarantined."""
+    """Decode the videos of one shard to JPEGs; one of more than `max_frames` is quarantined.
+
+    Of folders of images, JPEGs that have the right size are stored as they are.
+    """
 
     def parts_of(video: Video) -> Iterator[Part]:
-        for frame in read_frames(
-            video.path, frames.size, "rgb", max_frames=max_frames, span=video.span
-        ):
-            yield Part(encode_jpeg(frame, frames.jpeg_quality))
+        if folders is None:
+            for frame in read_frames(video, frames.size, max_frames=max_frames):
+                yield Part(encode_jpeg(frame, frames.jpeg_quality))
+            return
+        for data, image in folder_of(video, folders).frames(max_frames):
+            if not is_jpeg(data) or image.shape[1::-1] != frames.size:
+                data = encode_jpeg(resize(image, frames.size), frames.jpeg_quality)
+            yield Part(data)
 
     fingerprint = {"size": list(frames.size), "jpeg_quality": frames.jpeg_quality}
+    if folders:
+        fingerprint["imported"] = {"naming": folders.naming, "rgb": folders.names.rgb}
     build_shard(path, "rgb", frames.size, videos, fingerprint, parts_of)

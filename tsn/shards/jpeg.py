@@ -4,9 +4,6 @@ import numpy as np
 
 from tsn.video import Size
 
-_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers of a segment that holds the size of the image (ITU-T T.81, table B.1)."""
-
 
 def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
     """JPEG bytes of an RGB frame (H, W, 3) uint8, at a quality of 1 to 100.
@@ -36,25 +33,14 @@ def decode_jpeg(data: np.ndarray, size: Size) -> np.ndarray:
     Raises:
         ValueError: if they are no JPEG, or one of another size.
     """
-    import cv2
+    from tsn.video.images import claimed_size, decode_image, is_jpeg
 
-    claimed = _claimed_size(data)
+    header = data[: 1 << 16].tobytes()
+    claimed = claimed_size(header) if is_jpeg(header) else None
     if claimed != tuple(size):
         what = f"a JPEG of {claimed[0]}x{claimed[1]} pixels" if claimed else "no JPEG"
         raise ValueError(f"{what} where one of {size[0]}x{size[1]} should be")
-    frame = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    frame = decode_image(data)
     if frame is None or frame.shape[1::-1] != tuple(size):
         raise ValueError("not a JPEG")
     return frame
-
-
-def _claimed_size(data: np.ndarray) -> Size | None:
-    """(width, height) by the header; None if it is not a JPEG's."""
-    header, at = bytes(data[: 1 << 16]), 2
-    if header[:2] != b"\xff\xd8":
-        return None
-    while at + 9 <= len(header) and header[at] == 0xFF:
-        if header[at + 1] in _SIZES:
-            return int.from_bytes(header[at + 7 : at + 9]), int.from_bytes(header[at + 5 : at + 7])
-        at += 2 + int.from_bytes(header[at + 2 : at + 4])
-    return None

@@ -26,6 +26,7 @@ from tsn.video import MAX_SIDE, Size
 from tsn.video.colour import RGBConverter
 from tsn.video.containers import find_truncation
 from tsn.video.errors import VideoError
+from tsn.video.images import resize
 from tsn.video.orientation import orientation, upright
 from tsn.video.span import Span
 from tsn.video.span_filter import SpanFilter
@@ -146,7 +147,7 @@ def _read(
                     raise too_long
                 # At its own size, this copies the frame.
                 target = size or full.shape[1::-1]
-                frame = cv2.resize(full, target, interpolation=cv2.INTER_LINEAR)
+                frame = resize(full, target)
                 count += 1
                 yield to_grey(frame) if colour == "grey" else frame
     except _DECODING_ERRORS as error:

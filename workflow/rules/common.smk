@@ -123,6 +123,11 @@ def videos_of(wildcards):
     return shard_lists.list_and_digest(wildcards.dataset, wildcards.shard)
 
 
+def frame_folders(wildcards):
+    """How folders of images are named, of a data set that has them instead of video files."""
+    return plain(getattr(settings(wildcards.dataset).dataset, "frame_folders", None))
+
+
 def shards_of(stream):
     """Input function: all shards of a stream."""
     return lambda wildcards: expand(

@@ -24,6 +24,7 @@ rule compute_flow:
         code=lambda wc: code_of("compute_flow"),
         flow=lambda wc: plain(settings(wc.dataset).flow),
         size=lambda wc: list(settings(wc.dataset).frames.size),
+        folders=frame_folders,
         max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,
     script:
@@ -51,6 +52,7 @@ rule compute_warped_flow:
     params:
         code=lambda wc: code_of("compute_warped_flow"),
         flow=lambda wc: plain(settings(wc.dataset).flow),
+        folders=frame_folders,
         max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,
     script:

@@ -21,6 +21,7 @@ rule decode_frames:
     params:
         code=lambda wc: code_of("decode_frames"),
         frames=lambda wc: plain(settings(wc.dataset).frames),
+        folders=frame_folders,
         max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,
     script:

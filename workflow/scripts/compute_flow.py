@@ -9,6 +9,7 @@ gpus = snakemake.resources.get("gpu", 0)
 
 with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}", gpus):
     from tsn.config.fields import build
+    from tsn.config.frame_folders import FrameFolders
     from tsn.config.schema import FlowConfig
     from tsn.flow.build import build_flow_shard
     from tsn.shards.lists import read_list
@@ -20,4 +21,5 @@ with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildc
         build(FlowConfig, snakemake.params.flow),
         snakemake.threads,
         snakemake.params.max_frames,
+        build(FrameFolders | None, snakemake.params.folders),
     )

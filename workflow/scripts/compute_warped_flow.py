@@ -11,6 +11,7 @@ with job(
     snakemake.log[0], f"warped flow {snakemake.wildcards.dataset} {snakemake.wildcards.shard}", gpus
 ):
     from tsn.config.fields import build
+    from tsn.config.frame_folders import FrameFolders
     from tsn.config.schema import FlowConfig
     from tsn.flow.build_warped import build_warped_shard
     from tsn.shards.lists import read_list
@@ -22,4 +23,5 @@ with job(
         build(FlowConfig, snakemake.params.flow),
         snakemake.threads,
         snakemake.params.max_frames,
+        build(FrameFolders | None, snakemake.params.folders),
     )

@@ -8,6 +8,7 @@ snakemake: Snakemake
 
 with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wildcards.shard}"):
     from tsn.config.fields import build
+    from tsn.config.frame_folders import FrameFolders
     from tsn.config.schema import FramesConfig
     from tsn.shards.build import build_rgb_shard
     from tsn.shards.lists import read_list
@@ -17,4 +18,5 @@ with job(snakemake.log[0], f"decode {snakemake.wildcards.dataset} {snakemake.wil
         read_list(*snakemake.params.videos),
         build(FramesConfig, snakemake.params.frames),
         snakemake.params.max_frames,
+        build(FrameFolders | None, snakemake.params.folders),
     )
