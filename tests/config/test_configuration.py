@@ -55,7 +55,6 @@ MISTAKES = {
     "fraction for a count": ("training.segments", 2.5, ["training.segments", "whole number"]),
     "text for a switch": ("training.flip", "maybe", ["training.flip", "'maybe'", "true or false"]),
     "number for a list": ("training.lr_milestones", 30, ["training.lr_milestones", "a list"]),
-    "nothing for a block": ("experiments.tsn", None, ["experiments.tsn", "a map"]),
     "below its range": ("training.batch_size", 0, ["training.batch_size", "0", "1"]),
     "above its range": ("training.dropout", 1, ["training.dropout", "1"]),
     "not finite": ("training.lr", float("inf"), ["training.lr", "inf", "finite"]),

@@ -129,6 +129,19 @@ def test_a_value_with_one_meaning_is_taken(config, layer, get, value):
     assert found == value and type(found) is type(value)
 
 
+@pytest.mark.parametrize("key", ["training", "datasets", "experiments", "tables"])
+def test_a_block_whose_keys_are_all_commented_out_changes_nothing(config, read, key):
+    keys = read(f"{key}:\n  # all of it\n")
+    changed, before = Configuration(config, keys), Configuration(config)
+    assert changed.settings("ucf101", "tsn") == before.settings("ucf101", "tsn")
+
+
+@pytest.mark.parametrize("tag", ["!!set {a, b}", "!!omap [a: b]", "!!binary YQ==", "!mine x"])
+def test_tags_of_other_types_are_one_sentence(read, tag):
+    with pytest.raises(UserError, match="is no YAML: could not determine a constructor for the"):
+        read(f"datasets: {tag}\n")
+
+
 def test_names_that_are_numbers_are_text(config):
     own = {"layout": "folder", "videos": "v", "classes": [1, "no"]}
     settings = Configuration(config, {"datasets": {101: own}}).settings("101", "tsn")
@@ -164,6 +177,11 @@ def test_names_that_are_numbers_are_text(config):
         ({"model": {"consensus": "mean"}}, "model.consensus: 'mean' is not average, max"),
         ({"training": {"per_modality": {"depth": {}}}}, "the name 'depth' is not one of 'rgb'"),
         ({"table_seeds": [1, 1]}, "has 1 twice"),
+        ({"modalities": None}, "modalities: is empty; write its value, or remove the key"),
+        ({"test": {"segments": 10**9}}, r"test\.segments: 1000000000 is not at most 1000"),
+        ({"training": {"epochs": 10**30}}, r"training\.epochs: 10* is not at most 1000000000"),
+        ({"datasets": {"a" * 300: {}}}, "the name 'a*… has more than 100 characters"),
+        ({"experiments": {"a" * 300: {}}}, "the name 'a*… has more than 100 characters"),
     ],
 )
 def test_a_value_without_a_meaning_is_quoted_in_one_sentence(config, layer, sentence):

@@ -45,6 +45,11 @@ def test_a_bad_value_is_refused_by_the_parameters_name(name, value):
         TVL1Params(**{name: value})
 
 
+def test_a_parameter_that_there_is_not_is_refused():
+    with pytest.raises(UserError, match="parameter lambda: there is no such key"):
+        TVL1Params(**{"lambda": 0.1})
+
+
 @pytest.mark.parametrize(("iterations", "rounds"), [(300, (10, 30)), (30, (1, 30)), (7, (1, 7))])
 def test_iterations_split_into_rounds_of_at_most_30(iterations, rounds):
     params = TVL1Params(iterations=iterations)

@@ -69,6 +69,7 @@ def checked_dataset(name: str, keys: dict) -> DatasetConfig:
             f"{where}.{unknown[0]}: this key means nothing to the layout {layout!r}; remove it"
         )
     keys = {**keys, "name": name}
+    keys.pop("override", None)
     if isinstance(splits := keys.get("splits"), dict):
         if "folds" not in keys_of(kind):
             raise UserError(

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from tsn.config.checks import check_settings, checked_dataset
-from tsn.config.fields import build
+from tsn.config.fields import build, keys_of
 from tsn.config.layers import merge, of_modality, override, with_preset
 from tsn.config.schema import (
     BLOCKS,
@@ -211,7 +211,9 @@ def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> S
             raise UserError(f"{error}{hint} {where}") from None
 
     modalities = tuple(blocks["modalities"])
-    flow = {**blocks["flow"], "params": blocks["flow"]}
+    flow: dict[str, Any] = {"params": {}}
+    for key, value in blocks["flow"].items():
+        (flow if key in keys_of(FlowConfig) else flow["params"])[key] = value
     if blocks["fusion"].get("weights") == "paper":
         blocks["fusion"] = {**blocks["fusion"], "weights": paper_weights(modalities)}
     settings = Settings(

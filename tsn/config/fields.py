@@ -17,8 +17,9 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from tsn.config.messages import sentence
 from tsn.runtime.errors import UserError
 
-LAZY = ConfigDict(defer_build=True)
-"""Of classes: many are only parts of others, and to compile a checker for each takes time."""
+LAZY = ConfigDict(defer_build=True, extra="forbid")
+"""Of classes: many are only parts of others, and to compile a checker for each takes time. A key
+that is not theirs is refused."""
 
 
 def _number(value: object) -> object:
@@ -53,6 +54,11 @@ def _nullable(value: object) -> object:
     return None if value in ("null", "~", "None") else value
 
 
+def _map(value: object) -> object:
+    """A block all of whose keys are commented out is null to YAML."""
+    return {} if value is None else value
+
+
 def _unique(values: tuple) -> tuple:
     for value in values:
         if values.count(value) > 1:
@@ -67,9 +73,10 @@ def doc(text: str, source: str = "", unit: str = "", **limits: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10**9)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+MAP = BeforeValidator(_map)
 NULLABLE = BeforeValidator(_nullable)
 WHOLE = BeforeValidator(_whole)
 UNIQUE = AfterValidator(_unique)

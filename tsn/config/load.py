@@ -12,6 +12,8 @@ import yaml
 
 from tsn.runtime.errors import UserError
 
+_TYPES = ("null", "bool", "int", "float", "str", "seq", "map")
+
 
 class _Loader(yaml.SafeLoader):
     """YAML without the surprises of its version 1.1, and without a key that stands there twice.
@@ -21,6 +23,12 @@ class _Loader(yaml.SafeLoader):
     """
 
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012
+    # Of the tags that one may write, those of these types; a !!set has no order.
+    yaml_constructors = {  # noqa: RUF012
+        tag: make
+        for tag, make in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rpartition(":")[2] in _TYPES
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[str, int] = {}

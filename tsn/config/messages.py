@@ -47,13 +47,26 @@ def sentence(error: ValidationError, where: str = "") -> str:
     if kind == "unknown_key":
         path = f"{key}.{context['key']}" if key else context["key"]
         return f"{path}: unknown key; {did_you_mean(context['key'], context['known'])}"
+    if kind in ("unexpected_keyword_argument", "unexpected_positional_argument"):
+        return f"{key}: there is no such key"
     if kind in ("missing", "missing_argument"):
         return f"{key}: this key is missing"
     if kind == "union_tag_not_found":
         return f"{key}.layout: this key is missing"
+    if value is None:
+        return f"{key}: is empty; write its value, or remove the key"
     if first["loc"] and first["loc"][-1] == "[key]":
-        return f"{key}: the name {value!r} {_wrong(kind, value, context, first['msg'])}"
-    return f"{key}: {value!r} {_wrong(kind, value, context, first['msg'])}"
+        return f"{key}: the name {_shown(value)} {_wrong(kind, value, context, first['msg'])}"
+    return f"{key}: {_shown(value)} {_wrong(kind, value, context, first['msg'])}"
+
+
+def _shown(value: object) -> str:
+    """A value as it is quoted: somebody may have pasted a whole file."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST = 200
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -77,5 +90,6 @@ def _wrong(kind: str, value: object, context: dict[str, Any], message: str) -> s
     if kind == "too_short":
         return f"has fewer than {context['min_length']} entries"
     if kind == "too_long":
-        return f"has more than {context['max_length']} entries"
+        parts = "characters" if isinstance(value, str) else "entries"
+        return f"has more than {context['max_length']} {parts}"
     return message[:1].lower() + message[1:]

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from tsn.config.fields import (
     LAZY,
+    MAP,
     NULLABLE,
     UNIQUE,
     WHOLE,
@@ -66,12 +67,16 @@ def _shaped(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_SHORT = Field(max_length=100)  # of 255 bytes that a file's name may have
+Segments = Annotated[Whole, Field(ge=1, le=1000)]
 Name = Annotated[
-    Text, _shaped(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, a letter first")
+    Text,
+    _SHORT,
+    _shaped(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, a letter first"),
 ]
 # No underscore: it parts the names of table and data set in results/tables/{table}_{dataset}.md.
 TableName = Annotated[
-    Text, _shaped(r"[A-Za-z0-9][A-Za-z0-9.-]*", "letters, digits, . and -, a letter first")
+    Text, _SHORT, _shaped(r"[A-Za-z0-9][A-Za-z0-9.-]*", "letters, digits, . and -, a letter first")
 ]
 Folder = Annotated[Text, AfterValidator(_home)]
 Modality = Literal["rgb", "flow", "warped_flow", "rgb_diff"]
@@ -172,6 +177,7 @@ class OfficialDataset:
 
 Parts = Annotated[
     dict[Text, Annotated[Literal["train", "test"] | None, NULLABLE]],
+    MAP,
     doc("what is done with a part, where docs/data.md leaves it open: `{val: train, extra: null}`"),
 ]
 Folds = Annotated[
@@ -232,6 +238,7 @@ class ListDataset:
     columns: Annotated[
         dict[Text, Text | list[Text]],
         AfterValidator(_columns),
+        MAP,
         doc("what the columns of a table are called: `{path: filename, label: [verb, noun]}`"),
     ] = Field(default_factory=dict)
     parts: Parts = Field(default_factory=dict)
@@ -434,7 +441,7 @@ class TrainingConfig:
     Exactly one of `epochs` and `iterations` is set; `lr_milestones` counts in the same unit.
     """
 
-    segments: Annotated[Count, doc("K, segments per video", "paper")]
+    segments: Annotated[Segments, doc("K, segments per video", "paper")]
     batch_size: Annotated[Count, doc("videos per optimiser step, over all GPUs", "preset")]
     micro_batch: Annotated[
         Count,
@@ -521,7 +528,7 @@ class TestConfig:
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
-    segments: Annotated[Count, doc("snippets per video", "paper")]
+    segments: Annotated[Segments, doc("snippets per video", "paper")]
     crops: Annotated[
         Literal[1, 5, 10],
         WHOLE,
@@ -580,6 +587,7 @@ class FusionConfig:
     ]
     compare: Annotated[
         dict[Text, Weights],
+        MAP,
         doc(
             "further combinations to report, by a name of your choice: `{two streams: {rgb: 1, "
             "flow: 1.5}}`"
@@ -616,6 +624,7 @@ class Layer(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_unknown_key(cls, keys: object) -> object:
+        keys = {} if keys is None else keys
         for key in keys if isinstance(keys, dict) else ():
             if key not in cls.model_fields:
                 raise PydanticCustomError(
@@ -634,6 +643,7 @@ def _layer_of(name: str, kinds: tuple[type, ...] = (), /, **more: Any) -> type[L
 def _per_modality(kind: type) -> Any:
     return Annotated[
         dict[Modality, _layer_of(f"{kind.__name__}PerModality", (kind,))],  # type: ignore[misc]
+        MAP,
         doc("the same keys for one modality; they win over the others of their layer"),
     ]
 
@@ -715,8 +725,11 @@ Document = _layer_of(
         ),
     ],
     **{**_EXPERIMENT, **_LAYERS},
-    datasets=dict[Name, DatasetLayer],  # type: ignore[valid-type]
-    experiments=dict[Name, _layer_of("Experiment", **_EXPERIMENT)],  # type: ignore[misc]
+    datasets=Annotated[dict[Name, DatasetLayer], MAP],  # type: ignore[valid-type]
+    experiments=Annotated[
+        dict[Name, _layer_of("Experiment", **_EXPERIMENT)],  # type: ignore[misc]
+        MAP,
+    ],
     table_seeds=Annotated[
         tuple[Seed, ...],
         UNIQUE,
@@ -729,6 +742,7 @@ Document = _layer_of(
         dict[
             TableName, Annotated[dict[Text, Annotated[Text | None, NULLABLE]], Field(min_length=1)]
         ],
+        MAP,
         doc("the paper's comparisons"),
     ],
 )

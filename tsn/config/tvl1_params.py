@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from functools import wraps
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -25,7 +25,7 @@ def _in_rounds(iterations: int) -> int:
     return iterations
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TVL1Params:
     """What TV-L1 (Zach, Pock, Bischof 2007) is run with.
 
