@@ -39,6 +39,18 @@ def video(request, tmp_path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "unit"),
+    [
+        *((2, 1, "s"), (1, 1, "frames"), (-1, 2, "s"), (math.nan, 2, "s"), (0, math.nan, "s")),
+        *((math.inf, math.inf, "s"), (0, 1, "minutes")),
+    ],
+)
+def test_a_span_without_a_meaning_is_refused(start, end, unit):
+    with pytest.raises(ValueError, match="a span must"):
+        Span(start, end, unit)
+
+
 def times(path) -> list[float]:
     with av.open(str(path)) as container:
         stamps = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]

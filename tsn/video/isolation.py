@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -81,7 +81,8 @@ def read_frames(
     """
     check_arguments(size, colour, max_frames)
     request = {"path": os.fspath(path), "work": "frames", "size": size, "colour": colour}
-    return _frames(Path(path), {**request, "max_frames": max_frames, "span": span}, limits)
+    bounds = span and astuple(span)
+    return _frames(Path(path), {**request, "max_frames": max_frames, "span": bounds}, limits)
 
 
 def probe(path: str | os.PathLike, limits: Limits = LIMITS) -> tuple[int, Fraction]:

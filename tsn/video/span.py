@@ -1,17 +1,30 @@
 """A part of a video, by time or by frame numbers."""
 
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Span:
     """The frames with start <= their time or number < end, both counted from the first frame.
 
     In seconds ("s") a frame counts if it begins in the span; `end` may be infinite.
+
+    Raises:
+        ValueError: the unit is unknown, the start negative or not finite, or the end not after it.
     """
 
     start: float
     end: float
     unit: Literal["s", "frames"]
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("s", "frames"):
+            raise ValueError(f"the unit of a span must be 's' or 'frames', not {self.unit!r}")
+        if not 0 <= self.start < self.end:  # NaN is neither
+            raise ValueError(
+                f"a span must have 0 <= start < end, not start {self.start} and end {self.end}"
+            )
 
     def __str__(self) -> str:
         if self.unit == "s":
