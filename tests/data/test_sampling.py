@@ -7,6 +7,7 @@ from tsn.data.sampling import (
     SNIPPET_SAMPLING,
     caffe_starts,
     centre_starts,
+    dense_starts,
     snippet_indices,
     starts_available,
     train_starts,
@@ -122,3 +123,11 @@ def test_test_snippets_stay_inside_the_video(rule):
 )
 def test_a_video_shorter_than_a_snippet_repeats_its_last_row(start, length, rows, expected):
     assert snippet_indices(start, length, rows).tolist() == expected
+
+
+def test_dense_starts_are_a_stride_apart_while_a_snippet_fits():
+    assert dense_starts(56, 25, 1).tolist() == [0, 25, 50]
+    assert dense_starts(55, 25, 1).tolist() == [0, 25]
+    assert dense_starts(56, 25, 0.5).tolist() == [0, 12, 25, 38, 50]
+    assert dense_starts(1000, 29.97, 10).tolist() == [0, 300, 599, 899]
+    assert dense_starts(3, 25, 1).tolist() == [0]

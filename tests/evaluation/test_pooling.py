@@ -1,5 +1,7 @@
 """Poolings of snippet scores against their rules in plain Python."""
 
+import math
+from fractions import Fraction
 from statistics import fmean
 
 import numpy as np
@@ -32,6 +34,33 @@ def test_a_pooling_follows_its_rule(pooling):
     assert several[1] == pytest.approx(several[0] + 1)
 
 
+def window_by_hand(video: list[list[float]], label: int, stride: float) -> float:
+    """Highest over crops, over windows; mean of the k highest windows; mean over the spans."""
+    of_spans = []
+    for span in (1, 2, 4, 8, 16):
+        length = max(1, round(span / stride))
+        step = math.ceil(Fraction(8, 10) * length)
+        windows = []
+        first = 0
+        while first < len(video):
+            inside = [crop[label] for snippet in video[first : first + length] for crop in snippet]
+            windows.append(max(inside))
+            first += step
+        k = max(15, len(windows) // 4)
+        of_spans.append(fmean(sorted(windows)[-k:]))
+    return fmean(of_spans)
+
+
+@pytest.mark.parametrize("count", [1, 14, 40, 170])
+@pytest.mark.parametrize("stride", [0.5, 1, 3])
+def test_windows_of_several_lengths_are_integrated(count, stride):
+    """170 snippets: the quarter of the windows counts; 40: the 15; 14: all of them."""
+    video = np.random.default_rng(count).normal(size=(count, 3, 2))
+    expected = [window_by_hand(video.tolist(), label, stride) for label in range(2)]
+    found = pool_crops(torch.from_numpy(video), "window", stride)
+    assert found == pytest.approx(expected)
+
+
 def test_the_average_is_over_all_crops_at_once():
     """To the bit: a mean of means may differ in the last one."""
     expected = torch.from_numpy(VIDEO.reshape(15, 2)).mean(0).numpy()
@@ -40,7 +69,7 @@ def test_the_average_is_over_all_crops_at_once():
 
 @pytest.mark.parametrize("pooling", ["mean", "top0", "top", "top-1", ""])
 def test_an_unknown_pooling_is_an_error(pooling):
-    with pytest.raises(ValueError, match="is none of average, max, top2"):
+    with pytest.raises(ValueError, match="is none of average, max, window, top2"):
         pool(SNIPPETS, pooling)
 
 

@@ -75,11 +75,35 @@ def test_scores_of_snippets_are_kept_and_pooled(tiny_set, save, pooling):
     """Pooled again, they give the scores of the videos."""
     test = replace(PROTOCOL, pooling=pooling)
     found = score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, test, 1)
-    assert found.snippets.shape == (4, 3, 2) and found.snippets.dtype == np.float32
-    assert np.allclose(pool(found.snippets, pooling), found.values, rtol=1e-5)
-    assert not np.allclose(pool(found.snippets, "max"), pool(found.snippets, "average"))
-    # Centres of three segments of 9 frames.
-    assert found.starts.tolist() == [[1, 4, 7]] * 4
+    assert found.snippets.shape == (12, 2) and found.snippets.dtype == np.float32
+    assert found.counts.tolist() == [3] * 4 and found.maxima is None
+    snippets = found.snippets.reshape(4, 3, 2)
+    assert np.allclose(pool(snippets, pooling), found.values, rtol=1e-5)
+    assert not np.allclose(pool(snippets, "max"), pool(snippets, "average"))
+    # Centres of three segments of 9 frames. There are no videos, which would say their rates.
+    assert found.starts.tolist() == [1, 4, 7] * 4 and np.isnan(found.times).all()
+
+
+@pytest.mark.parametrize("block", [64, 2])
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_a_dense_test_scores_a_snippet_every_stride(tiny_set, save, modality, block, monkeypatch):
+    """At the same times in all modalities, also where a video is more than one item."""
+    monkeypatch.setattr(protocol, "probe", lambda path, count: (0, 10))
+    monkeypatch.setattr("tsn.data.dataset.BLOCK", block)
+    test = replace(PROTOCOL, protocol="dense", stride=0.15, pooling="window")
+    found = score(save(modality), tiny_set.index, tiny_set.shards[modality], 1, test, 1)
+    # 9 frames: the last snippet of 6 starts at frame 3.
+    assert found.counts.tolist() == [3] * 4 and found.starts.tolist() == [0, 2, 3] * 4
+    assert np.allclose(found.times, [0, 0.2, 0.3] * 4)
+    assert (found.maxima > found.snippets).all()
+    expected = [pool(video, "window", 0.15) for video in found.maxima.reshape(4, 3, 2)]
+    assert np.allclose(found.values, expected, rtol=1e-5)
+
+
+def test_a_dense_test_says_which_frame_rate_it_lacks(tiny_set, save):
+    with pytest.raises(UserError, match=r"blue/4\.avi.* test\.protocol: dense needs its frame"):
+        test = replace(PROTOCOL, protocol="dense")
+        score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, test, 1)
 
 
 def test_scores_say_whose_they_are(tiny_set, save):

@@ -7,9 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
+from tsn.evaluation.pooling import pool
 from tsn.evaluation.scores import Scores, read_scores, write_scores
 from tsn.runtime.errors import UserError
 
+SNIPPETS = np.random.default_rng(1).normal(size=(12, 2)).astype(np.float32)
 NAMES = ("c/1", 'c/ "🎬"\t', os.fsdecode(b"c/\xff"))
 
 
@@ -32,8 +34,11 @@ def scores() -> Scores:
             "crop_size": 224,
             "snippet_sampling": "segment_centres",
         },
-        snippets=np.random.default_rng(1).normal(size=(3, 4, 2)).astype(np.float32),
-        starts=np.arange(12, dtype=np.int32).reshape(3, 4),
+        snippets=SNIPPETS,
+        maxima=SNIPPETS + 1,
+        counts=np.array([4, 2, 6], np.int32),
+        starts=np.arange(12, dtype=np.int32),
+        times=np.arange(12) / 29.97,
     )
 
 
@@ -48,14 +53,42 @@ def test_scores_come_back_bit_for_bit(tmp_path, scores):
             assert one == other
 
 
-def test_files_without_scores_of_snippets_are_still_read(tmp_path, scores):
+@pytest.mark.parametrize("version", [1, 2])
+def test_files_of_earlier_versions_are_still_read(tmp_path, scores, version):
     write_scores(tmp_path / "s.h5", scores)
     with h5py.File(tmp_path / "s.h5", "r+") as file:
-        file.attrs["format_version"] = 1
-        del file["snippets"], file["starts"]
+        file.attrs["format_version"] = version
+        for name in ("snippets", "maxima", "counts", "starts", "times"):
+            del file[name]
+        if version == 2:
+            file["snippets"] = SNIPPETS.reshape(3, 4, 2)
+            file["starts"] = np.arange(12).reshape(3, 4)
     found = read_scores(tmp_path / "s.h5")
-    assert np.array_equal(found.values, scores.values)
-    assert found.snippets is None and found.starts is None
+    assert np.array_equal(found.values, scores.values) and found.times is None
+    if version == 1:
+        assert found.snippets is None and found.starts is None
+    else:
+        assert np.array_equal(found.snippets, SNIPPETS)
+        assert np.array_equal(found.repooled("max").values, SNIPPETS.reshape(3, 4, 2).max(1))
+
+
+@pytest.mark.parametrize(("pooling", "which"), [("max", SNIPPETS), ("window", SNIPPETS + 1)])
+def test_scores_of_snippets_are_pooled_without_a_new_test(tmp_path, scores, pooling, which):
+    """`window` pools the maxima over the crops; in videos as short as these all is in its mean."""
+    write_scores(tmp_path / "s.h5", scores)
+    found = read_scores(tmp_path / "s.h5", pooling)
+    expected = [pool(video, pooling) for video in np.split(which, [4, 6])]
+    assert np.array_equal(found.values, np.float32(expected))
+    assert found.protocol == {**scores.protocol, "pooling": pooling}
+    assert found.repooled(pooling) is found
+
+
+def test_a_pooling_whose_scores_are_not_there_is_refused(scores):
+    lacking = replace(scores, maxima=None)
+    with pytest.raises(UserError, match=r"fusion\.pooling: window: the flow .*protocol: dense"):
+        lacking.repooled("window")
+    with pytest.raises(UserError, match=r"fusion\.pooling: max.* score the videos again$"):
+        replace(lacking, snippets=None).repooled("max")
 
 
 def test_the_same_scores_give_the_same_file(tmp_path, scores):
@@ -67,10 +100,12 @@ def test_the_same_scores_give_the_same_file(tmp_path, scores):
 def test_the_file_is_open_to_other_programs(tmp_path, scores):
     write_scores(tmp_path / "s.h5", scores)
     with h5py.File(tmp_path / "s.h5") as file:
-        assert set(file) == {"ids", "labels", "scores", "snippets", "starts"}
+        assert set(file) == {
+            *("ids", "labels", "scores", "snippets", "maxima", "counts", "starts", "times")
+        }
         assert file["scores"].dtype == np.float32 and file["scores"].shape == (3, 2)
         assert file["ids"][0] == b"c/1"
-        assert file["snippets"].shape == (3, 4, 2) and file["snippets"].fletcher32
+        assert file["snippets"].shape == (12, 2) and file["snippets"].fletcher32
 
 
 def test_damage_is_told_and_names_the_file(tmp_path, scores):
@@ -79,8 +114,11 @@ def test_damage_is_told_and_names_the_file(tmp_path, scores):
         ids=tuple(f"c/{n}" for n in range(300)),
         labels=np.arange(300),
         values=np.ones((300, 2), np.float32),
-        snippets=np.random.default_rng(1).normal(size=(300, 3, 2)).astype(np.float32),
+        snippets=np.random.default_rng(1).normal(size=(900, 2)).astype(np.float32),
+        maxima=None,
+        counts=np.full(300, 3, np.int32),
         starts=None,
+        times=None,
     )
     path = tmp_path / "s.h5"
     write_scores(path, many)
@@ -117,7 +155,7 @@ def test_an_absent_file_is_named(tmp_path):
 
 
 def test_another_version_is_refused(tmp_path, scores, monkeypatch):
-    monkeypatch.setattr("tsn.evaluation.scores.FORMAT_VERSION", 3)
+    monkeypatch.setattr("tsn.evaluation.scores.FORMAT_VERSION", 4)
     write_scores(tmp_path / "s.h5", scores)
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"s\.h5: another version"):

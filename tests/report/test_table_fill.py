@@ -34,6 +34,7 @@ def plan(*rows: list[dict], names="abc") -> dict:
                 "model": {"backbone": "resnet18", "input_size": 32},
                 "test": {"segments": 3, "crops": 10},
                 "fuse": "logits",
+                "pooling": None,
                 "cells": cells,
             }
             for name, cells in zip(names, rows, strict=False)

@@ -101,6 +101,12 @@ def check_settings(settings: "Settings", where: str) -> None:
             f"test.crop_size: a crop of {settings.test.crop_size} px is larger than the frame of "
             f"{width}x{height} px in frames.size {where}"
         )
+    for key, pooling in (("test", settings.test.pooling), ("fusion", settings.fusion.pooling)):
+        if pooling == "window" and settings.test.protocol != "dense":
+            raise UserError(
+                f"{key}.pooling: window pools snippets at a fixed rate; set test.protocol to dense "
+                f"{where}"
+            )
     for modality, recipe in settings.trainings.items():
         counts = {"epochs": recipe.epochs, "iterations": recipe.iterations}
         lengths = {key: count for key, count in counts.items() if count is not None}

@@ -103,6 +103,11 @@ Splits = Annotated[
 _COLUMNS = ["path", "label", "split", "group", "id", "start", "end", "start_frame", "end_frame"]
 
 
+Pooling = Annotated[
+    Text, _shaped("average|max|window|top[1-9][0-9]*", "average, max, window, or top2, top3 ...")
+]
+
+
 def _columns(columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
     for key in columns:
         if key not in _COLUMNS:
@@ -547,14 +552,25 @@ class TestConfig:
         ),
     ]
     pooling: Annotated[
-        Text,
-        _shaped("average|max|top[1-9][0-9]*", "average, max, or top2, top3 ..."),
+        Pooling,
         doc(
-            "from the scores of snippets to those of the video: `average`, `max`, or `top2`, "
-            "`top3` …: the average of each class's 2, 3 … highest",
+            "from the scores of snippets to those of the video: `average`, `max`, `top2`, `top3` "
+            "…: the average of each class's 2, 3 … highest, or `window`: multi-scale temporal "
+            "window integration (Wang et al. 2019; `protocol: dense`)",
             "paper",
         ),
     ] = "average"
+    protocol: Annotated[
+        Literal["segments", "dense"],
+        doc(
+            "which snippets: one of each of `segments` parts (`segments`), or one every `stride` "
+            "seconds, however long the video is (`dense`)",
+            "paper",
+        ),
+    ] = "segments"
+    stride: Annotated[
+        Number, doc("from one snippet to the next of `protocol: dense`", "T", "s", gt=0)
+    ] = 1.0
     engine: Annotated[
         Literal["auto", "torch", "onnxruntime"],
         doc(
@@ -597,6 +613,15 @@ class FusionConfig:
         Literal["logits", "probabilities"],
         doc("what the weights apply to: `logits`, or `probabilities` (after softmax)", "paper"),
     ] = "logits"
+    pooling: Annotated[
+        Pooling | None,
+        NULLABLE,
+        doc(
+            "pools the stored scores of snippets otherwise than `test.pooling`, without a new "
+            "test; `null`: as tested",
+            "ours",
+        ),
+    ] = None
 
     @property
     def chosen_weights(self) -> dict[str, float]:

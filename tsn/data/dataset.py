@@ -1,7 +1,7 @@
 """Snippets of videos as PyTorch data sets, for training and for the test protocol."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,13 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from tsn.config.schema import TestConfig, TrainingConfig
-from tsn.data.sampling import SNIPPET_SAMPLING, centre_starts, snippet_indices, train_starts
+from tsn.data.sampling import (
+    SNIPPET_SAMPLING,
+    centre_starts,
+    dense_starts,
+    snippet_indices,
+    train_starts,
+)
 from tsn.data.transforms import (
     Crop,
     centre_crop,
@@ -24,6 +30,9 @@ from tsn.datasets.records import Video
 from tsn.models.modality import FLOW_MODALITIES, SNIPPET_FRAMES, STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.video import Size
+
+BLOCK = 64
+"""Snippets of a test video in memory at a time: 56 MB of flow."""
 
 
 class Store(Protocol):
@@ -161,11 +170,25 @@ class CentreSnippets(_Snippets):
 
 
 class TestSnippets(_Snippets):
-    """One item per video: its uncropped snippets, uint8 or int16 (segments, C, h, w).
+    """The uncropped snippets of each video, uint8 or int16 (snippets, C, h, w).
+
+    An item is a video, or the next `BLOCK` snippets of one that has more.
 
     The frame is scaled so that a crop of `test.crop_size` frame pixels has the input's side. The
     crops overlap: `cut_crops` takes `crops` from the item where the network is, so that not ten
     times as much travels there.
+
+    Args:
+        shards: where frames or flow fields are read.
+        videos: which ones.
+        modality: of the snippets.
+        test: the protocol.
+        input_size: side of the network's input in pixels.
+        rates: frames per second of each usable video, for the dense protocol.
+
+    Attributes:
+        counts: number of snippets of each video.
+        crops: where `cut_crops` cuts.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -177,9 +200,10 @@ class TestSnippets(_Snippets):
         modality: str,
         test: TestConfig,
         input_size: int,
+        rates: Sequence[float] = (),
     ):
         super().__init__(shards, videos, modality)
-        self._test = test
+        self._test, self._rates = test, np.array(rates)
         scale = input_size / test.crop_size
         width, height = (
             side if scale == 1 else max(round(side * scale), input_size)
@@ -187,24 +211,36 @@ class TestSnippets(_Snippets):
         )
         self._size = width, height
         self.crops = test_crops(self._size, input_size, test.crops)
-        self.crops_per_video = test.segments * len(self.crops)
+        self.counts = [len(self.starts(number)) for number in range(len(self.videos))]
+        self._blocks = np.array(
+            [(n, at) for n, count in enumerate(self.counts) for at in range(0, count, BLOCK)]
+        )
 
-    def __getitem__(self, number: int) -> torch.Tensor:
-        return self.snippets(number, self.starts(self._num_frames(number)))
+    def __len__(self) -> int:
+        return len(self._blocks)
 
-    def starts(self, length: int) -> np.ndarray:
-        """Starts of the snippets of a video of some length, in frames or flow fields."""
+    def __getitem__(self, item: int) -> torch.Tensor:
+        number, first = self._blocks[item]
+        return self.snippets(number, self.starts(number)[first : first + BLOCK])
+
+    def starts(self, number: int) -> np.ndarray:
+        """Starts of the snippets of a video, in frames or flow fields."""
+        length = max(self._num_frames(number), 1)
+        if self._test.protocol == "dense":
+            frames = length + self.is_flow
+            return dense_starts(frames, float(self._rates[number]), self._test.stride)
         rule = SNIPPET_SAMPLING[self._test.snippet_sampling]
         return rule(length, self._length, self._test.segments)
 
-    def indices(self, length: int, starts: np.ndarray) -> np.ndarray:
+    def indices(self, number: int, starts: np.ndarray) -> np.ndarray:
         """The frames or flow fields of snippets of a video, one snippet after the other."""
+        length = max(self._num_frames(number), 1)
         return np.concatenate([snippet_indices(int(s), self._length, length) for s in starts])
 
     def snippets(self, number: int, starts: np.ndarray) -> torch.Tensor:
         """Uncropped snippets of a video, (snippets, C, h, w)."""
         # All at once: the snippets of a short video have frames in common.
-        images = self._read(number, self.indices(self._num_frames(number), starts))
+        images = self._read(number, self.indices(number, starts))
         if self._size != self._frame_size:
             images = resize(images, self._size)
         snippets = images.reshape(len(starts), -1, *images.shape[1:])

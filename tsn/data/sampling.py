@@ -7,6 +7,8 @@ frames than a snippet has the one start 0, and its last frame is repeated (`snip
 
 import numpy as np
 
+from tsn.models.modality import SNIPPET_FRAMES
+
 
 def starts_available(frames: int, length: int) -> int:
     """How many snippets of `length` frames fit: at least one."""
@@ -55,6 +57,25 @@ def caffe_starts(frames: int, length: int, segments: int) -> np.ndarray:
     """
     step = max(frames - length, 0) // max(segments - 1, 1)
     return np.arange(segments) * step
+
+
+def dense_starts(frames: int, rate: float, stride: float) -> np.ndarray:
+    """One start every `stride` seconds while the longest snippet fits, so that those of all
+    modalities lie at the same times; 0 alone in a video that is shorter than that.
+
+    Args:
+        frames: of the video, also where the snippets are of flow.
+        rate: frames per second.
+        stride: in seconds.
+
+    Examples:
+        >>> dense_starts(100, 29.97, 1)
+        array([ 0, 30, 60, 90])
+    """
+    latest = max(frames - max(SNIPPET_FRAMES.values()), 0)
+    count = int(latest / (stride * rate)) + 2
+    starts = np.rint(np.arange(count) * stride * rate).astype(np.int64)
+    return starts[starts <= latest]
 
 
 SNIPPET_SAMPLING = {"segment_centres": centre_starts, "caffe": caffe_starts}

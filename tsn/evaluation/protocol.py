@@ -1,8 +1,8 @@
-"""The test: 25 snippets x 10 crops per video, pooled before softmax."""
+"""The test: 25 snippets x 10 crops per video, or one snippet a second; pooled before softmax."""
 
 import logging
-from collections import deque
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from tsn.runtime.progress import track
 from tsn.shards.store import ShardSet, differing_key
 from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
+from tsn.video.errors import VideoError
+from tsn.video.isolation import probe
 
 BATCH = {"cpu": 32, "cuda": 512}
 """Crops per forward pass."""
@@ -66,42 +68,78 @@ def score(
     store = ShardSet(shards)
     _check_match(model_file, info, split, class_names(known), store)
     chosen = members(known, split, "test") if videos is None else videos
-    snippets = TestSnippets(store, chosen, info.modality, test, info.input_size)
-    if not len(snippets):
+    usable = [video for video in chosen if store.usable(video.id)]
+    if not usable:
         part = "test" if videos is None else "held-out"
         raise UserError(
             f"split {split}: every {part} video is quarantined in the {store.stream} shards"
         )
+    rates = frame_rates(usable, test.protocol == "dense")
+    snippets = TestSnippets(store, usable, info.modality, test, info.input_size, rates)
     network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
     scorer = Scorer(network, device, test.engine, precision)
-    scored = track(score_videos(scorer, loader, snippets, device), len(snippets), "videos", what)
-    rows = [(pool_crops(video, test.pooling), video.mean(1).float().cpu()) for video in scored]
-    values = np.stack([video for video, _ in rows]).astype(np.float32)
+    scored = track(score_videos(scorer, loader, snippets, device), len(usable), "videos", what)
+    pooled, means, maxima = [], [], []
+    for video in scored:
+        pooled.append(pool_crops(video, test.pooling, test.stride))
+        means.append(video.mean(1).float().cpu())
+        if test.protocol == "dense":
+            maxima.append(video.amax(1).float().cpu())
+    values = np.stack(pooled).astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"{model_file}: gives scores that are not finite; train it again")
+    starts = [snippets.starts(number) for number in range(len(usable))]
+    times = [start / rate for start, rate in zip(starts, rates, strict=True)]
     return Scores(
         info.dataset,
         info.experiment,
         split,
         info.modality,
-        tuple(video.id for video in snippets.videos),
-        np.array([video.label for video in snippets.videos], np.int64),
+        tuple(video.id for video in usable),
+        np.array([video.label for video in usable], np.int64),
         values,
         info.classes,
         sha256_of(model_file),
         store.fingerprint,
         {key: value for key, value in asdict(test).items() if key != "engine"},
-        torch.stack([per_snippet for _, per_snippet in rows]).numpy(),
-        np.array([snippets.starts(store.length(v.id)) for v in snippets.videos], np.int32),
+        torch.cat(means).numpy(),
+        torch.cat(maxima).numpy() if maxima else None,
+        np.array(snippets.counts, np.int32),
+        np.concatenate(starts).astype(np.int32),
+        np.concatenate(times),
         scorer.engine or "torch",
     )
 
 
+def frame_rates(videos: list[Video], needed: bool) -> list[float]:
+    """Frames per second of videos, as their files say; NaN for a file that is not there any more.
+
+    Raises:
+        UserError: the rate of one is needed and not known.
+    """
+    rates = []
+    for video in videos:
+        try:
+            rates.append(float(probe(video.path, count=False)[1]))
+        except VideoError as error:
+            if needed:
+                raise UserError(
+                    f"{error}; test.protocol: dense needs its frame rate: bring the file back, or "
+                    "use segments"
+                ) from None
+            rates.append(math.nan)
+    return rates
+
+
 @torch.inference_mode()
 def score_videos(
-    scorer: Scorer, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
+    scorer: Scorer,
+    loader: Iterable[torch.Tensor],
+    snippets: TestSnippets,
+    device: torch.device,
+    counts: Sequence[int] | None = None,
 ) -> Iterator[torch.Tensor]:
     """Scores of every crop of every snippet, video by video.
 
@@ -112,25 +150,25 @@ def score_videos(
         loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
         device: where to crop and score.
+        counts: number of snippets of each video; None: as `snippets` says.
 
     Yields:
         float64 (snippets, crops, C), on the device, in the order of the loader.
     """
-    crops_of: deque[int] = deque()  # of the videos whose scores are awaited
 
     def crops() -> Iterator[torch.Tensor]:
         for item in loader:
-            crops_of.append(len(item) * len(snippets.crops))
             item = item.to(device, non_blocking=True)
             yield cut_crops(item, snippets.crops, snippets.is_flow)
 
+    batches = regroup(crops(), BATCH[device.type])
     scores = torch.empty(0, device=device)
-    for batch in regroup(crops(), BATCH[device.type]):
-        new = _scores_of(scorer, batch)
-        scores = torch.cat([scores, new]) if len(scores) else new
-        while crops_of and len(scores) >= crops_of[0]:
-            video, scores = scores.tensor_split([crops_of.popleft()])
-            yield video.double().unflatten(0, (-1, len(snippets.crops)))
+    for count in snippets.counts if counts is None else counts:
+        while len(scores) < count * len(snippets.crops):
+            new = _scores_of(scorer, next(batches))
+            scores = torch.cat([scores, new]) if len(scores) else new
+        video, scores = scores.tensor_split([count * len(snippets.crops)])
+        yield video.double().unflatten(0, (-1, len(snippets.crops)))
 
 
 def _scores_of(scorer: Scorer, crops: torch.Tensor) -> torch.Tensor:

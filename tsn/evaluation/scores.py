@@ -1,18 +1,20 @@
 """Score files: pre-softmax class scores per video, with all that fusion must match."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
+from tsn.evaluation.pooling import pool
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path
 from tsn.shards.hdf5 import DAMAGE, WITH_CHECKSUMS, read_all
 
-FORMAT_VERSION = 2
-"""Version 1 has no scores of snippets; it is still read."""
+FORMAT_VERSION = 3
+"""Version 2 has equally many snippets of each video, version 1 none; both are still read."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,13 @@ class Scores:
         model: SHA-256 of the model file.
         shards: fingerprint of the shards.
         protocol: the configuration of the test, but for its engine.
-        snippets: float32 (V, S, C), before softmax, mean over the crops of each snippet; None in
-            files of version 1. `tsn.evaluation.pooling.pool` makes scores of videos from them.
-        starts: int32 (V, S), number of each snippet's first frame or flow field; None as above.
+        snippets: float32 (N, C), before softmax, mean over the crops of each snippet, those of all
+            videos after one another; None in files of version 1.
+        maxima: the same, maximum over the crops; None unless the protocol is dense.
+        counts: int32 (V,), number of snippets of each video; None in files of version 1.
+        starts: int32 (N,), number of each snippet's first frame or flow field; None as above.
+        times: float64 (N,), its time in the video in seconds; NaN where the frame rate is not
+            known, None in files of versions 1 and 2.
         engine: what ran the network, see `tsn.evaluation.engine`.
     """
 
@@ -46,11 +52,36 @@ class Scores:
     shards: dict
     protocol: dict
     snippets: np.ndarray | None = None
+    maxima: np.ndarray | None = None
+    counts: np.ndarray | None = None
     starts: np.ndarray | None = None
+    times: np.ndarray | None = None
     engine: str = "torch"
 
+    def repooled(self, pooling: str) -> "Scores":
+        """The scores of the videos by another pooling of their snippets.
 
-_ARRAYS = ("ids", "labels", "values", "snippets", "starts")
+        Raises:
+            UserError: the file has not the scores of snippets that it takes.
+        """
+        if pooling == self.protocol.get("pooling"):
+            return self
+        snippets = self.maxima if pooling == "window" else self.snippets
+        if snippets is None or self.counts is None:
+            raise UserError(
+                f"fusion.pooling: {pooling}: the {self.modality} scores of split {self.split} lack "
+                "the scores of snippets that it takes; score the videos again"
+                + (" with test.protocol: dense" if pooling == "window" else "")
+            )
+        videos = np.split(snippets, np.cumsum(self.counts)[:-1])
+        stride = self.protocol.get("stride", 1.0)
+        values = np.stack([pool(video, pooling, stride) for video in videos])
+        protocol = {**self.protocol, "pooling": pooling}
+        return replace(self, values=values.astype(np.float32), protocol=protocol)
+
+
+_OF_SNIPPETS = ("snippets", "maxima", "counts", "starts", "times")
+_ARRAYS = ("ids", "labels", "values", *_OF_SNIPPETS)
 _ATTRIBUTES = [f.name for f in fields(Scores) if f.name not in _ARRAYS]
 
 
@@ -65,34 +96,40 @@ def write_scores(path: Path | str, scores: Scores) -> None:
         file.create_dataset("ids", data=ids, fletcher32=True)
         file.create_dataset("labels", data=scores.labels, fletcher32=True)
         file.create_dataset("scores", data=scores.values, fletcher32=True)
-        for name in ("snippets", "starts"):
+        for name in _OF_SNIPPETS:
             if (data := getattr(scores, name)) is not None:
                 # Uncompressed: scores are noise to a compressor, 10 % would be gained.
                 file.create_dataset(name, data=data, fletcher32=True)
 
 
-def read_scores(path: Path | str) -> Scores:
+def read_scores(path: Path | str, pooling: str | None = None) -> Scores:
     """Read a score file.
 
+    Args:
+        path: of the file.
+        pooling: pool the scores of snippets anew; None: as in the test.
+
     Raises:
-        UserError: if it is absent, damaged, or of another format.
+        UserError: if it is absent, damaged, of another format, or lacks what the pooling takes.
     """
     try:
         with h5py.File(path, "r", locking=False) as file:
-            if file.attrs["format_version"] not in (1, FORMAT_VERSION):
+            if file.attrs["format_version"] not in (1, 2, FORMAT_VERSION):
                 raise UserError(f"{path}: another version's score file; score the videos again")
-            known = {
+            known: dict[str, Any] = {
                 name: json.loads(file.attrs[name]) for name in _ATTRIBUTES if name in file.attrs
             }
             known["classes"] = tuple(known["classes"])
             names, labels, values = (read_all(file, key) for key in ("ids", "labels", "scores"))
             ids = tuple(name.decode("utf-8", errors="surrogateescape") for name in names)
-            snippets, starts = (
-                read_all(file, key) if key in file else None for key in ("snippets", "starts")
-            )
-            return Scores(
-                ids=ids, labels=labels, values=values, snippets=snippets, starts=starts, **known
-            )
+            known |= {key: read_all(file, key) for key in _OF_SNIPPETS if key in file}
+            if file.attrs["format_version"] == 2:
+                videos, count, size = known["snippets"].shape
+                known["snippets"] = known["snippets"].reshape(-1, size)
+                known["starts"] = known["starts"].reshape(-1)
+                known["counts"] = np.full(videos, count, np.int32)
+            scores = Scores(ids=ids, labels=labels, values=values, **known)
+            return scores.repooled(pooling) if pooling else scores
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such score file; score the videos first") from None
     except DAMAGE as error:

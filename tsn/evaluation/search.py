@@ -88,7 +88,7 @@ def _rows(scores: Scores, videos: list[Video]) -> np.ndarray:
         labels=scores.labels[keep],
         values=scores.values[keep],
         snippets=None,
-        starts=None,
+        counts=None,
     )
     return align(chosen, videos)
 

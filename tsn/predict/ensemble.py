@@ -146,8 +146,7 @@ class Ensemble:
         needed: set[int] = set()
         for modality in self._networks:
             stream, snippets = ClipStream(clip, STREAM_OF[modality]), self._snippets(clip, modality)
-            length = max(stream.length_at(0), 1)
-            indices = snippets.indices(length, snippets.starts(length))
+            indices = snippets.indices(0, snippets.starts(0))
             needed |= {*indices.tolist()}
             if stream.stream != "rgb":
                 needed |= {*(indices + 1).tolist()}

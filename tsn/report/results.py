@@ -69,7 +69,13 @@ def predictions_of(summary: dict, index: str, scores: list[str]) -> list[SplitPr
     by_split = {split: list(group) for split, group in groupby(read, lambda entry: entry.split)}
     return [
         predict_split(
-            by_split[split["split"]], split["fused"]["weights"], videos, split["fused"]["fuse"]
+            [
+                scores.repooled(split["protocol"].get("pooling"))
+                for scores in by_split[split["split"]]
+            ],
+            split["fused"]["weights"],
+            videos,
+            split["fused"]["fuse"],
         )
         for split in summary["splits"]
     ]

@@ -35,7 +35,7 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
     """
     reader = _Reader(read_index(index), plan["dataset"], results)
     rows = [
-        {**row, "cells": [_fill_cell(cell, row["fuse"], reader) for cell in row["cells"]]}
+        {**row, "cells": [_fill_cell(cell, row, reader) for cell in row["cells"]]}
         for row in plan["rows"]
     ]
     tested = {
@@ -58,27 +58,27 @@ class _Reader:
         path = Path(weights_file(run, self._dataset, self._results))
         return json.loads(path.read_text(encoding="utf-8"))["weights"]
 
-    def accuracy(self, run: dict, weights: dict[str, float], of: str) -> dict:
+    def accuracy(self, run: dict, weights: dict[str, float], row: dict) -> dict:
         split = run["split"]
         videos = self.tested.setdefault(split, members(self._index, split, "test"))
         paths = score_files(run, self._dataset, self._results)
-        scores = [self._read(path, split) for path in paths]
+        scores = [self._read(path, split, row["pooling"]) for path in paths]
         labels = np.array([video.label for video in videos])
-        fused = fuse(scores, weights, videos, of)
+        fused = fuse(scores, weights, videos, row["fuse"])
         found = metrics(fused, labels, tuple(class_names(self._index)))
         return {name: found[name] for name in ("top1", "mean_class")}
 
-    def _checked(self, path: str, split: int) -> Scores:
-        scores = read_scores(path)
+    def _checked(self, path: str, split: int, pooling: str | None) -> Scores:
+        scores = read_scores(path, pooling)
         check_index(scores, self._index, split)
         return scores
 
 
-def _fill_cell(cell: dict, of: str, reader: _Reader) -> dict:
+def _fill_cell(cell: dict, row: dict, reader: _Reader) -> dict:
     weights, runs = cell["weights"], []
     for run in cell["runs"]:
         own = reader.weights(run) if weights == "search" else weights
-        runs.append({**run, "weights": own, **reader.accuracy(run, own, of)})
+        runs.append({**run, "weights": own, **reader.accuracy(run, own, row)})
     ours = None
     if runs:
         seeds = sorted({run["seed"] for run in runs})

@@ -23,11 +23,11 @@ def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
     Returns:
         "name", "dataset", "title", "origin", "setting", "note", "classes" (how many the published
         figures are for, or None), "columns" (titles) and "rows": each with "name", "experiment"
-        (None: not run), its "model" and "test" blocks, what is fused, "fuse" (None: not run),
-        and one cell per column: "weights" (or "search": each run has its own), "published"
-        (percent or None) and "runs": per seed and split, the "experiments" whose folders hold the
-        scores, by modality, and where weights are searched for, "searched_by": the experiment whose
-        folder holds them. A cell that nothing can fill has no runs.
+        (None: not run), its "model" and "test" blocks, "fuse" and "pooling" of its fusion (None:
+        not run), and one cell per column: "weights" (or "search": each run has its own),
+        "published" (percent or None) and "runs": per seed and split, the "experiments" whose
+        folders hold the scores, by modality, and where weights are searched for, "searched_by": the
+        experiment whose folder holds them. A cell that nothing can fill has no runs.
 
     Raises:
         UserError: there is no such table, or no row of it has an experiment.
@@ -66,6 +66,7 @@ def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
                 "model": blocks.get("model"),
                 "test": blocks.get("test"),
                 "fuse": settings.fusion.fuse if settings else None,
+                "pooling": settings.fusion.pooling if settings else None,
                 "cells": cells,
             }
         )

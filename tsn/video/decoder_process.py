@@ -20,6 +20,7 @@ import numpy as np
 from tsn.video.decode import probe, read_frames
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel
+from tsn.video.live import read_live
 from tsn.video.span import Span
 
 
@@ -42,8 +43,11 @@ def _serve(channel: Channel, request: dict, seconds: int) -> None:
     _limit_time(time.process_time() + seconds)
     try:
         if work == "probe":
-            count, rate = probe(path)
+            count, rate = probe(path, **request)
             channel.send("probe", count, *rate.as_integer_ratio())
+        elif work == "live":
+            # One by one: a batch would be old when it is full.
+            _send_frames(channel, _timed(read_live(path, **request), seconds), 1)
         else:
             bounds = request.pop("span")
             span = Span(*bounds) if bounds else None
@@ -52,9 +56,14 @@ def _serve(channel: Channel, request: dict, seconds: int) -> None:
         channel.send("failed", error.status, error.problem)
 
 
-def _send_frames(channel: Channel, frames: Iterator[np.ndarray]) -> None:
-    """Fill the slots of the ring buffer with batches, in turn; wait until a slot is free."""
-    first = next(frames)
+def _send_frames(channel: Channel, frames: Iterator[np.ndarray], most: int | None = None) -> None:
+    """Fill the slots of the ring buffer with batches, in turn; wait until a slot is free.
+
+    A batch has `most` frames, or as many as there is room for.
+    """
+    first = next(frames, None)
+    if first is None:
+        raise VideoError("disconnected", "", "ends before its first frame")
     channel.send("shape", *first.shape)
     channel.receive()
     slots = channel.slots(first.shape)
@@ -64,7 +73,7 @@ def _send_frames(channel: Channel, frames: Iterator[np.ndarray]) -> None:
         if waiting == len(slots):
             channel.receive()
             waiting -= 1
-        batch = list(itertools.islice(frames, len(slot)))
+        batch = list(itertools.islice(frames, most or len(slot)))
         if not batch:
             break
         slot[: len(batch)] = batch

@@ -19,6 +19,7 @@ Status = Literal[
     "size_changed",
     "crashed",
     "timed_out",
+    "disconnected",
 ]
 
 _ADVICE = {
@@ -35,6 +36,7 @@ _ADVICE = {
     "size_changed": "convert the video to one size",
     "crashed": "fetch the file again, or convert it to AVI, MP4 or MKV",
     "timed_out": "fetch the file again, or convert it to AVI, MP4 or MKV",
+    "disconnected": "check the camera, the address and the network",
 }
 
 
@@ -46,7 +48,7 @@ class VideoError(UserError):
         problem: the predicate of the sentence, such as "has no bytes in it".
     """
 
-    def __init__(self, status: Status, path: Path, problem: str):
+    def __init__(self, status: Status, path: Path | str, problem: str):
         # The repr keeps a name with line breaks or undecodable bytes printable, on one line.
         super().__init__(status, path, problem)
         self.status = status

@@ -30,6 +30,7 @@ from tsn.video import MAX_SIDE, Size
 from tsn.video.decode import MAX_FRAMES, check_arguments
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel, shared_memory
+from tsn.video.live import STDIN
 from tsn.video.span import Span
 
 
@@ -49,6 +50,8 @@ class Limits:
 
 
 LIMITS = Limits()
+LIVE = Limits(stall_timeout=15.0)
+"""Of a camera or stream."""
 
 _PROGRAM = ["-X", "faulthandler", "-m", "tsn.video.decoder_process"]
 
@@ -85,20 +88,34 @@ def read_frames(
     return _frames(Path(path), {**request, "max_frames": max_frames, "span": bounds}, limits)
 
 
-def probe(path: str | os.PathLike, limits: Limits = LIMITS) -> tuple[int, Fraction]:
+def probe(
+    path: str | os.PathLike, limits: Limits = LIMITS, count: bool = True
+) -> tuple[int, Fraction]:
     """Packet count and frame rate of a video: `tsn.video.decode.probe`, isolated.
 
     Raises:
         VideoError: the file cannot be read.
     """
     with _decoder(Path(path), limits) as channel:
-        channel.send({"path": os.fspath(path), "work": "probe"})
-        _, count, *rate = _receive(channel, Path(path))
-    return count, Fraction(*rate)
+        channel.send({"path": os.fspath(path), "work": "probe", "count": count})
+        _, packets, *rate = _receive(channel, Path(path))
+    return packets, Fraction(*rate)
 
 
-def _frames(path: Path, request: dict, limits: Limits) -> Iterator[np.ndarray]:
-    with _decoder(path, limits) as channel:
+def read_live(source: str, size: Size, limits: Limits = LIVE) -> Iterator[np.ndarray]:
+    """Decode a camera, stream or pipe: `tsn.video.live.read_live`, isolated.
+
+    Raises:
+        VideoError: there is no such source, or it breaks off; "timed_out" if it falls silent.
+    """
+    request = {"path": source, "work": "live", "size": size}
+    return _frames(source, request, limits, None if source == STDIN else subprocess.DEVNULL)
+
+
+def _frames(
+    path: Path | str, request: dict, limits: Limits, stdin: int | None = subprocess.DEVNULL
+) -> Iterator[np.ndarray]:
+    with _decoder(path, limits, stdin) as channel:
         channel.send(request)
         _, *shape = _receive(channel, path)
         if not 0 < min(shape) <= max(shape) <= MAX_SIDE:
@@ -114,7 +131,7 @@ def _frames(path: Path, request: dict, limits: Limits) -> Iterator[np.ndarray]:
             yield from batch
 
 
-def _receive(channel: Channel, path: Path) -> list:
+def _receive(channel: Channel, path: Path | str) -> list:
     """The next message, unless it reports a failure.
 
     Raises:
@@ -127,13 +144,15 @@ def _receive(channel: Channel, path: Path) -> list:
 
 
 @contextmanager
-def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
+def _decoder(
+    path: Path | str, limits: Limits, stdin: int | None = subprocess.DEVNULL
+) -> Iterator[Channel]:
     """Channel to a decoder process for one video; its failures become errors of that video."""
     with _idle_lock:
         ready = [process for process in _idle if process.limits == limits]
         if ready:
             _idle.remove(ready[0])
-    process = ready[0] if ready else _Decoder(limits)
+    process = ready[0] if ready else _Decoder(limits, stdin)
     reusable = False
     try:
         yield process.channel
@@ -157,7 +176,7 @@ def _decoder(path: Path, limits: Limits) -> Iterator[Channel]:
 class _Decoder:
     """A decoder process and the channel to it."""
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits, stdin: int | None):
         ours, theirs = socket.socketpair()
         ours.settimeout(limits.stall_timeout)
         memory = shared_memory()
@@ -169,7 +188,7 @@ class _Decoder:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, *_PROGRAM, *map(str, (*handles, limits.memory, limits.seconds))],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 pass_fds=handles,
                 env={**os.environ, "PYTHONPATH": path},
             )
@@ -185,7 +204,7 @@ class _Decoder:
         self.channel.close()
 
 
-def _cause(status: int, path: Path, limits: Limits) -> UserError:
+def _cause(status: int, path: Path | str, limits: Limits) -> UserError:
     """The error for a decoder process that ended with this exit status."""
     if status == -signal.SIGXCPU:
         return VideoError("timed_out", path, "takes the decoder more time than any video should")

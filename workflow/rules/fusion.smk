@@ -33,6 +33,7 @@ rule search_weights:
     params:
         code=lambda wc: code_of("search_weights"),
         fuse=lambda wc: settings(wc.dataset, wc.experiment).fusion.fuse,
+        pooling=lambda wc: settings(wc.dataset, wc.experiment).fusion.pooling,
     script:
         "../scripts/search_weights.py"
 

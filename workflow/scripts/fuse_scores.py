@@ -20,12 +20,12 @@ with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     from tsn.report.confusion import draw_confusion
     from tsn.runtime.files import write_json
 
-    scores = [read_scores(path) for path in snakemake.input.scores]
     block = dict(snakemake.params.fusion)
     if snakemake.input.weights:
         text = Path(snakemake.input.weights).read_text(encoding="utf-8")
         block["weights"] = json.loads(text)["weights"]
     fusion = build(FusionConfig, block)
+    scores = [read_scores(path, fusion.pooling) for path in snakemake.input.scores]
     index = read_index(snakemake.input.index)
     result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
     split = predictions.predict_split(scores, fusion.chosen_weights, index, fusion.fuse)

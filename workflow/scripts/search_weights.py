@@ -13,9 +13,10 @@ with job(snakemake.log[0], f"weights {at.dataset} {at.experiment} split {at.spli
     from tsn.evaluation.search import search_weights
     from tsn.runtime.files import write_json
 
-    scores = [read_scores(path) for path in snakemake.input.scores]
+    params = snakemake.params
+    scores = [read_scores(path, params.pooling) for path in snakemake.input.scores]
     index = read_index(snakemake.input.index)
     write_json(
         snakemake.output.weights,
-        search_weights(scores, index, int(at.split), snakemake.params.fuse),
+        search_weights(scores, index, int(at.split), params.fuse),
     )

@@ -1,0 +1,53 @@
+"""Streams without an end: frames as they come, and errors that say what broke off."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tsn.video import isolation
+from tsn.video.errors import VideoError
+from tsn.video.isolation import Limits, read_live
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left():
+    yield
+    while isolation._idle:
+        isolation._idle.pop().end()
+
+
+def test_a_pipe_gives_its_frames_until_it_ends(write_video, images, tmp_path):
+    data = write_video("a.ts", images, "mpeg4").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(data))
+    writer.start()
+    frames = list(read_live(str(pipe), (32, 24)))
+    writer.join()
+    assert len(frames) >= len(images) - 1 and frames[0].shape == (24, 32, 3)
+
+
+def test_standard_input_is_a_source(write_video, images):
+    path = write_video("a.mkv", images)
+    program = (
+        "from tsn.video.isolation import read_live\nprint(sum(1 for _ in read_live('-', (32, 24))))"
+    )
+    with path.open("rb") as file:
+        found = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True)
+    assert found.stdout.split() == [str(len(images)).encode()]
+
+
+def test_an_address_where_nothing_is_is_named():
+    with pytest.raises(VideoError, match=r"'http://127\.0\.0\.1:9/a' cannot be read.*check the"):
+        next(read_live("http://127.0.0.1:9/a", (32, 24)))
+
+
+def test_a_stream_that_falls_silent_has_timed_out(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(VideoError) as caught:
+        next(read_live(str(pipe), (32, 24), Limits(stall_timeout=1.0)))
+    assert caught.value.status == "timed_out"

@@ -1,0 +1,66 @@
+"""Decode what has no end yet: a camera, the address of a stream, a pipe."""
+
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from tsn.video import Size
+from tsn.video.colour import RGBConverter
+from tsn.video.errors import VideoError
+
+STDIN = "-"
+"""Names standard input."""
+
+_OPTIONS = {
+    "rtsp_transport": "tcp",
+    "protocol_whitelist": "file,pipe,fd,http,https,tls,tcp,udp,rtp,rtsp,crypto",
+}
+_TIMEOUT = (10.0, 10.0)
+"""Seconds to open a stream, and to wait for its next packet."""
+
+
+def read_live(source: str, size: Size) -> Iterator[np.ndarray]:
+    """Yield the frames of a camera (its number), stream (its address), named pipe or `STDIN`.
+
+    Yields:
+        uint8 (height, width, 3) RGB of the given (width, height), as they come.
+
+    Raises:
+        VideoError: there is no such source, or it breaks off.
+    """
+    frames = _from_camera(int(source)) if source.isdecimal() else _from_stream(source)
+    with closing(frames):
+        for frame in frames:
+            yield cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _from_camera(number: int) -> Generator[np.ndarray, None, None]:
+    # FFmpeg as PyAV brings it knows no cameras.
+    camera = cv2.VideoCapture(number)
+    try:
+        while True:
+            read, frame = camera.read()
+            if not read:
+                raise VideoError("disconnected", str(number), "is a camera that gives no frame")
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    finally:
+        camera.release()
+
+
+def _from_stream(source: str) -> Generator[np.ndarray, None, None]:
+    to_rgb = RGBConverter()
+    file: Any = sys.stdin.buffer if source == STDIN else source
+    try:
+        with av.open(file, "r", options=_OPTIONS, timeout=_TIMEOUT) as container:
+            if not container.streams.video:
+                raise VideoError("disconnected", source, "has no video stream")
+            for frame in container.decode(video=0):
+                yield to_rgb(frame)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise VideoError("disconnected", source, f"cannot be read ({reason})") from error
