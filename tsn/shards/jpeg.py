@@ -23,6 +23,13 @@ def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
     return data.tobytes()
 
 
+def encode_grey_jpeg(plane: np.ndarray) -> bytes:
+    """JPEG bytes of a plane of flow (H, W) uint8, at OpenCV's default quality as dense_flow's."""
+    import cv2
+
+    return cv2.imencode(".jpg", plane)[1].tobytes()
+
+
 def decode_jpeg(data: np.ndarray, size: Size) -> np.ndarray:
     """RGB frame (H, W, 3) uint8 of JPEG bytes (uint8 array).
 

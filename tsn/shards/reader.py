@@ -120,11 +120,25 @@ class ShardReader:
             raise damaged(self._path, error) from None
         return np.stack([unique[index] for index in indices])
 
+    def jpeg(self, index: int) -> np.ndarray:
+        """The bytes of a frame by its position, uint8 (n,).
+
+        Raises:
+            UserError: if the shard is damaged on disk.
+        """
+        try:
+            return self._read_jpeg(index)
+        except DAMAGE as error:
+            raise damaged(self._path, error) from None
+
     def _read_one(self, index: int) -> np.ndarray:
         if self._flow is not None:
             return self._flow[index]
+        return decode_jpeg(self._read_jpeg(index), self._size)
+
+    def _read_jpeg(self, index: int) -> np.ndarray:
         start, stop = self._offsets[index : index + 2]
-        return decode_jpeg(self._jpeg[start:stop], self._size)
+        return self._jpeg[start:stop]
 
     def close(self) -> None:
         """Close the file."""

@@ -3,7 +3,7 @@
 import operator
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -87,6 +87,15 @@ class ShardSet:
         """Frames or flow fields, channels last: uint8 (n, H, W, 3) RGB or (n, H, W, 2) flow."""
         values = self.read_at(self.number(video_id), indices)
         return values if self.stream == "rgb" else values.transpose(0, 2, 3, 1)
+
+    def jpegs(self, video_id: str) -> Iterator[bytes]:
+        """The frames of a video as they are stored."""
+        number = self.number(video_id)
+        for index in range(self.length_at(number)):
+            with self._lock:
+                file = self._file(int(self._shard[number]))
+                data = file.jpeg(int(self._start[number]) + index)
+            yield data.tobytes()
 
     def number(self, video_id: str) -> int:
         """Number of a video, for `length_at` and `read_at`."""
