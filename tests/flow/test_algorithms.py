@@ -121,6 +121,15 @@ def test_what_cannot_run_is_refused_with_the_reason(weights, tmp_path):
         create("raft_small", str(tmp_path / "nowhere.pt"))
 
 
+def test_an_estimator_with_weights_of_ones_own_is_recreated_from_their_file(weights, tmp_path):
+    wrapped = {f"module.{name}": v for name, v in torch.load(weights, weights_only=True).items()}
+    torch.save({"model": wrapped}, tmp_path / "own.pt")
+    own = create("raft_small", str(tmp_path / "own.pt")).fingerprint
+    with pytest.raises(UserError, match="name their file with --flow-weights"):
+        recreate_estimator(own)
+    assert recreate_estimator(own, weights=weights).fingerprint == own
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_senseless_number_of_threads_is_refused(algorithm):
     with pytest.raises(UserError, match="threads"):

@@ -1,10 +1,11 @@
 import hashlib
+import zipfile
 
 import pytest
 import torch
 from torch import nn
 
-from tsn.models.pretrained import load_backbone, read_state_dict
+from tsn.models.pretrained import load_backbone, read_state_dict, state_dict_of
 from tsn.runtime.errors import UserError
 
 
@@ -46,21 +47,85 @@ def test_the_checksum_must_match(tmp_path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     read_state_dict(path, digest.upper())
     read_state_dict(path, digest[:8])
-    with pytest.raises(UserError, match=f"{digest}, not the expected 00ff"):
-        read_state_dict(path, "00ff")
+    with pytest.raises(UserError, match=f"{digest}, not the expected 00ff00ff"):
+        read_state_dict(path, "00ff00ff")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04broken"])
-def test_a_file_that_is_no_weights_file_is_named(tmp_path, content):
-    path = tmp_path / "page.html"
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "empty"),
+        (b"\0" * 1000, "empty"),
+        (b"\n<!DOCTYPE html><html>404</html>", "a web page: download"),
+        (b"PK\x03\x04broken", "cut short"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "a pointer of Git LFS"),
+        (b'{"message": "Not Found"}', "JSON"),
+        (b"\x08\x08\x12\x07pytorch\x1a\x05", "an ONNX model"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x1f\x8b\x08", "compressed by gzip"),
+    ],
+)
+def test_a_file_that_is_no_weights_file_is_told_by_what_it_is(tmp_path, content, kind):
+    path = tmp_path / "weights.pth"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"page\.html cannot be read"):
+    with pytest.raises(UserError, match=rf"weights\.pth holds no weights, it is {kind}"):
         read_state_dict(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("net/code/a.py", "a TorchScript"), ("a.npy", "an archive of NumPy"), ("a.pth", "a ZIP")],
+)
+def test_archives_of_other_kinds_are_told_by_what_they_are(tmp_path, name, kind):
+    with zipfile.ZipFile(tmp_path / "weights.pth", "w") as archive:
+        archive.writestr(name, "")
+    with pytest.raises(UserError, match=f"it is {kind}"):
+        read_state_dict(tmp_path / "weights.pth")
+
+
 def test_code_in_a_file_is_not_run(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"cannot be read .* \(it holds torch\.nn\.mod"):
         read_state_dict(saved(tmp_path, small_net()))
+
+
+@pytest.mark.parametrize("key", ["net", "ema", "weights", "params"])
+def test_state_dicts_under_other_keys_and_prefixes_are_read(tmp_path, key):
+    state = {f"model.module.{name}": value for name, value in small_net().state_dict().items()}
+    path = saved(tmp_path, {key: {"state_dict": state}, "optimizer": {}, "epoch": 3})
+    assert read_state_dict(path).keys() == small_net().state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), "quantised"),
+        (lambda: torch.ones(2, device="meta"), "without values"),
+        (lambda: torch.ones(2).to_sparse(), "sparse"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*quantize_per_tensor")
+def test_tensors_that_are_no_plain_numbers_are_refused(make, kind):
+    with pytest.raises(UserError, match=f"file: its tensor fc.bias is {kind}"):
+        state_dict_of({"fc.bias": make()}, "file")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (torch.ones(2, dtype=torch.int8), r"1\.bias holds torch\.int8"),
+        (torch.tensor([1, torch.nan]), r"1\.bias holds NaN"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(value, words):
+    state = {**small_net().state_dict(), "1.bias": value}
+    with pytest.raises(UserError, match=words):
+        load_backbone(small_net(), state, (), "file")
+
+
+@pytest.mark.parametrize("digest", ["zz", "", "00ff", "0" * 65])
+def test_a_checksum_that_is_none_is_refused(tmp_path, digest):
+    with pytest.raises(UserError, match=f"'{digest}' is no SHA-256 in hexadecimal"):
+        read_state_dict(saved(tmp_path, small_net().state_dict()), digest)
 
 
 def test_a_file_without_a_state_dict_is_refused(tmp_path):

@@ -142,6 +142,26 @@ def test_mp4_that_ends_where_its_index_should_begin_is_truncated():
     assert "moov" in find(box(b"ftyp", b"isom") + box(b"mdat", bytes(50)))
 
 
+@pytest.mark.parametrize(
+    ("chroma", "length"),
+    [
+        ("", 5 * 3 + 2 * 3 * 2),
+        (" C420jpeg", 5 * 3 + 2 * 3 * 2),
+        (" C422", 5 * 3 + 2 * 3 * 3),
+        (" C411", 5 * 3 + 2 * 2 * 3),
+        (" C444alpha", 5 * 3 * 4),
+        (" C420p10", 2 * (5 * 3 + 2 * 3 * 2)),
+        (" Cmono16", 2 * 5 * 3),
+    ],
+)
+def test_the_length_of_a_y4m_frame_follows_from_its_header(chroma, length):
+    frame = b"FRAME\n" + b"x" * length
+    data = f"YUV4MPEG2 W5 H3 F25:1{chroma}\n".encode() + 2 * frame
+    assert find_truncation(io.BytesIO(data), len(data)) is None
+    for cut in (1, length + 3):
+        assert "Y4M" in (find_truncation(io.BytesIO(data[:-cut]), len(data) - cut) or "")
+
+
 def test_other_formats_declare_nothing():
     assert find(b"GIF89a" + bytes(50)) is None
 

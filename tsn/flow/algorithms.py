@@ -51,11 +51,18 @@ def create_estimator(
     raise UserError(f"flow algorithm {algorithm!r} is unknown: use one of {', '.join(ALGORITHMS)}")
 
 
-def recreate_estimator(fingerprint: Mapping[str, Any], threads: int = 1) -> FlowEstimator:
+def recreate_estimator(
+    fingerprint: Mapping[str, Any], threads: int = 1, weights: str | None = None
+) -> FlowEstimator:
     """Return the estimator of a fingerprint; compare its own fingerprint before use.
 
+    Args:
+        fingerprint: As an estimator gives it.
+        threads: Pairs computed at the same time.
+        weights: The file of RAFT's weights, where they are not published ones.
+
     Raises:
-        UserError: The algorithm cannot run here.
+        UserError: The algorithm cannot run here, or its weights are not known.
     """
     algorithm = fingerprint["algorithm"]
     if algorithm == "imported":
@@ -66,9 +73,13 @@ def recreate_estimator(fingerprint: Mapping[str, Any], threads: int = 1) -> Flow
     if algorithm == "tvl1":
         params = TVL1Params.from_record(dict(fingerprint))
         return create_estimator(algorithm, params, fingerprint["backend"], threads)
-    return create_estimator(
-        algorithm, threads=threads, weights=fingerprint.get("source", "default")
-    )
+    weights = weights or fingerprint.get("source")
+    if weights is None and "weights" in fingerprint:
+        raise UserError(
+            f"the flow was computed by {algorithm} with weights of one's own, which are not in the "
+            "models; name their file with --flow-weights"
+        )
+    return create_estimator(algorithm, threads=threads, weights=weights or "default")
 
 
 def flow_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

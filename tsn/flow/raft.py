@@ -1,7 +1,6 @@
 """Optical flow by torchvision's RAFT (Teed and Deng 2020), a network trained on flow."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -12,8 +11,8 @@ from torch.nn import functional
 from torchvision.models import WeightsEnum, optical_flow
 
 from tsn.flow.estimator import FlowEstimator
+from tsn.models.pretrained import read_state_dict
 from tsn.runtime.errors import UserError
-from tsn.runtime.files import sha256_of
 
 State: TypeAlias = Mapping[str, torch.Tensor]
 
@@ -95,25 +94,16 @@ def _download(weights: WeightsEnum) -> State:
 
 def _read(path: str, sha256: str | None) -> State:
     try:
-        found = sha256_of(path)
-        if sha256 and not found.startswith(sha256.lower()):
-            raise UserError(
-                f"{path} has SHA-256 {found}, not the expected {sha256}: get the right file, or "
-                "correct flow.sha256"
-            )
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(
-            f"flow.weights: {path} cannot be read as a state dict ({error}); give a file made by "
-            "torch.save(model.state_dict()) or torchvision's name of weights"
-        ) from error
-    return dict(state) if isinstance(state, Mapping) else {}
+        return dict(read_state_dict(path, sha256))
+    except UserError as error:
+        raise UserError(f"flow.weights: {error}") from error
 
 
 def _digest(state: State) -> str:
     """A checksum of weights, whatever file they came from."""
     digest = hashlib.sha256()
     for name, values in sorted(state.items()):
+        values = values.float() if values.dtype == torch.bfloat16 else values  # NumPy lacks it
         digest.update(name.encode() + values.numpy().tobytes())
     return digest.hexdigest()
 

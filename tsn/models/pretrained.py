@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from tsn.models.file_kinds import describe
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
 
@@ -19,11 +20,15 @@ _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 _AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 """Training-time classifiers in torchvision's GoogLeNet and Inception files; never built here."""
 
-_KEYS = ("state_dict", "model_state_dict", "model")
-"""Where training programs put the state dict of the network among other things."""
+_KEYS = (
+    *("state_dict", "model_state_dict", "model", "net", "network", "weights", "params"),
+    *("state_dict_ema", "model_ema", "ema"),
+)
+"""Where training programs put the state dict of the network among other things; averages last."""
 
-_WRAPPERS = ("module.", "_orig_mod.")
-"""Put before every name by DataParallel and DistributedDataParallel, and by torch.compile."""
+_WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")
+"""Put before every name by DataParallel and DistributedDataParallel, by torch.compile, and by the
+attribute that a trainer, such as Lightning's, keeps the network in."""
 
 _LISTED = 3
 """How many keys an error message lists of each kind."""
@@ -79,8 +84,12 @@ def read_checkpoint(path: str | Path, sha256: str | None = None) -> Mapping[str,
         with torch.serialization.safe_globals(list(_IGNORED)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch's unpickler raises whatever strange bytes lead to
+        if kind := describe(path):
+            raise UserError(f"{path} holds no weights, it is {kind}") from error
+        whole = re.search(r"Unsupported \w+: (?:GLOBAL )?([\w.]+)", str(error))
+        found = f" (it holds {whole[1]})" if whole else ""
         raise UserError(
-            f"{path} cannot be read as weights of PyTorch or safetensors: "
+            f"{path} cannot be read as weights of PyTorch or safetensors{found}: "
             "get it again, or save model.state_dict() with torch.save"
         ) from error
     if not isinstance(content, Mapping):
@@ -102,13 +111,18 @@ def state_dict_of(content: Mapping[str, object], path: str | Path) -> Mapping[st
     Raises:
         UserError: it holds none; `path` is named, and what it does hold.
     """
-    state = next((content[key] for key in _KEYS if key in content), content)
-    if not isinstance(state, Mapping):
-        raise _no_state_dict(path, f"a {type(state).__name__}")
+    state: Mapping = content
+    while inner := next((state[k] for k in _KEYS if isinstance(state.get(k), Mapping)), None):
+        state = inner
     if not state or not all(map(torch.is_tensor, state.values())):
         raise _no_state_dict(path, _listed("", [str(key) for key in state]).strip() or "nothing")
     if not all(isinstance(key, str) for key in state):
         raise _no_state_dict(path, "tensors without names")
+    for key, tensor in state.items():
+        kinds = {"quantised": tensor.is_quantized, "without values": tensor.is_meta}
+        kinds["sparse"] = tensor.layout != torch.strided
+        if kind := next((kind for kind, is_so in kinds.items() if is_so), ""):
+            raise UserError(f"{path}: its tensor {key} is {kind}; give weights as they are trained")
     while prefix := next((p for p in _WRAPPERS if all(k.startswith(p) for k in state)), ""):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
@@ -131,6 +145,10 @@ def check_sha256(path: Path, expected: str) -> None:
 
     The names of published files carry no more than their first 8 to 16 digits.
     """
+    if not re.fullmatch("[0-9a-fA-F]{8,64}", expected):
+        raise UserError(
+            f"{expected!r} is no SHA-256 in hexadecimal: give all 64 digits or at least the first 8"
+        )
     actual = sha256_of(path)
     if not actual.startswith(expected.lower()):
         raise UserError(
@@ -165,6 +183,14 @@ def load_backbone(
             continue
         if name in wanted and tensor.shape == (1, *wanted[name].shape):
             tensor = tensor.squeeze(0)
+        if name in wanted and wanted[name].is_floating_point():
+            if not tensor.is_floating_point():
+                raise UserError(
+                    f"{source} does not fit the backbone: {key} holds {tensor.dtype} and no "
+                    "floating-point numbers; give weights as they were trained"
+                )
+            if not torch.isfinite(tensor).all():
+                raise UserError(f"{source}: {key} holds NaN or infinity; give other weights")
         given[name] = tensor
     try:
         missing, unexpected = net.load_state_dict(given, strict=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tsn.datasets.video_files import find_video_files
 from tsn.models.modality import MODALITIES
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
-from tsn.runtime.errors import UserError
+from tsn.runtime.errors import DiskFullError, UserError
 
 _PROG = "python -m tsn.predict"
 _MOST = 1000
@@ -62,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     asked = {name: getattr(arguments, name) for name in ("segments", "crops")}
     test = replace(run.protocol, **{name: value for name, value in asked.items() if value})
-    ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
+    ensemble = Ensemble(run, test, arguments.modalities, arguments.threads, arguments.flow_weights)
     about = {
         "run": str(run.folder),
         "dataset": run.dataset,
@@ -80,6 +80,8 @@ def _run(arguments: argparse.Namespace) -> int:
             for kind, path in outputs[video].items():
                 write = figures.write_strip if kind == "strip" else figures.write_video
                 write(path, prediction, ensemble.classes, arguments.top)
+        except DiskFullError:
+            raise
         except (UserError, OSError) as error:
             failed = True
             print(f"failed: {error}", file=sys.stderr)
@@ -120,6 +122,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--segments", type=_count, metavar="N", help="snippets a video (default: as tested)")
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
+    add(
+        "--flow-weights", metavar="FILE",
+        help="of RAFT, if the flow was computed with weights of your own",
+    )  # fmt: skip
     add("--top", type=_count, default=5, metavar="N", help="classes to show (default: 5)")
     add("--json", metavar="FILE", help="write the predictions for programs, video by video")
     add("--strip", metavar="OUT", help="draw frames beside the best classes: a .png, or a folder")

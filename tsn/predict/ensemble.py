@@ -60,6 +60,7 @@ class Ensemble:
         test: snippets and crops; None: as in the run's own test.
         modalities: take only these; None: all that the fusion has.
         threads: of the CPU.
+        flow_weights: see `Streams`.
 
     Raises:
         UserError: a model is not there, is not the one that was fused, or does not go with the
@@ -72,6 +73,7 @@ class Ensemble:
         test: TestConfig | None = None,
         modalities: list[str] | None = None,
         threads: int = 1,
+        flow_weights: str | None = None,
     ):
         for modality in modalities or ():
             if modality not in run.weights:
@@ -91,7 +93,7 @@ class Ensemble:
             for modality, (network, _) in self._networks.items()
         }
         self.classes = self._check_alike()
-        self._streams = Streams({m: run.shards[m] for m in self._networks}, threads)
+        self._streams = Streams({m: run.shards[m] for m in self._networks}, threads, flow_weights)
 
     @property
     def weights(self) -> dict[str, float]:

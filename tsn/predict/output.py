@@ -9,7 +9,7 @@ import numpy as np
 from tsn.evaluation.fusion import softmax
 from tsn.models.modality import NAMES
 from tsn.predict.ensemble import Prediction
-from tsn.runtime.files import write_text
+from tsn.runtime.files import write_errors, write_text
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class JsonFile:
 
     def _write(self, text: str) -> int:
         """Put a text, and the end of the document after it, in the place of the old end."""
-        with self._path.open("r+b") as file:
+        with write_errors(self._path), self._path.open("r+b") as file:
             file.seek(self._end)
             file.write((text + self._tail()).encode())
             file.truncate()

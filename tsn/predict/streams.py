@@ -25,6 +25,7 @@ class Streams:
     Args:
         fingerprints: of the models' shards, by modality.
         threads: pairs of frames whose flow is computed at a time.
+        flow_weights: the file of RAFT's weights, where the flow is of weights of one's own.
 
     Attributes:
         size: (width, height) of the frames in pixels.
@@ -34,7 +35,9 @@ class Streams:
             cannot make such flow; that of another engine would cost accuracy silently.
     """
 
-    def __init__(self, fingerprints: dict[str, dict], threads: int):
+    def __init__(
+        self, fingerprints: dict[str, dict], threads: int, flow_weights: str | None = None
+    ):
         made: dict[str, dict] = {}
         for modality, fingerprint in fingerprints.items():
             _check_equal(made.setdefault(STREAM_OF[modality], fingerprint), fingerprint, modality)
@@ -52,7 +55,7 @@ class Streams:
             _check_equal(made.setdefault("flow", plain), plain, "warped_flow")
         if flow := made.get("flow"):
             self._bound = flow["bound"]
-            self._estimator = recreate_estimator(flow, threads)
+            self._estimator = recreate_estimator(flow, threads, flow_weights)
             _check_engine(flow, self._estimator.fingerprint, "flow")
         if warped:
             self._warped = WarpedFlow(self._estimator)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TextIO
 
-from tsn.runtime.errors import UserError
+from tsn.runtime.errors import DiskFullError, UserError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -33,18 +33,19 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     writers hold a lock on theirs.
 
     Raises:
-        UserError: the file cannot be written; before the block runs, unless the disk fills up.
+        UserError: the file cannot be written; before the block runs, unless the disk fills up
+            (`DiskFullError`).
     """
     path = Path(path)
-    with _write_errors(path):
+    with write_errors(path):
         target = _target(path, stat.S_ISREG)
         temporary = _temporary_name(target)
         lock = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         _lock(lock)
-        with _write_errors(path, temporary):
+        with write_errors(path, temporary):
             yield temporary
-        with _write_errors(path):
+        with write_errors(path):
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -57,16 +58,16 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """The same for a folder: it replaces the old one with all that is in it."""
     path = Path(path)
-    with _write_errors(path):
+    with write_errors(path):
         target = _target(path, stat.S_ISDIR)
         temporary, old = _temporary_name(target), _temporary_name(target)
         temporary.mkdir()
         lock = os.open(temporary, os.O_RDONLY)
     try:
         _lock(lock)
-        with _write_errors(path, temporary):
+        with write_errors(path, temporary):
             yield temporary
-        with _write_errors(path):
+        with write_errors(path):
             if target.is_dir():
                 target.replace(old)
             temporary.replace(target)
@@ -112,7 +113,7 @@ def _lock(handle: int) -> None:
 
 
 @contextmanager
-def _write_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
+def write_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
     """Turn errors of writing `path` into a UserError.
 
     Args:
@@ -124,8 +125,11 @@ def _write_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         if full := _no_room(error):
-            raise UserError(
-                f"{path}: could not be written ({full}); make room and run the same command again"
+            # A file above the system's limit for one says nothing of other files.
+            kind = UserError if full == errno.EFBIG else DiskFullError
+            raise kind(
+                f"{path}: could not be written ({os.strerror(full)}); make room and run the same "
+                "command again"
             ) from error
         is_write = temporary is None or getattr(error, "filename", None) == str(temporary)
         if isinstance(error, OSError) and is_write:
@@ -136,13 +140,13 @@ def _write_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
         raise
 
 
-def _no_room(error: BaseException | None) -> str:
-    """The system's message of a full disk; libraries may raise errors of their own over it."""
+def _no_room(error: BaseException | None) -> int:
+    """The system's number of a full disk, else 0; libraries raise errors of their own over it."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return os.strerror(error.errno)
+            return error.errno
         error = error.__context__
-    return ""
+    return 0
 
 
 def write_text(path: Path | str, text: str) -> None:

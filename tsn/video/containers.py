@@ -1,10 +1,11 @@
 """Detect truncated video files by the lengths their containers declare.
 
-AVI, MP4 / QuickTime and Matroska / WebM files state the length of their parts in front of them.
+AVI, MP4 / QuickTime, Matroska / WebM and Y4M state the length of their parts in front of them.
 Walking those lengths, without reading the parts, finds a half-finished copy or download before
 any of it is decoded; FFmpeg reads such files without an error and yields fewer frames.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -62,6 +63,8 @@ def find_truncation(file: BinaryIO, size: int) -> str | None:
         return _overrun("AVI", _riff_ends(file), size, slack=_AVI_SLACK)
     if head[4:8] in _MP4_BOXES:
         return _check_mp4(file, size)
+    if head[:10] == b"YUV4MPEG2 ":
+        return _check_y4m(file, size)
     if head[:4] == _EBML_HEADER.to_bytes(4, "big"):
         return _overrun("Matroska", _matroska_ends(file), size)
     return None
@@ -111,6 +114,46 @@ def _check_mp4(file: BinaryIO, size: int) -> str | None:
     if b"mdat" in types and b"moov" not in types:
         return "its MP4 index, the 'moov' box, was never written"
     return None
+
+
+def _check_y4m(file: BinaryIO, size: int) -> str | None:
+    """A header line, then frames: a line that begins with FRAME, and the planes (mjpegtools)."""
+    file.seek(0)
+    header = file.readline(1000).decode("ascii", "replace").split()
+    fields = {word[0]: word[1:] for word in header[1:]}
+    try:
+        width, height = int(fields["W"]), int(fields["H"])
+    except (KeyError, ValueError):
+        return None
+    format_ = fields.get("C", "420")
+    # Parts of the luma plane that a chroma plane has in width and height, and how many planes.
+    across, down, planes = next(
+        (shape for name, shape in _Y4M_CHROMA.items() if format_.startswith(name)), (0, 0, 0)
+    )
+    if not across:
+        return None
+    depth = 2 if re.search(r"(p|mono)1\d$", format_) else 1
+    alpha = "alpha" in format_
+    frame = width * height * (1 + alpha) + planes * -(-width // across) * -(-height // down)
+    position = file.tell()
+    for _ in range(_MAX_PARTS):
+        file.seek(position)
+        line = file.readline(1000)
+        if not line or not (line.startswith(b"FRAME") or b"FRAME".startswith(line)):
+            return None
+        position += len(line) + frame * depth
+        if position > size:
+            return f"its last Y4M frame ends at byte {position}, the file has {size}"
+    return None
+
+
+_Y4M_CHROMA = {
+    "420": (2, 2, 2),
+    "422": (2, 1, 2),
+    "444": (1, 1, 2),
+    "411": (4, 1, 2),
+    "mono": (1, 1, 0),
+}
 
 
 def _matroska_ends(file: BinaryIO) -> Iterator[int]:

@@ -15,7 +15,7 @@ from tsn.flow.export.figures import add_grid_lines, colour_scale, limit_magnitud
 from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png
 from tsn.flow.export.plan import ExportJob
 from tsn.flow.export.shards import export_shards
-from tsn.runtime.errors import UserError
+from tsn.runtime.errors import DiskFullError, UserError
 from tsn.runtime.progress import Advance, progress
 from tsn.video.errors import VideoError
 from tsn.video.isolation import probe
@@ -50,6 +50,8 @@ def export(jobs: Sequence[ExportJob], format: str, options: Options) -> dict[Vid
         for job in jobs:
             try:
                 write(job, options, advance)
+            except DiskFullError:
+                raise
             except (VideoError, UserError, OSError) as error:
                 failures[job.sources[0]] = error
     return failures
