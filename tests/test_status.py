@@ -165,6 +165,17 @@ def test_cores_are_a_whole_number_above_0(capsys, cores):
     assert f"'{cores}' is not a whole number above 0" in capsys.readouterr().err
 
 
+def test_it_runs_where_the_home_folder_cannot_be_written(tmp_path, monkeypatch, capsys):
+    (tmp_path / "home").touch()  # so that no folder can be made in it
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text("rule:\n    output: 'results/mine/tsn/fusion.json'\n", encoding="utf-8")
+    where = ["--snakefile", str(snakefile), "--directory", str(tmp_path)]
+    assert main(["results/mine/tsn/fusion.json", *where]) == 0
+    assert capsys.readouterr().out.startswith("mine: 0 of 1 jobs done")
+
+
 def test_a_run_with_another_snakefile_in_another_folder_is_shown(tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "other.smk").write_text(

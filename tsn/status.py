@@ -6,6 +6,7 @@ logs and benchmarks of the jobs. Writes nothing.
 
 import argparse
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from tsn.runtime.caches import writable_cache
 from tsn.runtime.command_line import Parser, run_command
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv
@@ -199,7 +201,11 @@ def dry_run(target: str, cores: int, options: list[str]) -> str:
     # The options last: --configfile takes whatever follows it for more files.
     command = [sys.executable, "-m", "snakemake", target, "--dry-run", "--nocolor"]
     command += ["--cores", str(cores), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Snakemake does not start without a cache of its own.
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    cache = writable_cache([Path(home)], "XDG_CACHE_HOME", "Snakemake gets a temporary folder")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise UserError(
             f"Snakemake cannot plan {target}:\n{done.stdout[-1500:]}{done.stderr[-1500:]}"

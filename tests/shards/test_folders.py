@@ -104,4 +104,3 @@ def test_videos_that_would_share_a_folder_are_named(tmp_path):
 def test_a_folder_without_shards_is_one_sentence(tmp_path, capsys):
     assert main([str(tmp_path), "-o", str(tmp_path / "out"), "--naming", "mmaction2"]) == 1
     assert "there are no shards; name .h5 files" in capsys.readouterr().err
-
