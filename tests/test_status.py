@@ -165,6 +165,15 @@ def test_cores_are_a_whole_number_above_0(capsys, cores):
     assert f"'{cores}' is not a whole number above 0" in capsys.readouterr().err
 
 
+def test_why_snakemake_cannot_plan_is_one_sentence(tmp_path, capsys):
+    text = "print('error: datasets: there is no mine')\nraise SystemExit(1)\n"
+    (tmp_path / "Snakefile").write_text(text, encoding="utf-8")
+    where = ["--snakefile", str(tmp_path / "Snakefile"), "--directory", str(tmp_path)]
+    assert main(["results/mine/tsn/fusion.json", *where]) == 1
+    said = capsys.readouterr().err
+    assert said.endswith("cannot plan results/mine/tsn/fusion.json: datasets: there is no mine\n")
+
+
 def test_it_runs_where_the_home_folder_cannot_be_written(tmp_path, monkeypatch, capsys):
     (tmp_path / "home").touch()  # so that no folder can be made in it
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

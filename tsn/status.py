@@ -204,12 +204,15 @@ def dry_run(target: str, cores: int, options: list[str]) -> str:
     # Snakemake does not start without a cache of its own.
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
     cache = writable_cache([Path(home)], "XDG_CACHE_HOME", "Snakemake gets a temporary folder")
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    # And it prints names that the locale's character set may lack.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env=environment
+    )
     if done.returncode:
-        raise UserError(
-            f"Snakemake cannot plan {target}:\n{done.stdout[-1500:]}{done.stderr[-1500:]}"
-        )
+        ours = re.findall("^error: (.*)", done.stdout + done.stderr, re.MULTILINE)
+        said = "\n" + done.stdout[-1500:] + done.stderr[-1500:]
+        raise UserError(f"Snakemake cannot plan {target}: {ours[-1] if ours else said}")
     return done.stdout + done.stderr
 
 

@@ -1,5 +1,7 @@
 """Errors of a command end in one sentence."""
 
+import importlib
+import io
 import os
 import subprocess
 import sys
@@ -48,6 +50,18 @@ def test_a_name_that_cannot_be_printed_is_escaped():
         [sys.executable, "-c", PROGRAM, "1"], env=environment, capture_output=True
     )
     assert (done.returncode, done.stdout) == (0, b"\\udcff \\u044b\n")
+
+
+COMMANDS = [f"tsn.{name}" for name in ("convert", "index", "status", "verify")]
+COMMANDS += [f"tsn.{name}.__main__" for name in ("flow", "predict")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_printed_in_any_character_set(command, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(command).main(["--help"])
+    assert ended.value.code == 0
 
 
 def test_a_reader_that_has_enough_is_no_error():

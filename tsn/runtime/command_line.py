@@ -15,6 +15,11 @@ from tsn.runtime.errors import UserError
 class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one sentence, without the list of all options."""
 
+    def format_help(self) -> str:
+        """The help, which is printed in terminals of any character set."""
+        escape_what_cannot_be_printed()
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         """End the process with status 2."""
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
@@ -29,10 +34,7 @@ def run_command(work: Callable[[], int | None]) -> int:
     Returns:
         The exit status: that of `work`; 1 after an error; 130 if interrupted.
     """
-    # A name that the terminal's character set lacks, or that is not UTF-8, is printed escaped.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    escape_what_cannot_be_printed()
     try:
         status = work() or 0
         sys.stdout.flush()
@@ -48,6 +50,13 @@ def run_command(work: Callable[[], int | None]) -> int:
         message, status = "interrupted; complete files are kept", 130
     print(message, file=sys.stderr)
     return status
+
+
+def escape_what_cannot_be_printed() -> None:
+    """Print names escaped that the terminal's character set lacks, or that are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def describe(error: OSError) -> str:
