@@ -42,11 +42,14 @@ report: environment
 status: environment
 	@$(RUN) tsn.status $(TARGET) --cores $(CORES) $(OPTIONS)
 
+# A file of tests stays in one process: what its tests share is made once.
+PYTEST = $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile
+
 test: environment
-	$(RUN) pytest
+	$(PYTEST)
 
 check: lint types
-	$(RUN) pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 types: environment
 	$(RUN) mypy

@@ -70,6 +70,7 @@ def test_all_gpus_count_and_of_one_in_mig_mode_its_instances(machine):
         ("7", []),
         ("", []),
     ],
+    ids=["index", "order", "uuid_prefix", "mig", "stops_at_minus_one", "absent", "none"],
 )
 def test_an_outer_choice_is_respected_as_cuda_reads_it(machine, monkeypatch, outer, expected):
     machine(WITH_MIG)
