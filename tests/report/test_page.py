@@ -39,6 +39,8 @@ def make_page(run, folder: Path) -> str:
     (folder / "1.a.jpg").write_bytes(b"not looked at")
     clip = {"file": "1.a.jpg", "id": f"{NASTY[1]}/1.1", "class_name": NASTY[1], "scale": 2.5}
     (folder / "clips.json").write_text(json.dumps([{**clip, "streams": ["rgb", "flow"]}]))
+    motion = {"camera": {"a": 0.25, NASTY[1]: 0.5}, "clipped": {f"{NASTY[1]}/1.1": 0.125}}
+    (folder / "motion.json").write_text(json.dumps(motion))
     write_page(str(folder / "page.html"), *files, figures, str(folder))
     return (folder / "page.html").read_text(encoding="utf-8")
 
@@ -67,6 +69,12 @@ def test_sections_that_are_linked_to_exist(page):
     targets = {a["href"][1:] for tag, a in elements.tags if tag == "a"}
     assert targets == {a["id"] for tag, a in elements.tags if tag == "section" and "id" in a}
     assert {"accuracies", "classes", "confusions", "training", "clips", "time"} <= targets
+
+
+def test_camera_motion_is_shown_by_class_the_most_first_and_clipped_videos_by_name(page):
+    text = " ".join(" ".join(Elements(page).text).split())
+    assert f"By class class camera moves {printable(NASTY[1])} 50.0 % a 25.0 %" in text
+    assert f"video clipped {printable(NASTY[1])}/1.1 12.5 %" in text
 
 
 def test_every_picture_is_in_the_page(page):

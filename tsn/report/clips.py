@@ -13,6 +13,7 @@ from tsn.datasets.records import Video
 from tsn.flow.draw import colour_code
 from tsn.flow.export.figures import add_grid_lines, colour_scale, limit_magnitude
 from tsn.flow.quantise import dequantise
+from tsn.report.motion import write_motion
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path, write_json
 from tsn.shards.jpeg import encode_jpeg
@@ -78,7 +79,8 @@ def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[
     """Draw strips of a few test videos.
 
     Args:
-        folder: gets `clips.json`, a list of `Strip`, and one JPEG for each.
+        folder: gets `clips.json`, a list of `Strip`, and one JPEG for each; and `motion.json`, see
+            `tsn.report.motion`.
         index: the data set.
         split: whose test videos.
         shards: files of each stream: RGB, flow, warped flow; RGB may be absent.
@@ -112,6 +114,7 @@ def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[
         with atomic_path(folder / strips[-1].file) as temporary:
             temporary.write_bytes(encode_jpeg(image, _QUALITY))
     write_json(folder / "clips.json", [asdict(strip) for strip in strips])
+    write_motion(folder / "motion.json", index, stores)
 
 
 def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, float]:

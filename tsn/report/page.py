@@ -19,6 +19,7 @@ from tsn.evaluation.predictions import (
 from tsn.models.modality import FUSED
 from tsn.report.accuracies import chance, rows_of
 from tsn.report.clips import Strip
+from tsn.report.motion import MUCH_CLIPPED, Motion
 from tsn.report.published import published_accuracy
 from tsn.report.style import colour, name
 from tsn.runtime.progress import duration
@@ -36,6 +37,7 @@ class Content:
         figures: SVG files by what they show: accuracies, classes, confusion, curves, times.
         strips: what was drawn into `strips_folder`.
         strips_folder: where their images are.
+        motion: what the flow of the data set is like.
     """
 
     summary: dict
@@ -43,6 +45,7 @@ class Content:
     figures: dict[str, Path]
     strips: list[Strip]
     strips_folder: Path
+    motion: Motion
 
 
 def render(content: Content) -> str:
@@ -70,6 +73,8 @@ def render(content: Content) -> str:
             (s, data_uri(content.strips_folder / s.file), predictions_for(s.id, splits[0]))
             for s in content.strips
         ],
+        motion=content.motion,
+        much_clipped=MUCH_CLIPPED,
         config=json.dumps(summary["config"], indent=2),
     )
     # Names of videos may hold bytes that are not UTF-8, which no browser shows.

@@ -12,6 +12,7 @@ from tsn.report.classes import draw_classes
 from tsn.report.clips import read_strips
 from tsn.report.confusion import draw_confusion
 from tsn.report.curves import draw_curves, read_training
+from tsn.report.motion import read_motion
 from tsn.report.page import Content, render
 from tsn.report.times import draw_times
 from tsn.runtime.files import write_text
@@ -58,6 +59,7 @@ def write_page(
         {name: Path(file) for name, file in figures.items()},
         read_strips(clips),
         Path(clips),
+        read_motion(Path(clips) / "motion.json"),
     )
     write_text(page, render(content))
 
