@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.datasets.demo import plan, render_all
 from tsn.runtime.cuda import why_unavailable
 from tsn.video.decode import read_frames
+
+if TYPE_CHECKING:
+    from tsn.flow.estimator import FlowEstimator
 
 SIZE = (340, 256)
 BATCHES = (1, 5, 32, 128, 256)
@@ -41,7 +45,11 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cuda.cuda_engine import CudaEngine
 noise = np.random.default_rng(0).integers(0, 256, (60, 80)).astype(np.uint8)
 frames = np.stack([np.roll(noise, t, 1) for t in range(4)])
-for params in (TVL1Params(warps=2), TVL1Params(warps=1, median_filter=5, gamma=0.1)):
+for params in (
+    TVL1Params(warps=2),
+    TVL1Params(warps=1, median_filter=5, gamma=0.1),
+    TVL1Params(warps=1, variant="opencv_cuda"),
+):
     CudaEngine(params).sequence(frames)
 """
 """Launches every kernel, for the sanitizer, which is slow."""
@@ -119,9 +127,8 @@ def sanitizer(videos: list[Path]) -> Iterator[Row]:
 
 
 def flow(videos: list[Path]) -> Iterator[Row]:
-    """pairs/s from frames to bytes, by batch and beside OpenCV's and the CPU's engine; agreement"""
+    """pairs/s from frames to bytes, by batch, variant and engine; agreement"""
     from tsn.flow import opencv_cuda
-    from tsn.flow.quantise import quantise
     from tsn.flow.tvl1 import TVL1
 
     each = -(-(max(BATCHES) + 1) // len(videos))
@@ -135,27 +142,42 @@ def flow(videos: list[Path]) -> Iterator[Row]:
             f"native_cuda, {len(part) - 1} pairs a call",
             f"{(len(part) - 1) / seconds:.0f} pairs/s",
         )
+    variant = TVL1(TVL1Params(variant="opencv_cuda"), "native_cuda")
+    seconds = timed(lambda: variant.quantised(clip[:129]))
+    yield "native_cuda, variant opencv_cuda, 128 pairs a call", f"{128 / seconds:.0f} pairs/s"
+    few = [np.stack(list(islice(read_frames(path, SIZE, "grey"), 5))) for path in videos[:16]]
     if reason := opencv_cuda.why_unavailable():
         yield "opencv_cuda", reason
     else:
         opencv = TVL1(backend="opencv_cuda", threads=16)
         yield "opencv_cuda", f"{128 / timed(lambda: opencv.quantised(clip[:129])):.0f} pairs/s"
+        yield "variant opencv_cuda against opencv_cuda", agreement(variant, opencv, few)
     for threads in sorted({1, cores()}):
         cpu = TVL1(backend="native_cpu", threads=threads)
         pairs = 4 * threads
         seconds = timed(lambda cpu=cpu, n=pairs: cpu.quantised(clip[: n + 1]), repeats=1)
         yield f"native_cpu, {threads} threads", f"{min(pairs, len(clip) - 1) / seconds:.0f} pairs/s"
-    few = [np.stack(list(islice(read_frames(path, SIZE, "grey"), 5))) for path in videos[:16]]
-    for params in (TVL1Params(), TVL1Params(epsilon=0.0, iterations=30)):
+    for params in (
+        TVL1Params(),
+        TVL1Params(epsilon=0.0, iterations=30),
+        TVL1Params(variant="opencv_cuda"),
+    ):
         engines = TVL1(params, "native_cuda"), TVL1(params, "native_cpu", cores())
-        ours, theirs = (np.stack([engine(clip) for clip in few]) for engine in engines)
-        apart = np.hypot(*np.moveaxis(ours - theirs, 2, 0)).mean((1, 2, 3))
-        near = (abs(quantise(ours).astype(int) - quantise(theirs)) <= 1).mean()
-        yield (
-            f"GPU against CPU, epsilon {params.epsilon}, {params.iterations} iterations",
-            f"median of clips {np.median(apart):.1e} px, worst {apart.max():.1e}, "
-            f"bytes within 1 {near:.3%}",
-        )
+        what = f"epsilon {params.epsilon}, {params.iterations} iterations, {params.variant}"
+        yield f"GPU against CPU, {what}", agreement(*engines, few)
+
+
+def agreement(one: "FlowEstimator", other: "FlowEstimator", clips: list[np.ndarray]) -> str:
+    """How far the flow of two engines is apart."""
+    from tsn.flow.quantise import quantise
+
+    ours, theirs = (np.stack([engine(clip) for clip in clips]) for engine in (one, other))
+    apart = np.hypot(*np.moveaxis(ours - theirs, 2, 0)).mean((1, 2, 3))
+    near = (abs(quantise(ours).astype(int) - quantise(theirs)) <= 1).mean()
+    return (
+        f"mean of clips {apart.mean():.1e} px, median {np.median(apart):.1e}, worst "
+        f"{apart.max():.1e}, bytes within 1 {near:.3%}"
+    )
 
 
 def stage(videos: list[Path]) -> Iterator[Row]:

@@ -64,6 +64,21 @@ def test_what_is_found_instead_of_weights_is_named(files, capsys):
     assert "does not hold a state dict, but epoch, optimizer, note" in said
 
 
+@pytest.mark.parametrize(("modality", "wanted"), [("rgb", {}), ("flow", "opencv_cuda")])
+def test_a_converted_model_of_flow_wants_that_of_opencv_cuda(files, modality, wanted):
+    net = torchvision.models.resnet18(num_classes=3)
+    channels = {"rgb": 3, "flow": 10}[modality]
+    net.conv1 = torch.nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    backbone = {key: value for key, value in net.state_dict().items() if not key.startswith("fc.")}
+    content = tsn_pytorch(backbone, 512)
+    content["state_dict"]["module.new_fc.weight"] = net.fc.weight.detach()
+    content["state_dict"]["module.new_fc.bias"] = net.fc.bias.detach()
+    torch.save(content, files / "theirs.pth")
+    assert main(arguments(files, "--modality", modality)) == 0
+    shards = load_model(files / "model.pt")[1].shards
+    assert shards == ({"variant": wanted} if wanted else {})
+
+
 @pytest.mark.parametrize("origin", ["mmaction2", "tsn-pytorch"])
 def test_a_converted_model_scores_like_its_original(files, resnet, origin):
     state = resnet.state_dict()

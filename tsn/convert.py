@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tsn.datasets.class_list import read_class_list
-from tsn.models.modality import MODALITIES
+from tsn.models.modality import FLOW_MODALITIES, MODALITIES
 from tsn.runtime.command_line import Parser, run_command, show_log
 from tsn.runtime.errors import UserError
 
@@ -20,7 +20,8 @@ what is read:
   mmaction2    checkpoints of Recognizer2D with TSNHead: ResNet, torchvision's models
 
   Layers, colour order and normalisation are those of the file. Whether its snippets, its flow and
-  its classes are yours, a file does not say: flow of another implementation costs accuracy.
+  its classes are yours, a file does not say: flow of another implementation costs accuracy. Both
+  libraries have trained on flow of OpenCV's CUDA module: flow.variant: opencv_cuda.
 
 examples:
   Test a model of tsn-pytorch with the pipeline, as an experiment `imported` of UCF101:
@@ -53,7 +54,7 @@ def convert(arguments: argparse.Namespace) -> None:
             another one, or the classes or the modality are not its own.
     """
     from tsn.models.adapt import first_conv_name
-    from tsn.models.foreign import FOREIGN, guess_backbone, read_weights
+    from tsn.models.foreign import FLOW_VARIANT, FOREIGN, guess_backbone, read_weights
     from tsn.models.network import TSN
     from tsn.runtime.job import code_version
     from tsn.training.checkpoint import ModelInfo, save_model
@@ -96,7 +97,7 @@ def convert(arguments: argparse.Namespace) -> None:
         segments=arguments.segments,
         input_size=arguments.input_size,
         seed=0,
-        shards={},
+        shards={"variant": FLOW_VARIANT} if modality in FLOW_MODALITIES else {},
         code_version=code_version(),
     )
     save_model(arguments.out, network, info)

@@ -38,6 +38,7 @@ def test_defaults_are_those_of_opencv_cuda():
         ("iterations", 45),
         ("median_filter", 3),
         ("gamma", float("inf")),
+        ("variant", "cuda"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_parameters_name(name, value):
@@ -48,6 +49,18 @@ def test_a_bad_value_is_refused_by_the_parameters_name(name, value):
 def test_a_parameter_that_there_is_not_is_refused():
     with pytest.raises(UserError, match="parameter lambda: there is no such key"):
         TVL1Params(**{"lambda": 0.1})
+
+
+def test_the_variant_is_in_the_record_where_it_is_not_the_first():
+    params = TVL1Params(variant="opencv_cuda")
+    assert params.as_dict()["variant"] == "opencv_cuda"
+    for some in (params, TVL1Params(warps=3)):
+        assert TVL1Params.from_record({"backend": "native", **some.as_dict()}) == some
+
+
+def test_the_variant_of_opencv_cuda_has_no_median_filter():
+    with pytest.raises(UserError, match="variant: 'opencv_cuda' has no median filter: set median"):
+        TVL1Params(median_filter=5, variant="opencv_cuda")
 
 
 @pytest.mark.parametrize(("iterations", "rounds"), [(300, (10, 30)), (30, (1, 30)), (7, (1, 7))])

@@ -179,6 +179,27 @@ def test_an_imported_model_is_tested_with_a_warning(save, tiny_set, caplog):
     assert "does not say how its rgb was made" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({"algorithm": "tvl1", "backend": "native"}, "these shards have opencv,"),
+        ({"algorithm": "dis"}, "these shards have another method's"),
+        ({"algorithm": "tvl1", "backend": "native", "variant": "opencv_cuda"}, ""),
+        ({"algorithm": "tvl1", "backend": "opencv_cuda"}, ""),
+    ],
+)
+def test_an_imported_model_says_whose_flow_it_wants(
+    save, tiny_set, caplog, monkeypatch, made, words
+):
+    model = save("flow", shards={"variant": "opencv_cuda"})
+    monkeypatch.setattr(
+        ShardSet, "fingerprint", property(lambda self: made, lambda *_: None), False
+    )
+    with caplog.at_level("WARNING", "tsn"):
+        score(model, tiny_set.index, tiny_set.shards["flow"], 1, PROTOCOL, 1)
+    assert words in caplog.text and bool(caplog.text) == bool(words)
+
+
 @pytest.mark.parametrize("sizes", [[6], [1, 1, 1, 1, 1, 1], [5, 1], [2, 0, 4]])
 def test_rows_are_regrouped_in_their_order(sizes):
     parts = torch.arange(6).split(sizes)

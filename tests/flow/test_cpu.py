@@ -1,12 +1,16 @@
 """The native engine and its parts against OpenCV, whose method it is."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
 
+from tests.flow.opencv_cuda_reference import reference_flow
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.pyramid import Resize, level_sizes
-from tsn.flow.cpu.warp import MARGIN, pack, warp
+from tsn.flow.cpu.warp import MARGIN, cubic, pack, repeat_edges, warp
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1
 
@@ -38,6 +42,25 @@ def test_flow_agrees_with_opencv_at_equal_parameters(render, tolerance, params):
     assert (away <= 1).mean() >= 0.995
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        TVL1Params(variant="opencv_cuda"),
+        TVL1Params(variant="opencv_cuda", gamma=0.2, iterations=60),
+        TVL1Params(variant="opencv_cuda", epsilon=0.0, iterations=30, scale_step=0.5),
+    ],
+)
+def test_the_variant_of_opencv_cuda_is_a_reimplementation_of_it(render, params):
+    frames = np.stack([render(72, 96, (1.7 * t, 0.8 * t)) for t in range(3)])
+    for t in range(3):
+        frames[t, 20:50, 30 - t : 70 - t] = render(72, 96, seed=1)[20:50, 30:70]
+    native = TVL1(params, "native_cpu")(frames)
+    reference = np.stack([reference_flow(*pair, params) for pair in pairwise(frames)])
+    assert end_point_difference(native, reference).mean() < 2e-4
+    cpu = TVL1(replace(params, variant="opencv"), "native_cpu")(frames)
+    assert end_point_difference(cpu, reference).mean() > 0.02
+
+
 def test_the_median_filter_changes_the_flow(render):
     frames = np.stack([render(48, 64), render(48, 64, (2.0, 1.0))])
     plain, filtered = (TVL1(TVL1Params(median_filter=m), "native_cpu")(frames) for m in (1, 5))
@@ -56,6 +79,16 @@ def test_resizing_is_opencvs_linear_resize(size):
     np.testing.assert_allclose(up, 2 * cv2.resize(smaller, size[::-1]), atol=4e-3)
 
 
+def test_the_cuda_modules_resizing_has_pixel_0_on_pixel_0():
+    image = np.float32([[0, 10, 20, 30]])
+    smaller = np.zeros((1, 2), np.float32)
+    Resize.between((1, 4), (1, 2), 1.5, centred=False)(image, smaller)
+    np.testing.assert_allclose(smaller, [[0, 15]])
+    same = np.zeros_like(image)
+    Resize.between((1, 4), (1, 4), 1.1, centred=False)(image, same)
+    np.testing.assert_array_equal(same, image)
+
+
 def test_levels_end_before_a_side_falls_below_16_px():
     # OpenCV: 340 x 256 at step 0.8 has 5 levels; 20 x 30 has 20 -> 16 -> 13, so two.
     five = [(256, 340), (205, 272), (164, 218), (131, 174), (105, 139)]
@@ -64,7 +97,8 @@ def test_levels_end_before_a_side_falls_below_16_px():
     assert level_sizes(3, 300, 5, 0.8) == [(3, 300)]
 
 
-def test_warping_is_cubic_with_a_of_minus_three_quarters_and_zero_outside():
+@pytest.mark.parametrize(("a", "outside"), [(-0.75, "constant"), (-0.5, "edge")])
+def test_warping_is_cubic_with_zero_or_the_edge_outside(a, outside):
     # Reference: interpolateCubic in OpenCV's imgproc, evaluated in float64.
     rng = np.random.default_rng(0)
     height, width = 30, 40
@@ -78,20 +112,24 @@ def test_warping_is_cubic_with_a_of_minus_three_quarters_and_zero_outside():
 
     packed = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, 4), np.float32)
     pack(image, packed)
+    if outside == "edge":
+        repeat_edges(packed)
     gx, gy, inverse, rho = np.zeros((4, height, width), np.float32)
     buffers = np.empty((2, width), np.int32), np.empty((8, width), np.float32)
     line = np.zeros((width, 4), np.float32)
-    warp(np.zeros_like(image), packed, u1, u2, gx, gy, inverse, rho, *buffers, line)
+    warp(np.zeros_like(image), packed, cubic(a), u1, u2, gx, gy, inverse, rho, *buffers, line)
 
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    expected = [_cubic(plane, x + u1, y + u2) for plane in (image, *gradients[::-1])]
+    planes = image, *gradients[::-1]
+    expected = [_cubic(plane, x + u1, y + u2, a, outside) for plane in planes]
     for found, wanted in zip((rho + gx * u1 + gy * u2, gx, gy), expected, strict=True):
         np.testing.assert_allclose(found[1:], wanted[1:], atol=2e-3)
-    assert not gx[0, :4].any()
+    if outside == "constant":
+        assert not gx[0, :4].any()
     np.testing.assert_allclose(inverse, 1 / np.maximum(gx**2 + gy**2, 2**-23), rtol=1e-5)
 
 
-def _cubic(image, x, y, a=-0.75):
+def _cubic(image, x, y, a, outside):
     def taps(t):
         near = ((a + 2) * t - (a + 3)) * t * t + 1
         far = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a
@@ -99,7 +137,7 @@ def _cubic(image, x, y, a=-0.75):
         return far, near, opposite, 1 - far - near - opposite
 
     x, y = x.clip(-20, 70).astype(float), y.clip(-20, 60).astype(float)
-    padded = np.pad(image.astype(float), 40)
+    padded = np.pad(image.astype(float), 40, outside)
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     return sum(
         wy * wx * padded[top + r + 39, left + c + 39]

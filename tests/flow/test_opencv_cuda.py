@@ -102,6 +102,8 @@ def test_a_median_filter_is_refused(cuda):
         TVL1(TVL1Params(median_filter=5), "opencv_cuda")
 
 
-def test_auto_takes_it(cuda):
-    assert TVL1().fingerprint["backend"] == "opencv_cuda"
-    assert TVL1().fingerprint["implementation"] == "cv2.cuda"
+def test_auto_takes_it_where_it_is_the_variant(cuda):
+    auto = TVL1(TVL1Params(variant="opencv_cuda"))
+    assert auto.fingerprint == TVL1(backend="opencv_cuda").fingerprint
+    assert auto.fingerprint["implementation"] == "cv2.cuda"
+    assert TVL1().fingerprint["backend"] == "native"

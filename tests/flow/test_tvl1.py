@@ -4,6 +4,7 @@ import torch
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow import opencv_cuda, tvl1
+from tsn.flow.algorithms import recreate_estimator
 from tsn.flow.quantise import quantise
 from tsn.flow.tvl1 import TVL1, resolve_backend
 from tsn.runtime import cuda
@@ -166,13 +167,25 @@ def test_a_senseless_number_of_threads_is_refused(threads):
         (None, None, "opencv_cuda", "native_cuda"),
     ],
 )
-def test_auto_is_opencv_on_a_gpu_else_native_and_native_takes_a_gpu_where_it_can(
+def test_auto_is_opencv_where_that_is_the_variant_else_native_which_takes_a_gpu_if_it_can(
     monkeypatch, opencv, ours, auto, native
 ):
     monkeypatch.setattr(opencv_cuda, "why_unavailable", lambda: opencv)
     monkeypatch.setattr(cuda, "why_unavailable", lambda: ours)
-    assert resolve_backend("auto") == auto
-    assert resolve_backend("native") == native
+    assert resolve_backend("auto", "opencv_cuda") == auto
+    assert resolve_backend("auto") == resolve_backend("native", "opencv_cuda") == native
+
+
+def test_cv2_optflow_cannot_compute_the_variant_of_opencv_cuda():
+    with pytest.raises(UserError, match="opencv cannot compute the variant opencv_cuda; use"):
+        TVL1(TVL1Params(variant="opencv_cuda"), "opencv")
+
+
+def test_the_fingerprint_tells_the_variants_of_the_native_engine_apart():
+    params = TVL1Params(variant="opencv_cuda")
+    one, other = (TVL1(p, "native_cpu").fingerprint for p in (TVL1Params(), params))
+    assert other == {**one, "variant": "opencv_cuda"}
+    assert recreate_estimator(other).params == params
 
 
 def test_the_gpu_engine_without_a_gpu_is_refused_with_the_reason(monkeypatch):
@@ -210,7 +223,7 @@ def test_opencv_cuda_without_a_device_is_refused_with_the_reason(monkeypatch, de
     monkeypatch.setattr(opencv_cuda.cv2, "cuda", Cuda)
     with pytest.raises(UserError, match=reason):
         TVL1(backend="opencv_cuda")
-    assert resolve_backend("auto").startswith("native")
+    assert resolve_backend("auto", "opencv_cuda").startswith("native")
 
 
 def test_an_opencv_without_the_cuda_module_is_refused(monkeypatch):

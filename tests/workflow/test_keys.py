@@ -59,6 +59,7 @@ KEYS = {
     "flow.iterations": (30, FLOW),
     "flow.median_filter": (5, FLOW),
     "flow.gamma": (0.1, FLOW),
+    "flow.variant": ("opencv_cuda", FLOW),
     "model.backbone": ("resnet50", TRAINING | {"fill_table"}),
     "model.weights": ("none", TRAINING | {"fill_table"}),
     "model.sha256": ("0123456789", TRAINING | {"fill_table"}),

@@ -355,7 +355,8 @@ class FlowConfig:
         doc(
             "`native`: our engine, on an NVIDIA GPU where there is one (`native_cuda`), else on "
             "the CPU (`native_cpu`) · `opencv`: cv2.optflow on the CPU · `opencv_cuda`: cv2.cuda, "
-            "if your OpenCV has it · `auto`: `opencv_cuda` where it can run, else `native`"
+            "if your OpenCV has it · `auto`: `opencv_cuda` where it can run and is the `variant`, "
+            "else `native`"
         ),
     ]
     bound: Annotated[

@@ -1,10 +1,11 @@
 """The parameters of TV-L1, validated, with nothing heavy imported."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import wraps
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, ConfigDict, ValidationError, ValidationInfo
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -23,6 +24,12 @@ def _in_rounds(iterations: int) -> int:
     if iterations > INNER_ITERATIONS and iterations % INNER_ITERATIONS:
         raise PydanticCustomError("rounds", "is neither at most 30 nor a multiple of it")
     return iterations
+
+
+def _without_median_filter(variant: str, info: ValidationInfo) -> str:
+    if variant == "opencv_cuda" and info.data.get("median_filter", 1) > 1:
+        raise PydanticCustomError("median", "has no median filter: set median_filter to 1")
+    return variant
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -76,6 +83,14 @@ class TVL1Params:
         ),
     ] = 1
     gamma: Annotated[Number, doc("weight of the illumination term; 0 switches it off", ge=0)] = 0.0
+    variant: Annotated[
+        Literal["opencv", "opencv_cuda"],
+        AfterValidator(_without_median_filter),
+        doc(
+            "whose TV-L1 the native engine computes: `opencv`: cv2.optflow's · `opencv_cuda`: "
+            "cv2.cuda's, which published TSN models were trained on"
+        ),
+    ] = "opencv"
 
     @property
     def inner_iterations(self) -> int:
@@ -87,9 +102,15 @@ class TVL1Params:
         """Most rounds of `inner_iterations` per warp."""
         return self.iterations // self.inner_iterations
 
-    def as_dict(self) -> dict[str, float | int]:
-        """Return every parameter by name, as a fingerprint records it."""
-        return {_RECORDED_AS.get(name, name): value for name, value in asdict(self).items()}
+    def as_dict(self) -> dict[str, float | int | str]:
+        """Return every parameter by name, as a fingerprint records it.
+
+        A `variant` is recorded where it is not "opencv", the only one that there was at first.
+        """
+        values = asdict(self)
+        if values["variant"] == "opencv":
+            del values["variant"]
+        return {_RECORDED_AS.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def from_record(cls, record: dict) -> "TVL1Params":
@@ -98,7 +119,19 @@ class TVL1Params:
         Raises:
             KeyError: one is missing.
         """
+        record = {"variant": "opencv", **record}
         return cls(**{f.name: record[_RECORDED_AS.get(f.name, f.name)] for f in fields(cls)})
+
+
+def variant_of(fingerprint: Mapping[str, Any]) -> str | None:
+    """Whose TV-L1 flow of this fingerprint is, in the terms of `variant`; None: another method's.
+
+    That of warped flow is whose TV-L1 was warped.
+    """
+    made: Mapping[str, Any] = fingerprint.get("tvl1", fingerprint)
+    if made.get("algorithm") != "tvl1":
+        return None
+    return made.get("variant") or ("opencv" if made["backend"] == "native" else made["backend"])
 
 
 _init = TVL1Params.__init__

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tsn.config.schema import TestConfig
+from tsn.config.tvl1_params import variant_of
 from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
 from tsn.data.transforms import cut_crops
@@ -217,6 +218,17 @@ def _check_match(
             model_file,
             store.stream,
         )
+    elif info.shards.keys() == {"variant"}:
+        wanted, made = info.shards["variant"], variant_of(store.fingerprint)
+        if made != wanted:
+            logger.warning(
+                "%s: was imported and wants %s made with flow.variant: %s; these shards have %s, "
+                "which costs accuracy",
+                model_file,
+                store.stream,
+                wanted,
+                made or "another method's",
+            )
     elif info.shards != store.fingerprint:
         key = differing_key(info.shards, store.fingerprint)
         raise UserError(

@@ -1,7 +1,6 @@
 """`python -m tsn.flow VIDEO… -o OUT`: optical flow of videos, without the pipeline."""
 
 import argparse
-import inspect
 import logging
 import re
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from tsn.config.fields import keys_of
 from tsn.config.tvl1_params import TVL1Params
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
@@ -186,10 +186,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--sha256", metavar="HEX", help="checksum of the weights")
     add(
         "--backend", choices=BACKENDS, metavar="B", default="auto",
-        help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs, else native: "
-        "native_cuda where that runs, else native_cpu",
+        help=f"{', '.join(BACKENDS)}; auto is opencv_cuda where that runs and is the "
+        "variant, else native: native_cuda where that runs, else native_cpu",
     )  # fmt: skip
-    explained = _attribute_docs(TVL1Params)
+    explained = keys_of(TVL1Params)
     for field in fields(TVL1Params):
         add(
             "--" + field.name.strip("_").replace("_", "-"),
@@ -197,22 +197,13 @@ def _parser() -> argparse.ArgumentParser:
             type=type(field.default),
             default=field.default,
             metavar="N" if isinstance(field.default, int) else "X",
-            help=f"{explained.get(field.name, '')} (default: %(default)s)".strip(),
+            help=f"{explained[field.name].description} (default: %(default)s)".replace("`", ""),
         )
     return parser
 
 
 def _layout(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=98)
-
-
-def _attribute_docs(kind: type) -> dict[str, str]:
-    """The attributes' descriptions in a class's docstring."""
-    section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-    parts = re.split(r"^    (\w+): ", section, flags=re.MULTILINE)[1:]
-    texts = (" ".join(text.split()).rstrip(".").replace("%", "%%") for text in parts[1::2])
-    lowered = (text[:1].lower() + text[1:] for text in texts)
-    return dict(zip(parts[::2], lowered, strict=True))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Examples:
 """
 
 import logging
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -24,20 +25,26 @@ _DEFAULTS = TVL1Params()
 logger = logging.getLogger("tsn")
 
 
-def resolve_backend(name: str) -> str:
+def resolve_backend(name: str, variant: str = "opencv") -> str:
     """Return the backend that a name stands for on this machine.
 
     Args:
         name: One of `BACKENDS`. "native" is "native_cuda" where that can run, else "native_cpu";
-            "auto" is "opencv_cuda" where that can run, else what "native" is.
+            "auto" is "opencv_cuda" where that can run and is the variant, else what "native" is.
+        variant: Whose answers are wanted, see `TVL1Params`.
 
     Raises:
-        UserError: The name is unknown, or the backend cannot run here.
+        UserError: The name is unknown, or the backend cannot run here or is another variant.
     """
     if name not in BACKENDS:
         raise UserError(f"TV-L1 backend {name!r} is unknown: use one of {', '.join(BACKENDS)}")
+    if name == "opencv" and variant == "opencv_cuda":
+        raise UserError(
+            "TV-L1 backend opencv cannot compute the variant opencv_cuda; use backend native"
+        )
     if name == "auto":
-        name = "native" if _why_unavailable("opencv_cuda") else "opencv_cuda"
+        fits = variant == "opencv_cuda" and not _why_unavailable("opencv_cuda")
+        name = "opencv_cuda" if fits else "native"
     if name == "native":
         reason = _why_unavailable("native_cuda")
         if reason:
@@ -113,7 +120,7 @@ class TVL1(FlowEstimator):
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
             raise UserError(f"TV-L1 needs a whole number of threads from 1 up, not {threads!r}")
         self.params = params
-        self.backend = resolve_backend(backend)
+        self.backend = resolve_backend(backend, params.variant)
         engine = self._create_engine(backend, params, threads)
         super().__init__(engine, self.backend == "native_cuda")
 
@@ -133,12 +140,15 @@ class TVL1(FlowEstimator):
         """What determines the flow: algorithm, parameters, backend, implementation, version.
 
         The native engine is one backend here: CPU and GPU differ no more than the CPU does from
-        itself when frames change by 0.0001 grey levels (docs/flow.md).
+        itself when frames change by 0.0001 grey levels (docs/flow.md). The other backends have
+        but one variant.
         """
+        native = self.backend.startswith("native")
+        params = self.params if native else replace(self.params, variant="opencv")
         return {
             "algorithm": "tvl1",
-            **self.params.as_dict(),
-            "backend": "native" if self.backend.startswith("native") else self.backend,
+            **params.as_dict(),
+            "backend": "native" if native else self.backend,
             "implementation": self._engine.implementation,
             "version": self._engine.version,
         }

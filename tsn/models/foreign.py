@@ -38,6 +38,9 @@ MMACTION_FLOW = replace(MMACTION, flow_std=128.0)
 
 FOREIGN = ("tsn-pytorch", "mmaction2")
 
+FLOW_VARIANT = "opencv_cuda"
+"""Whose TV-L1 they are trained on: both extract flow with dense_flow, which calls cv2.cuda."""
+
 _RESNETS = {
     ((2, 2, 2, 2), False): "resnet18",
     ((3, 4, 6, 3), False): "resnet34",

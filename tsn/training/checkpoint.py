@@ -18,8 +18,8 @@ FORMAT_VERSION = 1
 class ModelInfo:
     """What a model file says about itself.
 
-    `shards` is the fingerprint of the shards it was trained on: others are refused. An imported
-    model has none.
+    `shards` is the fingerprint of the shards it was trained on: others are refused. Of an imported
+    model it is no more than the `variant` of the flow that it wants.
     """
 
     dataset: str

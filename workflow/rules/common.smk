@@ -214,7 +214,7 @@ def flow_gpus(dataset):
     if flow.algorithm in ("dis", "farneback"):
         return 0
     backend = flow.backend if flow.algorithm == "tvl1" else "native"
-    return int(resolve_backend(backend) in GPU_BACKENDS)
+    return int(resolve_backend(backend, flow.params.variant) in GPU_BACKENDS)
 
 
 def flow_threads(dataset):

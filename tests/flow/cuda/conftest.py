@@ -14,7 +14,7 @@ Emulate = Callable[..., CudaEngine]
 
 
 @pytest.fixture(scope="session")
-def emulated_launcher(tmp_path_factory) -> Callable[[int], EmulatedLauncher]:
+def emulated_launcher(tmp_path_factory) -> Callable[..., EmulatedLauncher]:
     """A function that makes a launcher for 2 or 3 components; each is compiled once."""
     compiler = next(filter(shutil.which, ("c++", "g++", "clang++")), None)
     if compiler is None:
@@ -23,11 +23,11 @@ def emulated_launcher(tmp_path_factory) -> Callable[[int], EmulatedLauncher]:
         pytest.skip("needs a C++ compiler, such as g++, to run the CUDA kernels on a CPU")
     libraries = {}
 
-    def launcher(components: int) -> EmulatedLauncher:
-        if components not in libraries:
-            folder = tmp_path_factory.mktemp("kernels")
-            libraries[components] = compile_for_cpu(compiler, components, folder)
-        return EmulatedLauncher(libraries[components])
+    def launcher(components: int, variant: str = "opencv") -> EmulatedLauncher:
+        key = components, variant
+        if key not in libraries:
+            libraries[key] = compile_for_cpu(compiler, *key, tmp_path_factory.mktemp("kernels"))
+        return EmulatedLauncher(libraries[key])
 
     return launcher
 
@@ -37,6 +37,7 @@ def emulate(emulated_launcher) -> Emulate:
     """A function that makes the engine, for parameters and a batch size."""
 
     def make(params: TVL1Params, batch: int | None = None) -> CudaEngine:
-        return CudaEngine(params, emulated_launcher(3 if params.gamma else 2), batch)
+        launcher = emulated_launcher(3 if params.gamma else 2, params.variant)
+        return CudaEngine(params, launcher, batch)
 
     return make

@@ -37,13 +37,13 @@ class EmulatedLauncher:
         run(ctypes.byref(arguments), *map(ctypes.c_uint, (*grid, *block)))
 
 
-def compile_for_cpu(compiler: str, components: int, folder: Path) -> Path:
+def compile_for_cpu(compiler: str, components: int, variant: str, folder: Path) -> Path:
     """Compile the kernels with a C++ compiler; return the library."""
     sizes = "".join(f"SIZE_OF({structure.__name__})\n" for structure in IN_MEMORY)
     target = {"target.h": TARGET.read_text(), "k.cpp": kernels() + sizes}
-    for name, text in {**headers(components), **target}.items():
+    for name, text in {**headers(components, variant), **target}.items():
         (folder / name).write_text(text)
-    library = folder / f"kernels{components}.so"
+    library = folder / "kernels.so"
     subprocess.run(
         [
             compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-fno-strict-aliasing",

@@ -14,12 +14,14 @@ compiles = pytest.mark.skipif(
 
 
 @compiles
-@pytest.mark.parametrize("components", [2, 3])
-@pytest.mark.parametrize("capability", [(7, 5), (9, 0)])
-def test_the_kernels_compile_to_machine_code(components, capability):
+@pytest.mark.parametrize(
+    ("components", "variant", "capability"),
+    [(2, "opencv", (7, 5)), (3, "opencv", (9, 0)), (2, "opencv_cuda", (9, 0))],
+)
+def test_the_kernels_compile_to_machine_code(components, variant, capability):
     from tsn.flow.cuda.compile import compile_kernels
 
-    code = compile_kernels(components, capability)
+    code = compile_kernels(components, variant, capability)
     assert code.startswith(b"\x7fELF")
     for kernel in KERNELS:
         assert f".text.{kernel}".encode() in code
@@ -29,7 +31,7 @@ def test_the_kernels_compile_to_machine_code(components, capability):
 def test_a_gpu_newer_than_the_compiler_gets_code_that_its_driver_translates():
     from tsn.flow.cuda.compile import compile_kernels
 
-    assert b".entry solve" in compile_kernels(2, (99, 0))
+    assert b".entry solve" in compile_kernels(2, "opencv", (99, 0))
 
 
 @compiles
@@ -37,7 +39,7 @@ def test_a_gpu_older_than_the_compiler_is_refused_with_a_way_out():
     from tsn.flow.cuda.compile import compile_kernels
 
     with pytest.raises(UserError, match=r"capability 3.5.*use backend native_cpu"):
-        compile_kernels(2, (3, 5))
+        compile_kernels(2, "opencv", (3, 5))
 
 
 @pytest.mark.parametrize("structure", [*KERNELS.values(), *IN_MEMORY])

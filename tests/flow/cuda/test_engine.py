@@ -44,6 +44,8 @@ def difference(a, b):
             pyramid_levels=2, scale_step=0.5, warps=2, iterations=20, lambda_=0.05, theta=0.2
         ),
         TVL1Params(warps=1, epsilon=0.0, iterations=20),
+        TVL1Params(warps=2, pyramid_levels=3, iterations=60, variant="opencv_cuda"),
+        TVL1Params(warps=1, pyramid_levels=2, iterations=20, variant="opencv_cuda", gamma=0.2),
     ],
 )
 def test_the_flow_is_the_cpus_to_a_mean_of_a_thousandth_pixel(emulate, clip, params):

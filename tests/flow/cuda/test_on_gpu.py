@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from tsn.config.tvl1_params import TVL1Params
+from tsn.flow import opencv_cuda
 from tsn.flow.cpu.cpu_engine import NativeEngine
 from tsn.flow.cuda.cuda_engine import CudaEngine
+from tsn.flow.opencv_cuda import OpenCVCudaEngine
 from tsn.flow.quantise import clipped_fraction, quantise
 from tsn.video.decode import read_frames
 
@@ -18,7 +20,13 @@ pytestmark = pytest.mark.gpu
 
 CLIPS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "ucf101-mini" / "UCF-101"
 
-VARIANTS = (TVL1Params(), TVL1Params(median_filter=5), TVL1Params(gamma=0.1))
+VARIANTS = (
+    TVL1Params(),
+    TVL1Params(median_filter=5),
+    TVL1Params(gamma=0.1),
+    TVL1Params(variant="opencv_cuda"),
+    TVL1Params(variant="opencv_cuda", gamma=0.1),
+)
 
 
 @pytest.fixture
@@ -61,17 +69,19 @@ def test_the_flow_of_frames_on_the_gpu_stays_there(clip):
     np.testing.assert_array_equal(flow.cpu().numpy(), engine.sequence(clip))
 
 
-def test_one_warp_of_one_level_is_the_cpus(clip):
-    params = TVL1Params(pyramid_levels=1, warps=1, iterations=30, epsilon=0.0)
+@pytest.mark.parametrize("variant", ["opencv", "opencv_cuda"])
+def test_one_warp_of_one_level_is_the_cpus(clip, variant):
+    params = TVL1Params(pyramid_levels=1, warps=1, iterations=30, epsilon=0.0, variant=variant)
     gpu, cpu = CudaEngine(params).sequence(clip[:9]), NativeEngine(params, 4).sequence(clip[:9])
     assert np.abs(gpu - cpu).max() < 1e-3
 
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="no real clips beside the repository")
+@pytest.mark.parametrize("variant", ["opencv", "opencv_cuda"])
 @pytest.mark.parametrize("epsilon", [0.0, 0.01])
-def test_the_gpu_differs_from_the_cpu_as_the_cpu_does_from_itself(epsilon):
+def test_the_gpu_differs_from_the_cpu_as_the_cpu_does_from_itself(epsilon, variant):
     # TV-L1 amplifies rounding where a scene is ambiguous: 0.0001 grey levels are the measure.
-    params = TVL1Params(epsilon=epsilon, iterations=300 if epsilon else 30)
+    params = TVL1Params(epsilon=epsilon, iterations=300 if epsilon else 30, variant=variant)
     gpu, cpu = CudaEngine(params), NativeEngine(params, 8)
     rng = np.random.default_rng(0)
     ours, own = [], []
@@ -83,3 +93,18 @@ def test_the_gpu_differs_from_the_cpu_as_the_cpu_does_from_itself(epsilon):
         own.append(np.abs(cpu.sequence(noisy) - flow).mean())
     assert np.mean(ours) < 1.5 * np.mean(own)
     assert np.median(ours) < 0.02
+
+
+@pytest.mark.skipif(opencv_cuda.why_unavailable() is not None, reason="no OpenCV with CUDA here")
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="no real clips beside the repository")
+def test_the_variant_of_opencv_cuda_is_opencv_cuda():
+    ours = CudaEngine(TVL1Params(variant="opencv_cuda"))
+    theirs = OpenCVCudaEngine(TVL1Params(), 4)
+    apart, near = [], []
+    for path in sorted(CLIPS.rglob("*.avi"))[::4]:
+        frames = np.stack(list(islice(read_frames(path, (340, 256), "grey"), 4)))
+        flow, expected = ours.sequence(frames), theirs.sequence(frames)
+        apart.append(np.hypot(*np.moveaxis(flow - expected, 1, 0)).mean())
+        near.append((abs(quantise(flow).astype(int) - quantise(expected)) <= 1).mean())
+    assert np.mean(apart) < 0.01
+    assert np.mean(near) >= 0.995

@@ -1,8 +1,8 @@
 """The native TV-L1 engine: OpenCV's method in compiled loops, one pair of frames a thread.
 
-The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` computes it; see `solver`,
-`warp` and `pyramid` for its parts. What is compiled in one of these files calls nothing compiled in
-another: Numba's cache notices a change in a function's own file only.
+The method is TV-L1 (Zach, Pock, Bischof 2007) the way `cv2.optflow` or `cv2.cuda` computes it; see
+`solver`, `warp` and `pyramid` for its parts. What is compiled in one of these files calls nothing
+compiled in another: Numba's cache notices a change in a function's own file only.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cpu.solver import MAX_BLOCK, PAD, iterate
-from tsn.flow.cpu.warp import MARGIN, pack, warp
+from tsn.flow.cpu.warp import MARGIN, cubic, pack, repeat_edges, warp
 from tsn.flow.engine import Workers
 from tsn.runtime.caches import compiling
 
@@ -82,13 +82,15 @@ class _Frame:
         margin = 2 * MARGIN
         self.packed = [np.zeros((h + margin, w + margin, 4), np.float32) for h, w in sizes]
 
-    def load(self, frame: np.ndarray, shrink: list[Resize]) -> None:
-        """Build the pyramid of a frame (H, W)."""
+    def load(self, frame: np.ndarray, shrink: list[Resize], repeat: bool) -> None:
+        """Build the pyramid of a frame (H, W); outside it is what its edges have, or zero."""
         self.grey[0][...] = frame
         for resize, source, target in zip(shrink, self.grey, self.grey[1:], strict=False):
             resize(source, target)
         for grey, packed in zip(self.grey, self.packed, strict=True):
             pack(grey, packed)
+            if repeat:
+                repeat_edges(packed)
 
 
 def _planes(count: int, rows: int, stride: int) -> list[np.ndarray]:
@@ -115,14 +117,15 @@ class _Workspace:
         self.params = params
         self.sizes = level_sizes(height, width, params.pyramid_levels, params.scale_step)
         steps = list(zip(self.sizes, self.sizes[1:], strict=False))
-        self.shrink = [Resize.between(a, b, 1 / params.scale_step) for a, b in steps]
-        self.grow = [Resize.between(b, a) for a, b in steps]
+        centred = params.variant == "opencv"
+        self.shrink = [Resize.between(a, b, 1 / params.scale_step, centred) for a, b in steps]
+        self.grow = [Resize.between(b, a, centred=centred) for a, b in steps]
         self.frames = (_Frame(self.sizes), _Frame(self.sizes))
         self.levels = [_Level(h, w, params) for h, w in self.sizes]
 
     def load(self, slot: int, frame: np.ndarray) -> None:
         """Build the pyramid of a frame (H, W) in one of the two slots."""
-        self.frames[slot].load(frame, self.shrink)
+        self.frames[slot].load(frame, self.shrink, self.params.variant == "opencv_cuda")
 
     def flow(self, first: int, second: int, out: np.ndarray) -> None:
         """Write the flow (2, H, W) between the frames in two slots into `out`."""
@@ -147,6 +150,8 @@ class _Level:
 
     def __init__(self, height: int, width: int, params: TVL1Params) -> None:
         self.height, self.width, self.params = height, width, params
+        self.sparse = params.variant == "opencv_cuda"
+        self.cubic = cubic(-0.5 if self.sparse else -0.75)
         stride = width + PAD + -width % PAD
         with_illumination = params.gamma != 0
         planes = iter(_planes(15, height + 1, stride))
@@ -178,19 +183,22 @@ class _Level:
             if plane is not None:
                 plane[...] = 0
         threshold = params.epsilon**2 * self.height * self.width
+        rounds, most = params.outer_iterations, params.inner_iterations
+        if self.sparse:
+            rounds, most = 1, params.iterations
         for _ in range(params.warps):
             self._warp(first, packed)
-            for _ in range(params.outer_iterations):
+            for _ in range(rounds):
                 if params.median_filter > 1:
                     self._filter()
-                if self._iterate(threshold) <= threshold:
+                if self._iterate(threshold, most) <= threshold:
                     break
 
     def _warp(self, first: np.ndarray, packed: np.ndarray) -> None:
         u1, u2 = self.primal[:2]
         gx, gy, inverse, rho = self.data
         buffers = self.starts, self.weights, self.line
-        warp(first, packed, u1, u2, gx, gy, inverse, rho, *buffers)
+        warp(first, packed, self.cubic, u1, u2, gx, gy, inverse, rho, *buffers)
 
     def _filter(self) -> None:
         inside = np.s_[: self.height, : self.width]
@@ -198,7 +206,7 @@ class _Level:
             cv2.medianBlur(self.primal[k][inside], 5, dst=self.filtered[inside])
             self.primal[k], self.filtered = self.filtered, self.primal[k]
 
-    def _iterate(self, threshold: float) -> float:
+    def _iterate(self, threshold: float, most: int) -> float:
         return iterate(
             self.height,
             self.width,
@@ -209,5 +217,6 @@ class _Level:
             self.errors,
             self.constants,
             threshold,
-            self.params.inner_iterations,
+            most,
+            self.sparse,
         )

@@ -1,4 +1,4 @@
-"""Linear resizing for the native TV-L1 engine, with the conventions of OpenCV's INTER_LINEAR."""
+"""Linear resizing for the native TV-L1 engine, by the conventions of cv2.resize or cv2.cuda."""
 
 from dataclasses import dataclass
 
@@ -25,9 +25,14 @@ def level_sizes(height: int, width: int, levels: int, step: float) -> list[tuple
     return sizes
 
 
-def _axis(source: int, target: int, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _axis(
+    source: int, target: int, scale: float, centred: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for every target position, the two source positions and the second's weight."""
-    place = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
+    if centred:
+        place = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
+    else:
+        place = np.arange(target, dtype=np.float32) * np.float32(scale)
     first = np.floor(place).astype(np.int64)
     weight = place - first.astype(np.float32)
     weight[(first < 0) | (first >= source - 1)] = 0
@@ -48,7 +53,11 @@ class Resize:
 
     @classmethod
     def between(
-        cls, source: tuple[int, int], target: tuple[int, int], scale: float | None = None
+        cls,
+        source: tuple[int, int],
+        target: tuple[int, int],
+        scale: float | None = None,
+        centred: bool = True,
     ) -> "Resize":
         """Prepare a resize.
 
@@ -56,11 +65,15 @@ class Resize:
             source: (height, width) of the source.
             target: (height, width) of the target.
             scale: Source px per target px; None takes the ratio of the sizes on each axis.
+            centred: Whether coordinates belong to the centres of pixels, as for `cv2.resize`, or
+                to their top left corners, as for `cv2.cuda.resize`.
         """
+        if not centred and source == target:
+            scale = None  # cv2.cuda copies then, whatever the scale
         ratios = [scale or s / t for s, t in zip(source, target, strict=True)]
         return cls(
-            _axis(source[0], target[0], ratios[0]),
-            _axis(source[1], target[1], ratios[1]),
+            _axis(source[0], target[0], ratios[0], centred),
+            _axis(source[1], target[1], ratios[1], centred),
         )
 
     def __call__(self, source: np.ndarray, target: np.ndarray, factor: float = 1.0) -> None:

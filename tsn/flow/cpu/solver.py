@@ -29,7 +29,7 @@ _ONE = np.float32(1)
 @njit(nogil=True, cache=True, error_model="numpy")
 def _update_flow_row(
     y, padded, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho, error, k, step,
-    theta, gamma,
+    theta, gamma, sparse,
 ):  # fmt: skip
     """Threshold the data term and add the divergence in row y; add squared changes to error[k]."""
     for x in range(padded):
@@ -52,7 +52,8 @@ def _update_flow_row(
             new_c = c + shift * gamma
             new_c += theta * ((p31[y, x + PAD] - p31[y, x + PAD - 1]) + (p32[y + 1, x] - p32[y, x]))
             u3[y, x] = new_c
-            change += (new_c - c) * (new_c - c)
+            if not sparse:
+                change += (new_c - c) * (new_c - c)
         error[k, x] += change
 
 
@@ -72,7 +73,7 @@ def _update_dual_row(y, below, width, padded, u, px, py, taut):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _sweep(
     count, height, width, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho, errors,
-    step, theta, taut, gamma,
+    step, theta, taut, gamma, sparse,
 ):  # fmt: skip
     """Run `count` iterations in one pass over the rows, the k-th one k rows behind the first."""
     padded = width + -width % PAD
@@ -83,7 +84,7 @@ def _sweep(
             if 0 <= y < height:
                 _update_flow_row(
                     y, padded, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho,
-                    errors, k, step, theta, gamma,
+                    errors, k, step, theta, gamma, sparse,
                 )  # fmt: skip
             above = y - 1
             if 0 <= above < height:
@@ -111,7 +112,19 @@ def _block_size(error, threshold, most):
 
 
 @njit(nogil=True, cache=True)
-def iterate(height, width, flow, dual, illumination, data, errors, constants, threshold, most):
+def _until_next_look(error, threshold, most):
+    """Iterations after which OpenCV's CUDA version looks at the error again.
+
+    It reduces the error by the threshold in each iteration, and looks in every second one if
+    what is left is below the threshold.
+    """
+    return 2 * (int(min(most, error / threshold / 2)) + 1)
+
+
+@njit(nogil=True, cache=True)
+def iterate(
+    height, width, flow, dual, illumination, data, errors, constants, threshold, most, sparse
+):
     """Iterate on one warp of one level until it has converged, in place.
 
     Args:
@@ -127,6 +140,8 @@ def iterate(height, width, flow, dual, illumination, data, errors, constants, th
         constants: float32 lambda * theta, theta, tau / theta, and gamma, the weight of u3.
         threshold: Converged when the sum of squared changes in px^2 falls to this.
         most: Most iterations.
+        sparse: Whether convergence is looked for after some iterations only, in the flow alone, as
+            in OpenCV's CUDA version; else after each, and in the illumination change, too.
 
     Returns:
         The last sum of squared changes.
@@ -138,17 +153,25 @@ def iterate(height, width, flow, dual, illumination, data, errors, constants, th
     step, theta, taut, gamma = constants
     error = math.inf
     done = 0
+    look = 2 if threshold > 0 else most + 1
     while error > threshold and done < most:
-        count = _block_size(error, threshold, most - done)
+        if sparse:
+            count = min(look - done, MAX_BLOCK, most - done)
+        else:
+            count = _block_size(error, threshold, most - done)
         _sweep(
             count, height, width, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho,
-            errors, step, theta, taut, gamma,
+            errors, step, theta, taut, gamma, sparse,
         )  # fmt: skip
         done += count
-        for k in range(count):
+        if sparse and done < look:
+            continue
+        for k in range(count - 1 if sparse else 0, count):
             error = 0.0
             for x in range(width):
                 error += errors[k, x]
             if error <= threshold:
                 break
+        if sparse:
+            look = done + _until_next_look(error, threshold, most)
     return error

@@ -2,7 +2,8 @@
 
 The conventions are those of OpenCV 5's `remap` with INTER_CUBIC and a constant border of 0, which
 `cv2.optflow` warps with: the cubic has A = -0.75, and what lies outside the frame is 0. (OpenCV 4
-rounds positions to 1/32 px besides.)
+rounds positions to 1/32 px besides.) `cv2.cuda` warps with A = -0.5, and outside the frame is what
+its edge has.
 """
 
 import numpy as np
@@ -12,14 +13,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 MARGIN = 4
-"""Zeros around a packed image: a 4 x 4 window just outside the frame reads only those."""
+"""Pixels around a packed image: a 4 x 4 window just outside the frame reads only those."""
 
-_A = -0.75
-"""The free coefficient of the cubic (interpolateCubic of OpenCV)."""
 
-# As float32, because Numba takes float32 times a Python number to float64.
-_NEAR_3, _NEAR_2 = np.float32(_A + 2), np.float32(_A + 3)
-_FAR_3, _FAR_2, _FAR_1, _FAR_0 = (np.float32(_A * k) for k in (1, 5, 8, 4))
+def cubic(a: float) -> tuple[np.float32, ...]:
+    """The coefficients of the cubic with the free coefficient `a`, for `warp`.
+
+    They are float32, because Numba takes float32 times a Python number to float64.
+    """
+    near_3, near_2, *far = (np.float32(k) for k in (a + 2, a + 3, a, 5 * a, 8 * a, 4 * a))
+    return near_3, near_2, *far
+
 
 _ONE = np.float32(1)
 _TINY = np.finfo(np.float32).eps
@@ -110,13 +114,23 @@ def pack(image, packed):
             packed[y + MARGIN, x + MARGIN, 2] = half * (image[down, x] - image[up, x])
 
 
+def repeat_edges(packed):
+    """Fill the margins of a packed array with what the image's edges have."""
+    inner = packed[MARGIN:-MARGIN]
+    inner[:, :MARGIN] = inner[:, MARGIN : MARGIN + 1]
+    inner[:, -MARGIN:] = inner[:, -MARGIN - 1 : -MARGIN]
+    packed[:MARGIN] = inner[0]
+    packed[-MARGIN:] = inner[-1]
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def _locate(u, y, origin, slope, size, starts, weights):
+def _locate(u, y, origin, slope, size, coefficients, starts, weights):
     """Find where a row's windows start along one axis, and the weights of their four taps.
 
     Position x of row y lies at origin + slope * x + u[y, x]; `starts` (W,) gets the packed index
     of the first tap, `weights` (4, W) the weights.
     """
+    near_3, near_2, far_3, far_2, far_1, far_0 = coefficients
     lowest, highest = np.float32(1 - MARGIN), np.float32(size + 1)
     for x in range(starts.size):
         place = (origin + slope * np.float32(x)) + u[y, x]
@@ -124,9 +138,9 @@ def _locate(u, y, origin, slope, size, starts, weights):
         t = place - whole
         s = _ONE - t
         far = t + _ONE
-        first = ((_FAR_3 * far - _FAR_2) * far + _FAR_1) * far - _FAR_0
-        second = (_NEAR_3 * t - _NEAR_2) * t * t + _ONE
-        third = (_NEAR_3 * s - _NEAR_2) * s * s + _ONE
+        first = ((far_3 * far - far_2) * far + far_1) * far - far_0
+        second = (near_3 * t - near_2) * t * t + _ONE
+        third = (near_3 * s - near_2) * s * s + _ONE
         weights[0, x] = first
         weights[1, x] = second
         weights[2, x] = third
@@ -163,12 +177,13 @@ def _linearise_row(y, line, first, u1, u2, gx, gy, inverse, rho):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def warp(first, packed, u1, u2, gx, gy, inverse, rho, starts, weights, line):
+def warp(first, packed, coefficients, u1, u2, gx, gy, inverse, rho, starts, weights, line):
     """Warp the second frame by the flow and linearise the data term there.
 
     Args:
         first: float32 (H, W), the first frame in grey levels.
         packed: The second frame, as `pack` makes it.
+        coefficients: Of the interpolation, as `cubic` makes them.
         u1: Plane of x flow in px.
         u2: Plane of y flow in px.
         gx: Plane that gets the warped x gradient.
@@ -184,7 +199,7 @@ def warp(first, packed, u1, u2, gx, gy, inverse, rho, starts, weights, line):
     across, down = weights[:4], weights[4:]
     zero = np.float32(0)
     for y in range(height):
-        _locate(u1, y, zero, _ONE, width, left, across)
-        _locate(u2, y, np.float32(y), zero, height, top, down)
+        _locate(u1, y, zero, _ONE, width, coefficients, left, across)
+        _locate(u2, y, np.float32(y), zero, height, coefficients, top, down)
         _sample(packed, left, top, across, down, line)
         _linearise_row(y, line, first, u1, u2, gx, gy, inverse, rho)

@@ -68,6 +68,7 @@ class Slot(Structure):
         ("rounds", c_int),
         ("iterations", c_int),
         ("side", c_int),
+        ("look", c_int),
         ("redo", c_int),
         ("finished", c_uint),
     ]

@@ -22,15 +22,16 @@ class Launcher:
     Args:
         device: The GPU.
         components: 2, or 3 with the illumination term.
+        variant: Whose answers they give, see `TVL1Params`.
     """
 
-    def __init__(self, device: torch.device, components: int) -> None:
+    def __init__(self, device: torch.device, components: int, variant: str) -> None:
         self.device = device
         multiprocessors = torch.cuda.get_device_properties(device).multi_processor_count
         self.blocks = multiprocessors * SHAPES[components].blocks
         with torch.cuda.device(device):
             torch.cuda.synchronize()  # creates the context that the module is loaded into
-            code = compile_kernels(components, torch.cuda.get_device_capability())
+            code = compile_kernels(components, variant, torch.cuda.get_device_capability())
             self._module = _done(driver.cuModuleLoadData(code))
         self._functions = {
             name: _done(driver.cuModuleGetFunction(self._module, name.encode())) for name in KERNELS
@@ -56,11 +57,12 @@ class Launcher:
 
 
 @cache
-def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
+def compile_kernels(components: int, variant: str, capability: tuple[int, int]) -> bytes:
     """Compile the kernels.
 
     Args:
         components: 2, or 3 with the illumination term.
+        variant: Whose answers they give, see `TVL1Params`.
         capability: Compute capability of the GPU; for one newer than the compiler, code is made
             that the driver translates.
 
@@ -82,7 +84,7 @@ def compile_kernels(components: int, capability: tuple[int, int]) -> bytes:
     exact = wanted in known
     target = f"--gpu-architecture={'sm' if exact else 'compute'}_{max(usable)}"
     options = [text.encode() for text in (target, *OPTIONS)]
-    included = headers(components)
+    included = headers(components, variant)
     program = _done(
         nvrtc.nvrtcCreateProgram(
             kernels().encode(),

@@ -59,7 +59,7 @@ class CudaEngine:
                 f"{params.pyramid_levels}; lower it, or use backend native_cpu"
             )
         self._batch = batch
-        launcher = launcher or _launcher_of_this_gpu(3 if params.gamma else 2)
+        launcher = launcher or _launcher_of_this_gpu(3 if params.gamma else 2, params.variant)
         self._free = [Lane(launcher, params) for _ in range(_LANES)]
         self._freed = threading.Condition()
         self._fitting: dict[tuple[int, int], int] = {}
@@ -178,13 +178,13 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message
 
 
-def _launcher_of_this_gpu(components: int) -> Launcher:
+def _launcher_of_this_gpu(components: int, variant: str) -> Launcher:
     try:
         from tsn.flow.cuda.compile import Launcher as OnGpu
 
         device = torch.device("cuda", torch.cuda.current_device())
         torch.zeros(1, device=device).add_(1)  # fails where torch has no code for this GPU
-        return OnGpu(device, components)
+        return OnGpu(device, components, variant)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(

@@ -17,7 +17,7 @@ PARTS = (
 """Files of the folder kernels, each using those before it."""
 
 MARGIN = 4
-"""Zeros around a packed frame, as in `tsn.flow.cpu.warp`."""
+"""Pixels around a packed frame, as in `tsn.flow.cpu.warp`."""
 
 STEPS = 4
 """Most iterations of a tile between two exchanges with its neighbours; even, as a thread holds two
@@ -55,10 +55,11 @@ def kernels() -> str:
     return "".join(f'#line 1 "{name}"\n{text}' for name, text in texts)
 
 
-def headers(components: int) -> dict[str, str]:
+def headers(components: int, variant: str) -> dict[str, str]:
     """What the source includes, by name, for compiling to a GPU's code."""
     shape = SHAPES[components]
     constants = (
+        f"constexpr bool OPENCV_CUDA = {str(variant == 'opencv_cuda').lower()};\n"
         f"constexpr int COMPONENTS = {components}, STEPS = {STEPS}, MARGIN = {MARGIN}, "
         f"WARPS = {shape.warps}, ROWS = {shape.rows}, BLOCKS = {shape.blocks};\n"
     )

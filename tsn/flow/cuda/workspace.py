@@ -71,8 +71,12 @@ class Workspace:
         slots = min(frames - 1, -(-_TILES_AHEAD * launcher.blocks // self._most_tiles))
         self._levels = [_Level(self, *size, slots) for size in sizes]
         pairs = list(itertools.pairwise(sizes))
-        self._shrink = [self._axes(Resize.between(a, b, 1 / params.scale_step)) for a, b in pairs]
-        self._grow = [self._axes(Resize.between(b, a)) for a, b in pairs]
+        centred = params.variant == "opencv"
+        self._border = 0 if centred else MARGIN  # BORDER of the source
+        self._shrink = [
+            self._axes(Resize.between(a, b, 1 / params.scale_step, centred)) for a, b in pairs
+        ]
+        self._grow = [self._axes(Resize.between(b, a, centred=centred)) for a, b in pairs]
         self._errors = self._zeros(slots * self._most_tiles * STEPS)
         self._ring = self._zeros(2 * slots * self._most_tiles, dtype=torch.int64)
         parts = (slots * _ints(arguments.Slot), _ints(arguments.Queue), frames)
@@ -106,7 +110,7 @@ class Workspace:
             pack = arguments.Pack(
                 level.grey[at:].data_ptr(), level.packed[at:].data_ptr(), level.plane
             )
-            self._per_pixel("pack", pack, level, count)
+            self._per_pixel("pack", pack, level, count, self._border)
 
     def solve(
         self,
@@ -193,8 +197,12 @@ class Workspace:
         tile = self._shape.tile
         return -(-width // tile[0]), -(-height // tile[1])
 
-    def _per_pixel(self, kernel: str, given: ctypes.Structure, level: "_Level", count: int) -> None:
-        across, down = -(-level.plane.width // _BLOCK[0]), -(-level.plane.height // _BLOCK[1])
+    def _per_pixel(
+        self, kernel: str, given: ctypes.Structure, level: "_Level", count: int, border: int = 0
+    ) -> None:
+        """Launch a kernel with a thread for each pixel of the level, and of a border around it."""
+        width, height = level.plane.width + 2 * border, level.plane.height + 2 * border
+        across, down = -(-width // _BLOCK[0]), -(-height // _BLOCK[1])
         self._launcher.launch(kernel, given, (across, down, count), _BLOCK)
 
     def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

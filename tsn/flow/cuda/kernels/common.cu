@@ -9,7 +9,7 @@
 // and the parameters alone.
 //
 // constants.h (written by source.py) has COMPONENTS, the planes of the flow: 2, or 3 with the illumination
-// term. target.h says how a kernel begins: KERNEL(name, Arguments) gets one structure `a`; KERNEL_OF(threads,
+// term; and OPENCV_CUDA, whether the answers are those of cv2.cuda, not of cv2.optflow. target.h says how a kernel begins: KERNEL(name, Arguments) gets one structure `a`; KERNEL_OF(threads,
 // blocks, name, Arguments) also says how many threads a block has and how many blocks fit a multiprocessor.
 
 #include "constants.h"

@@ -89,7 +89,7 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
                     const float moved = before + shift * (c < 2 ? g[c < 2 ? c : 0][r][j] : a.gamma);
                     u[c][r][j] = moved + a.theta * (along + down);
                     const float change = u[c][r][j] - before;
-                    if (useful_row) error += change * change;
+                    if (useful_row && (c < 2 || !OPENCV_CUDA)) error += change * change;
                 }
             }
         }

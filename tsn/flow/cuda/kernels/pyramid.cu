@@ -48,16 +48,20 @@ struct Pack {
     Plane plane;
 };
 
+constexpr int BORDER = OPENCV_CUDA ? MARGIN : 0;  // pixels around a frame that get what its edge has
+
 KERNEL(pack, Pack) {
-    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
-    if (!a.plane.holds(y, x)) return;
+    const int across = blockIdx.x * blockDim.x + threadIdx.x, down = blockIdx.y * blockDim.y + threadIdx.y;
+    if (across >= a.plane.width + 2 * BORDER || down >= a.plane.height + 2 * BORDER) return;
+    const int x = BORDER ? min(max(across - BORDER, 0), a.plane.width - 1) : across;
+    const int y = BORDER ? min(max(down - BORDER, 0), a.plane.height - 1) : down;
     const int height = a.plane.height, width = a.plane.width, stride = a.plane.stride;
     const float *grey = a.grey + blockIdx.z * a.plane.size();
     const int left = max(x - 1, 0), right = min(x + 1, width - 1);
-    const int up = max(y - 1, 0), down = min(y + 1, height - 1);
+    const int up = max(y - 1, 0), below = min(y + 1, height - 1);
     const size_t row = size_t(y) * stride;
-    const size_t at = (size_t(blockIdx.z) * (height + 2 * MARGIN) + y + MARGIN) * (width + 2 * MARGIN);
-    a.packed[at + x + MARGIN] = make_float4(
+    const size_t at = (size_t(blockIdx.z) * (height + 2 * MARGIN) + down + MARGIN - BORDER) * (width + 2 * MARGIN);
+    a.packed[at + across + MARGIN - BORDER] = make_float4(
         grey[row + x], .5f * (grey[row + right] - grey[row + left]),
-        .5f * (grey[size_t(down) * stride + x] - grey[size_t(up) * stride + x]), 0.f);
+        .5f * (grey[size_t(below) * stride + x] - grey[size_t(up) * stride + x]), 0.f);
 }

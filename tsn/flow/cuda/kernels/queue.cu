@@ -34,6 +34,7 @@ struct Slot {
     int stage, level;
     int warps, rounds, iterations;  // done on this level, of this warp, since the last median filter
     int side;                       // that holds the state
+    int look;  // OPENCV_CUDA: iterations after which the error is looked at next
     int redo;  // iterations to repeat from the other side, where the pair converged in the midst of a tile's
     unsigned finished;  // tiles of this stage
 };
@@ -125,6 +126,12 @@ __device__ void append_tiles(const Solve &a, Tile tile, unsigned at) {
     }
 }
 
+// Iterations after which OpenCV's CUDA version looks at the error again: it reduces the error by the threshold
+// in each iteration, and looks in every second one if what is left is below the threshold.
+__device__ int until_next_look(double error, double threshold) {
+    return 2 * (int(fmin(error / threshold / 2, 5e8)) + 1);
+}
+
 // Moves a pair on to its next stage. One thread of the block that finished the last tile calls this.
 //
 // tile: that one. errors: of ITERATE, sums of squared changes of its iterations.
@@ -138,6 +145,7 @@ __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
         break;
     case WARP:
         slot.rounds = slot.iterations = 0;
+        if (OPENCV_CUDA) slot.look = a.levels[tile.level].threshold > 0 ? 2 : a.iterations + 1;
         slot.stage = a.median ? MEDIAN : ITERATE;
         break;
     case MEDIAN:
@@ -146,7 +154,16 @@ __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
         slot.stage = ITERATE;
         break;
     case ITERATE:
-        if (slot.redo) {
+        if (OPENCV_CUDA) {
+            const double error = errors[tile.steps - 1], threshold = a.levels[tile.level].threshold;
+            slot.side = 1 - slot.side;
+            slot.iterations += tile.steps;
+            settled = slot.iterations == a.iterations;
+            if (slot.iterations == slot.look) {
+                settled = settled || !(error > threshold);
+                slot.look += until_next_look(error, threshold);
+            }
+        } else if (slot.redo) {
             slot.redo = 0;
             settled = true;
         } else {
@@ -184,7 +201,8 @@ __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
     tile.stage = slot.stage;
     tile.level = slot.level;
     tile.side = slot.redo ? 1 - slot.side : slot.side;
-    tile.steps = slot.redo ? slot.redo : min(STEPS, a.iterations - slot.iterations);
+    const int until = OPENCV_CUDA ? min(slot.look, a.iterations) : a.iterations;
+    tile.steps = slot.redo ? slot.redo : min(STEPS, until - slot.iterations);
     tile.number = pair_of(a, tile) < a.pairs ? 0 : -1;
     return tile;
 }

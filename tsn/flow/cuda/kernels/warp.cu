@@ -5,9 +5,9 @@ struct Cubic {
     float weight[4];
 };
 
-// OpenCV's interpolateCubic, A = -0.75; what is far outside reads zeros, as what is just outside does.
+// OpenCV's interpolateCubic; what is far outside reads what the margin has, as what is just outside does.
 __device__ Cubic locate(float place, int size) {
-    constexpr float A = -0.75f;
+    constexpr float A = OPENCV_CUDA ? -0.5f : -0.75f;
     const float whole = floorf(place), t = place - whole, s = 1 - t, far = t + 1;
     Cubic cubic;
     cubic.weight[0] = ((A * far - 5 * A) * far + 8 * A) * far - 4 * A;
