@@ -9,6 +9,9 @@ import numpy as np
 
 from tsn.models.modality import SNIPPET_FRAMES
 
+LONGEST = max(SNIPPET_FRAMES.values())
+"""Frames that snippets of all modalities take: six frames have five flow fields between them."""
+
 
 def starts_available(frames: int, length: int) -> int:
     """How many snippets of `length` frames fit: at least one."""
@@ -72,10 +75,15 @@ def dense_starts(frames: int, rate: float, stride: float) -> np.ndarray:
         >>> dense_starts(100, 29.97, 1)
         array([ 0, 30, 60, 90])
     """
-    latest = max(frames - max(SNIPPET_FRAMES.values()), 0)
-    count = int(latest / (stride * rate)) + 2
-    starts = np.rint(np.arange(count) * stride * rate).astype(np.int64)
+    latest = max(frames - LONGEST, 0)
+    count = int(latest / max(stride * rate, 1)) + 2
+    starts = np.array([dense_start(number, rate, stride) for number in range(count)])
     return starts[starts <= latest]
+
+
+def dense_start(number: int, rate: float, stride: float) -> int:
+    """The first frame of a snippet; at least a frame lies between two of them."""
+    return round(number * max(stride * rate, 1))
 
 
 SNIPPET_SAMPLING = {"segment_centres": centre_starts, "caffe": caffe_starts}

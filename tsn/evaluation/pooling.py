@@ -61,7 +61,7 @@ def pool(snippets: np.ndarray, pooling: str, stride: float = 1.0) -> np.ndarray:
 def pool_crops(video: "torch.Tensor", pooling: str = "average", stride: float = 1.0) -> np.ndarray:
     """Pool the scores of all crops of a video, (S, K, C) -> (C,); see `pool`."""
     if pooling == "average":
-        return video.flatten(0, 1).mean(0).cpu().numpy()
+        return video.transpose(0, 1).flatten(0, 1).mean(0).cpu().numpy()
     snippets = video.amax(1) if pooling == "window" else video.mean(1)
     return pool(snippets.cpu().numpy(), pooling, stride)
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -81,7 +82,8 @@ def score(
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
     scorer = Scorer(network, device, test.engine, precision)
-    scored = track(score_videos(scorer, loader, snippets, device), len(usable), "videos", what)
+    items = score_videos(scorer, loader, snippets, device)
+    scored = track(join_items(items, snippets.counts), len(usable), "videos", what)
     pooled, means, maxima = [], [], []
     for video in scored:
         pooled.append(pool_crops(video, test.pooling, test.stride))
@@ -136,40 +138,46 @@ def frame_rates(videos: list[Video], needed: bool) -> list[float]:
 
 @torch.inference_mode()
 def score_videos(
-    scorer: Scorer,
-    loader: Iterable[torch.Tensor],
-    snippets: TestSnippets,
-    device: torch.device,
-    counts: Sequence[int] | None = None,
+    scorer: Scorer, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Scores of every crop of every snippet, video by video.
+    """Scores of every crop of every snippet, item by item.
 
-    Passes of the network are filled with crops of several videos.
+    Passes of the network are filled with crops of several items.
 
     Args:
         scorer: of the network, on the device.
         loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
         device: where to crop and score.
-        counts: number of snippets of each video; None: as `snippets` says.
 
     Yields:
         float64 (snippets, crops, C), on the device, in the order of the loader.
     """
+    awaited: deque[int] = deque()  # crops of the items without scores
 
     def crops() -> Iterator[torch.Tensor]:
         for item in loader:
+            awaited.append(len(item) * len(snippets.crops))
             item = item.to(device, non_blocking=True)
             yield cut_crops(item, snippets.crops, snippets.is_flow)
 
-    batches = regroup(crops(), BATCH[device.type])
     scores = torch.empty(0, device=device)
-    for count in snippets.counts if counts is None else counts:
-        while len(scores) < count * len(snippets.crops):
-            new = _scores_of(scorer, next(batches))
-            scores = torch.cat([scores, new]) if len(scores) else new
-        video, scores = scores.tensor_split([count * len(snippets.crops)])
-        yield video.double().unflatten(0, (-1, len(snippets.crops)))
+    for batch in regroup(crops(), BATCH[device.type]):
+        new = _scores_of(scorer, batch)
+        scores = torch.cat([scores, new]) if len(scores) else new
+        while awaited and len(scores) >= awaited[0]:
+            item, scores = scores.tensor_split([awaited.popleft()])
+            # Crop after crop.
+            yield item.double().unflatten(0, (len(snippets.crops), -1)).transpose(0, 1)
+
+
+def join_items(items: Iterator[torch.Tensor], counts: Sequence[int]) -> Iterator[torch.Tensor]:
+    """Concatenate the items of each video, which has so many snippets."""
+    for count in counts:
+        parts = [next(items)]
+        while sum(map(len, parts)) < count:
+            parts.append(next(items))
+        yield torch.cat(parts)
 
 
 def _scores_of(scorer: Scorer, crops: torch.Tensor) -> torch.Tensor:
