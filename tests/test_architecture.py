@@ -22,7 +22,7 @@ PACKAGES = (
     "report",
     "predict",
 )
-COMMANDS = ("convert", "export", "index", "status", "verify")
+COMMANDS = ("convert", "export", "index", "localise", "status", "verify")
 """Modules on top of the packages; nothing imports them."""
 
 RANK = {name: rank for rank, name in enumerate((*PACKAGES, *COMMANDS))}
