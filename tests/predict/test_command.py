@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import re
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -15,16 +17,17 @@ from tsn.predict.__main__ import main
 from tsn.predict.ensemble import Ensemble
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
-QUICK = ["--modalities", "rgb", "--segments", "2", "--crops", "1", "-j", "1"]
+QUICK = ["--modalities", "rgb", "--crops", "1", "-j", "1"]
 
 
 @pytest.fixture
 def command(run):
     """A function: run the command on the videos with RGB alone; return its exit status."""
 
-    def call(*arguments, videos=None) -> int:
+    def call(*arguments, videos=None, segments=True) -> int:
         named = [str(video) for video in (run.videos if videos is None else videos)]
-        return main([*named, "-e", str(run.split), *QUICK, *map(str, arguments)])
+        quick = [*QUICK, *(["--segments", "2"] if segments else [])]
+        return main([*named, "-e", str(run.split), *quick, *map(str, arguments)])
 
     return call
 
@@ -201,3 +204,65 @@ def test_numbers_that_are_never_right_are_refused(command, capsys, option, value
 def test_a_video_that_is_not_there_is_named(command, capsys):
     assert command(videos=["nowhere.mp4"]) == 1
     assert "error: 'nowhere.mp4': there is no such file" in capsys.readouterr().err
+
+
+def test_a_timeline_is_written_in_all_forms(command, run, tmp_path):
+    folder, video = tmp_path / "found", tmp_path / "shown.mp4"
+    arguments = ["--timeline", folder, "--stride", "0.1", "--shortest", "0.01", "--window", "0.2"]
+    assert command(*arguments, "--video", video, segments=False, videos=run.videos[:1]) == 0
+    assert {path.name for path in folder.iterdir()} == {
+        "detections.json", *(f"0.{ending}" for ending in ("csv", "srt", "vtt", "png"))
+    }  # fmt: skip
+    (found,) = json.loads((folder / "detections.json").read_text())["results"].values()
+    # One of two classes has half of the probability at any time.
+    assert found and min(event["segment"][0] for event in found) == 0
+    assert max(event["segment"][1] for event in found) == pytest.approx(0.64)
+    with av.open(str(video)) as file:
+        assert file.streams.video[0].height > 256
+
+
+def test_a_stream_that_breaks_off_is_waited_for(run, tmp_path, capsys, monkeypatch):
+    """A pipe that ends and is opened again; after the second time the user has enough."""
+    pipe, stream = tmp_path / "pipe", tmp_path / "a.ts"
+    os.mkfifo(pipe)
+    with av.open(str(run.videos[0])) as source, av.open(str(stream), "w") as out:
+        copy = out.add_stream("mpeg4", rate=25)
+        copy.width, copy.height, copy.pix_fmt = 64, 48, "yuv420p"
+        for frame in source.decode(video=0):
+            out.mux(copy.encode(frame.reformat(64, 48, "yuv420p")))
+        out.mux(copy.encode())
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tsn.predict.live.time.sleep", pause)
+    data = stream.read_bytes()
+    writer = threading.Thread(target=lambda: [pipe.write_bytes(data) for _ in range(2)])
+    writer.start()
+    arguments = ["--camera", str(pipe), "-e", str(run.split), "--modalities", "rgb", "-j", "1"]
+    assert main(arguments) == 130
+    writer.join()
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) >= 2
+    assert re.match(r"\d\d:\d\d:\d\d  [ab] \d+ %  [ab] \d+ %  \(latency \d+\.\d\d s\)", shown.out)
+    assert shown.err.count("trying again in 1 s") == 2 and pauses == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--camera", "0", "a.mp4"], "name videos, or a --camera"),
+        ([], "name videos, or a --camera"),
+        (["a.mp4", "--threshold", "0.5"], "--threshold is about segments of a --timeline"),
+        (["--camera", "0", "--strip", "a/"], "--strip is about videos"),
+        (["a.mp4", "--stride", "1", "--segments", "3"], "--segments is not for a --stride"),
+        (["a.mp4", "--timeline", "x", "--lowest", "2"], "'2' is not a number above 0, at most 1"),
+    ],
+)
+def test_options_that_contradict_are_refused(arguments, words, capsys):
+    with pytest.raises(SystemExit):
+        main([*arguments, "-e", "tsn"])
+    assert words in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The models of a run, applied to video files."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,23 @@ import torch
 
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
+from tsn.data.sampling import dense_starts
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
-from tsn.evaluation.fusion import combine, softmax
-from tsn.evaluation.pooling import pool_crops
+from tsn.evaluation.fusion import combine
+from tsn.evaluation.pooling import pool, pool_crops
 from tsn.evaluation.protocol import score_videos
-from tsn.flow.overlay import OverlayFinder
+from tsn.flow.overlay import OverlayFinder, find_overlay
 from tsn.models.modality import NAMES, STREAM_OF
 from tsn.models.network import TSN
+from tsn.predict.dense import SnippetScores, dense_clips
 from tsn.predict.run import FinishedRun
 from tsn.predict.streams import Clip, ClipStream, Streams
+from tsn.predict.timeline import Timeline, to_probabilities
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
 from tsn.runtime.out_of_memory import oom_as_user_error
+from tsn.runtime.progress import progress
 from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
 from tsn.video.decode import to_grey
@@ -40,6 +45,7 @@ class Prediction:
         scores: by modality, float64 (C,), before softmax.
         fused: float64 (C,), their fusion.
         probabilities: float64 (C,), of the fusion, 0…1.
+        timeline: scores over time, if the protocol is dense.
     """
 
     path: str
@@ -47,6 +53,7 @@ class Prediction:
     scores: dict[str, np.ndarray]
     fused: np.ndarray
     probabilities: np.ndarray
+    timeline: Timeline | None = None
 
 
 class Ensemble:
@@ -54,6 +61,8 @@ class Ensemble:
 
     Attributes:
         classes: names in the order of the scores.
+        streams: makes frames and flow of decoded frames.
+        fused_of: what is fused, "logits" or "probabilities".
 
     Args:
         run: where they are.
@@ -81,7 +90,7 @@ class Ensemble:
                     f"--modalities {modality}: {run.folder} fuses {', '.join(run.weights)}; "
                     "choose among these"
                 )
-        self._run, self._test = run, test or run.protocol
+        self._run, self._test, self.fused_of = run, test or run.protocol, run.fuse
         self._device = prepare(threads)
         self._networks: dict[str, tuple[TSN, ModelInfo]] = {}
         for modality in modalities or run.weights:
@@ -93,7 +102,7 @@ class Ensemble:
             for modality, (network, _) in self._networks.items()
         }
         self.classes = self._check_alike()
-        self._streams = Streams({m: run.shards[m] for m in self._networks}, threads, flow_weights)
+        self.streams = Streams({m: run.shards[m] for m in self._networks}, threads, flow_weights)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -101,24 +110,94 @@ class Ensemble:
         return {modality: self._run.weights[modality] for modality in self._networks}
 
     @oom_as_user_error("close other programs, or run on a machine with more")
-    def predict(self, path: str) -> Prediction:
+    def predict(self, path: str, partial: Path | None = None) -> Prediction:
         """Score one video file, which is decoded once for all modalities.
+
+        Args:
+            path: the video.
+            partial: where the dense protocol keeps scores while it works, to go on from there if
+                it is interrupted.
 
         Raises:
             VideoError: the video is bad.
             UserError: its scores are not finite, or memory is full.
         """
+        if self._test.protocol == "dense":
+            return self._predict_densely(path, partial)
         clip = self._decode(path)
-        scores = {}
+        scores = {
+            modality: pool_crops(crops, self._test.pooling)
+            for modality, crops in self.score_clip(clip).items()
+        }
+        return self._prediction(path, clip.length, scores)
+
+    @oom_as_user_error("close other programs, or run on a machine with more")
+    def score_clip(self, clip: Clip, starts: list[int] | None = None) -> dict[str, torch.Tensor]:
+        """Score snippets of a clip.
+
+        Args:
+            clip: holds their frames.
+            starts: of the snippets; None: those of the test protocol.
+
+        Returns:
+            By modality, float64 (snippets, crops, C), on the device.
+        """
+        found = {}
         for modality, scorer in self._scorers.items():
             snippets = self._snippets(clip, modality)
-            (video,) = score_videos(scorer, [snippets[0]], snippets, self._device)
-            scores[modality] = pool_crops(video, self._test.pooling)
+            chosen = snippets.starts(0) if starts is None else np.array(starts)
+            loader = [snippets.snippets(0, chosen)]
+            (found[modality],) = score_videos(scorer, loader, snippets, self._device)
+        return found
+
+    def fuse(self, scores: dict[str, np.ndarray]) -> np.ndarray:
+        """The weighted sum of the modalities' scores, (..., C)."""
+        return combine(scores, self.weights, self.fused_of)
+
+    def _predict_densely(self, path: str, partial: Path | None) -> Prediction:
+        test, networks = self._test, self._networks
+        packets, exact_rate = probe(path)
+        rate = float(exact_rate)
+        about = Path(path).stat()
+        key = [self._run.sha256, asdict(test), [*networks], about.st_size, about.st_mtime_ns]
+        scores = SnippetScores(networks, partial, key)
+        # What belongs to the screen is known at the end only: warped flow takes a pass before.
+        overlay = find_overlay(map(to_grey, self._frames(path))) if self._has_warped_flow else None
+        frames = self._frames(path)
+        length = 0
+        with progress(packets, "frames", Path(path).name) as advance:
+            for clip, starts in dense_clips(self.streams, frames, rate, test.stride, len(scores)):
+                clip.overlay = overlay
+                if starts:
+                    scores.add(self.score_clip(clip, starts))
+                advance(clip.length - length)
+                length = clip.length
+        means = {modality: np.concatenate(parts) for modality, parts in scores.means.items()}
+        chosen = scores.maxima if test.pooling == "window" else scores.means
+        pooled = {
+            modality: pool(np.concatenate(parts).astype(np.float64), test.pooling, test.stride)
+            for modality, parts in chosen.items()
+        }
+        times = dense_starts(length, rate, test.stride) / rate
+        timeline = Timeline(
+            times, max(test.stride, 1 / rate), length / rate, self.fuse(means), self.fused_of
+        )
+        found = replace(self._prediction(path, length, pooled), timeline=timeline)
+        scores.forget()
+        return found
+
+    def _prediction(self, path: str, length: int, scores: dict[str, np.ndarray]) -> Prediction:
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
-        fused = combine(scores, self.weights, self._run.fuse)
-        probabilities = softmax(fused) if self._run.fuse == "logits" else fused / fused.sum()
-        return Prediction(path, clip.length, scores, fused, probabilities)
+        fused = self.fuse(scores)
+        return Prediction(path, length, scores, fused, to_probabilities(fused, self.fused_of))
+
+    @property
+    def _has_warped_flow(self) -> bool:
+        return "warped_flow" in self._networks
+
+    def _frames(self, path: str) -> Iterator[np.ndarray]:
+        return read_frames(path, self.streams.size, max_frames=ANY_LENGTH)
 
     def _decode(self, path: str) -> Clip:
         """The frames that the snippets of all modalities are made of.
@@ -128,12 +207,10 @@ class Ensemble:
         """
         length = probe(path)[0]
         while True:
-            clip = Clip(self._streams, length)
+            clip = Clip(self.streams, length)
             needed, count = self._needed(clip), 0
-            overlay = OverlayFinder() if "warped_flow" in self._networks else None
-            for count, frame in enumerate(
-                read_frames(path, self._streams.size, max_frames=ANY_LENGTH), 1
-            ):
+            overlay = OverlayFinder() if self._has_warped_flow else None
+            for count, frame in enumerate(self._frames(path), 1):
                 if count - 1 in needed:
                     clip.frames[count - 1] = frame
                 if overlay:
@@ -158,7 +235,9 @@ class Ensemble:
         video = Video("", "", "")
         stream = ClipStream(clip, STREAM_OF[modality])
         input_size = self._networks[modality][1].input_size
-        return TestSnippets(stream, [video], modality, self._test, input_size)
+        # Dense ones are asked for by their starts.
+        test = replace(self._test, protocol="segments")
+        return TestSnippets(stream, [video], modality, test, input_size)
 
     def _load(self, modality: str) -> tuple[TSN, ModelInfo]:
         path: Path = self._run.models[modality]

@@ -1,21 +1,31 @@
 """Figures of a prediction: frames, or the whole video, beside the best classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from tsn.flow.export.figures import add_grid_lines
 from tsn.flow.export.formats import mp4_file
 from tsn.models.modality import FUSED, NAMES
 from tsn.predict.ensemble import ANY_LENGTH, Prediction
 from tsn.predict.output import best, top
-from tsn.report.style import colour, figure, printable
+from tsn.predict.timeline import Segment, shown_classes
+from tsn.report.style import DPI, colour, figure, printable
 from tsn.video.isolation import probe, read_frames
 
 FRAMES = 4
 """Frames of a strip: as many as `python -m tsn.flow` shows."""
+
+BAR_CLASSES = 6
+"""Classes in the bar below an annotated video."""
+
+ROW = 18
+"""Height in px of a class in it."""
 
 HEIGHT = 256
 """Least height in px of an annotated video, so that its text can be read."""
@@ -41,19 +51,58 @@ def write_strip(path: Path, prediction: Prediction, classes: tuple[str, ...], co
         draw_bars(right, prediction, classes, count)
 
 
-def write_video(path: Path, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:
+def write_video(
+    path: Path,
+    prediction: Prediction,
+    classes: tuple[str, ...],
+    count: int,
+    segments: Sequence[Segment] = (),
+) -> None:
     """Write the video with the best classes beside it, as an MP4.
+
+    Where there are segments, a bar below shows them over time, and where the video is.
 
     Raises:
         VideoError: the video is bad.
     """
-    panel = None
+    panel = bar = None
     with mp4_file(path, probe(prediction.path)[1]) as write:
-        for frame in read_frames(prediction.path, None, max_frames=ANY_LENGTH):
+        for number, frame in enumerate(read_frames(prediction.path, None, max_frames=ANY_LENGTH)):
             enlarged = _enlarged(frame)
             if panel is None:
                 panel = _panel(enlarged.shape[0], prediction, classes, count)
-            write(np.concatenate([enlarged, panel], axis=1)[None])
+                width = enlarged.shape[1] + panel.shape[1]
+                if segments and prediction.timeline:
+                    duration = prediction.timeline.duration
+                    bar = draw_bar(width, duration, segments, classes)
+            shown = np.concatenate([enlarged, panel], axis=1)
+            if bar is not None:
+                below = bar.copy()
+                now = min(width * number // prediction.frames, width - 2)
+                below[:, now : now + 2] = 0
+                shown = np.concatenate([shown, below])
+            write(shown[None])
+
+
+def draw_bar(
+    width: int, duration: float, segments: Sequence[Segment], classes: tuple[str, ...]
+) -> np.ndarray:
+    """The segments over time as an image, uint8 (H, width, 3) RGB: a row for each class."""
+    labels = shown_classes(segments, BAR_CLASSES)
+    canvas = Figure(figsize=(width / DPI, ROW * len(labels) / DPI), dpi=DPI)
+    agg = FigureCanvasAgg(canvas)
+    axes = canvas.add_axes((0, 0, 1, 1))
+    for row, label in enumerate(labels):
+        spans = [(s.start, s.end - s.start) for s in segments if s.label == label]
+        axes.broken_barh(spans, (row + 0.08, 0.84), color=f"C{row % 10}", alpha=0.5)
+        text = printable(classes[label])
+        axes.text(0.005, row + 0.5, text, transform=axes.get_yaxis_transform(),
+                  va="center", fontsize=6)  # fmt: skip
+    axes.set_xlim(0, duration)
+    axes.set_ylim(len(labels), 0)
+    axes.set_axis_off()
+    agg.draw()
+    return np.asarray(agg.buffer_rgba())[..., :3].copy()
 
 
 def draw_bars(axes: Axes, prediction: Prediction, classes: tuple[str, ...], count: int) -> None:

@@ -11,7 +11,11 @@ _ENDINGS = {"strip": ".png", "video": ".mp4"}
 
 
 def plan_outputs(
-    videos: Sequence[Path], json: str | None, strip: str | None, video: str | None
+    videos: Sequence[Path],
+    json: str | None,
+    strip: str | None,
+    video: str | None,
+    timeline: str | None = None,
 ) -> dict[Path, dict[str, Path]]:
     """Choose the files that show each video.
 
@@ -20,9 +24,11 @@ def plan_outputs(
         json: value of --json, if it was given.
         strip: value of --strip: a .png, or a folder.
         video: value of --video: an .mp4, or a folder.
+        timeline: value of --timeline: a folder.
 
     Returns:
-        By video: the figures to write, by kind, "strip" or "video".
+        By video: the figures to write, by kind, "strip" or "video"; and for "timeline" a path
+        without an ending, which several files share.
 
     Raises:
         UserError: an output is of the wrong kind, or would overwrite a video.
@@ -49,6 +55,11 @@ def plan_outputs(
             )
         for source in videos:
             outputs[source][kind] = path / f"{names[source]}{ending}" if is_folder else path
+    if timeline is not None:
+        if not timeline or Path(timeline).is_file():
+            raise UserError(f"--timeline {timeline}: this is no folder; name one")
+        for source in videos:
+            outputs[source]["timeline"] = Path(timeline) / names[source]
     if json is not None and (not json or Path(json).is_dir()):
         raise UserError(f"--json {json}: this is a folder; name a file")
     written = [path for figures in outputs.values() for path in figures.values()]
