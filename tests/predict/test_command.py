@@ -82,7 +82,7 @@ def test_the_json_is_whole_after_every_video(command, run, tmp_path, monkeypatch
     bad.write_bytes(b"?" * 999)
     real, calls = Ensemble.predict, []
 
-    def predict(self, path):
+    def predict(self, path, _):
         calls.append(path)
         if len(calls) == 3:
             raise KeyboardInterrupt
@@ -233,18 +233,19 @@ def test_a_stream_that_breaks_off_is_waited_for(run, tmp_path, capsys, monkeypat
         out.mux(copy.encode())
     pauses = []
 
+    def send() -> None:
+        threading.Thread(target=pipe.write_bytes, args=(stream.read_bytes(),)).start()
+
     def pause(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 2:
             raise KeyboardInterrupt
+        send()
 
     monkeypatch.setattr("tsn.predict.live.time.sleep", pause)
-    data = stream.read_bytes()
-    writer = threading.Thread(target=lambda: [pipe.write_bytes(data) for _ in range(2)])
-    writer.start()
+    send()
     arguments = ["--camera", str(pipe), "-e", str(run.split), "--modalities", "rgb", "-j", "1"]
     assert main(arguments) == 130
-    writer.join()
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) >= 2
     assert re.match(r"\d\d:\d\d:\d\d  [ab] \d+ %  [ab] \d+ %  \(latency \d+\.\d\d s\)", shown.out)

@@ -45,9 +45,8 @@ def test_an_address_where_nothing_is_is_named():
         next(read_live("http://127.0.0.1:9/a", (32, 24)))
 
 
-def test_a_stream_that_falls_silent_has_timed_out(tmp_path):
+def test_a_stream_that_falls_silent_is_disconnected(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(VideoError) as caught:
+    with pytest.raises(VideoError, match="sends nothing for 1 s; check the camera"):
         next(read_live(str(pipe), (32, 24), Limits(stall_timeout=1.0)))
-    assert caught.value.status == "timed_out"

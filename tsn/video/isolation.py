@@ -106,10 +106,17 @@ def read_live(source: str, size: Size, limits: Limits = LIVE) -> Iterator[np.nda
     """Decode a camera, stream or pipe: `tsn.video.live.read_live`, isolated.
 
     Raises:
-        VideoError: there is no such source, or it breaks off; "timed_out" if it falls silent.
+        VideoError: there is no such source, it breaks off, or it falls silent.
     """
     request = {"path": source, "work": "live", "size": size}
-    return _frames(source, request, limits, None if source == STDIN else subprocess.DEVNULL)
+    stdin = None if source == STDIN else subprocess.DEVNULL
+    try:
+        yield from _frames(source, request, limits, stdin)
+    except VideoError as error:
+        if error.status != "timed_out":
+            raise
+        problem = f"sends nothing for {limits.stall_timeout:.0f} s"
+        raise VideoError("disconnected", source, problem) from None
 
 
 def _frames(
