@@ -126,6 +126,12 @@ def test_a_run_is_found_by_its_name(run, name):
     assert found.models["rgb_diff"] == run.results / "set/other/split1/rgb_diff/model.pt"
 
 
+def test_a_folder_that_is_no_experiments_does_not_hide_one(run, tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_run("mine", run.results, None).folder == run.split
+
+
 def test_a_run_is_found_by_its_folder(run, tmp_path):
     for folder in (run.split, run.split.parent):
         assert find_run(str(folder), tmp_path, None).folder == run.split

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from tsn import __version__
-from tsn.runtime.job import code_version, package_versions
+from tsn.runtime.errors import UserError
+from tsn.runtime.job import code_version, find_interpreter_by_path, package_versions
 
 
 def run(tmp_path, body: str) -> tuple[int, str, str]:
@@ -51,6 +52,14 @@ def test_a_message_with_any_file_name_gets_through(tmp_path, name):
     status, terminal, _ = run(tmp_path, f"raise UserError('bad: {name}.avi')")
     assert status == 1
     assert ".avi" in terminal and "Unicode" not in terminal
+
+
+def test_a_python_that_snakemake_cannot_start_is_told(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/home/me/a:b c/bin/python")
+    with pytest.raises(
+        UserError, match="start /home/me/a:b c/bin/python, which has a colon"
+    ):
+        find_interpreter_by_path()
 
 
 def test_versions_name_what_results_depend_on():

@@ -53,12 +53,13 @@ class TVL1Params:
         Number, doc("tightness of the coupling between data term and smoothness", gt=0)
     ] = 0.3
     pyramid_levels: Annotated[
-        Count, doc("most pyramid levels; fewer where a level would be below 16 px on a side")
+        Count,
+        doc("most pyramid levels; none has a side below 16 px", le=100),
     ] = 5
     scale_step: Annotated[
         Number, doc("size of a level relative to the next finer one", gt=0, lt=1)
     ] = 0.8
-    warps: Annotated[Count, doc("warps of the second frame per level")] = 5
+    warps: Annotated[Count, doc("warps of the second frame per level", le=1000)] = 5
     epsilon: Annotated[
         Number,
         doc(
@@ -71,7 +72,7 @@ class TVL1Params:
     iterations: Annotated[
         Count,
         AfterValidator(_in_rounds),
-        doc("most iterations per warp: up to 30, or a multiple of 30"),
+        doc("most iterations per warp: up to 30, or a multiple of 30", le=30_000),
     ] = 300
     median_filter: Annotated[
         Literal[1, 5],

@@ -52,10 +52,16 @@ def find_run(name: str, results: Path, split: int | None) -> FinishedRun:
 
 
 def _experiment_folder(name: str, results: Path) -> Path:
-    for folder in (Path(name), results / name):
-        if folder.is_dir():
-            return folder
+    given = [folder for folder in (Path(name), results / name) if name and folder.is_dir()]
+    # A folder of that name may be no experiment's, such as the package tsn of this project.
+    whole = [
+        folder
+        for folder in given
+        if (folder / "fusion.json").is_file() or any(folder.glob("split*/fusion.json"))
+    ]
     found = sorted(folder for folder in results.glob("*/*") if folder.name == name)
+    if whole or (given and not found):
+        return (whole or given)[0]
     if len(found) == 1:
         return found[0]
     if found:

@@ -93,11 +93,20 @@ def find_interpreter_by_path() -> None:
 
     Snakemake (9.27) puts `sys.executable` into the command lines of jobs without quotes. A bare
     name, looked up in PATH, is the same program to a shell and to `subprocess`.
+
+    Raises:
+        UserError: the folder cannot stand in PATH.
     """
     folder, name = os.path.split(sys.executable)
-    if shlex.quote(sys.executable) != sys.executable and os.pathsep not in folder:
-        os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
-        sys.executable = name
+    if shlex.quote(sys.executable) == sys.executable:
+        return
+    if os.pathsep in folder:
+        raise UserError(
+            f"Snakemake cannot start {sys.executable}, which has a colon beside a character that "
+            "means something to a shell: rename or move its folder"
+        )
+    os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+    sys.executable = name
 
 
 @cache

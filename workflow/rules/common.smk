@@ -28,7 +28,6 @@ RUN = f"{DATASET}/{{experiment}}/split{{split}}"
 
 
 share_package()
-find_interpreter_by_path()
 announce_run()
 
 
@@ -48,6 +47,7 @@ def config_layers():
 
 
 try:
+    find_interpreter_by_path()
     layers, renamed_keys = with_current_names_of_all(config_layers())
     configuration = Configuration(*layers)
 except UserError as error:
