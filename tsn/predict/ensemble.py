@@ -1,6 +1,6 @@
 """The models of a run, applied to video files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -84,24 +84,17 @@ class Ensemble:
         threads: int = 1,
         flow_weights: str | None = None,
     ):
-        for modality in modalities or ():
-            if modality not in run.weights:
-                raise UserError(
-                    f"--modalities {modality}: {run.folder} fuses {', '.join(run.weights)}; "
-                    "choose among these"
-                )
         self._run, self._test, self.fused_of = run, test or run.protocol, run.fuse
         self._device = prepare(threads)
-        self._networks: dict[str, tuple[TSN, ModelInfo]] = {}
-        for modality in modalities or run.weights:
-            network, info = self._load(modality)
-            network = network.to(memory_format=torch.channels_last).to(self._device)
-            self._networks[modality] = (network, info)
+        self._networks = {
+            modality: (network.to(memory_format=torch.channels_last).to(self._device), info)
+            for modality, (network, info) in load_networks(run, modalities).items()
+        }
         self._scorers = {
             modality: Scorer(network, self._device, self._test.engine)
             for modality, (network, _) in self._networks.items()
         }
-        self.classes = self._check_alike()
+        self.classes = next(iter(self._networks.values()))[1].classes
         self.streams = Streams({m: run.shards[m] for m in self._networks}, threads, flow_weights)
 
     @property
@@ -239,24 +232,40 @@ class Ensemble:
         test = replace(self._test, protocol="segments")
         return TestSnippets(stream, [video], modality, test, input_size)
 
-    def _load(self, modality: str) -> tuple[TSN, ModelInfo]:
-        path: Path = self._run.models[modality]
-        network, info = load_model(path)
-        if sha256_of(path) != self._run.sha256[modality]:
-            raise UserError(
-                f"{path}: is not the model whose scores {self._run.folder / 'fusion.json'} fuses; "
-                f"bring both up to date with snakemake {self._run.folder / 'fusion.json'}"
-            )
-        if info.modality != modality:
-            raise UserError(f"{path}: is a model of {NAMES[info.modality]}; train it again")
-        return network, info
 
-    def _check_alike(self) -> tuple[str, ...]:
-        infos = [info for _, info in self._networks.values()]
-        for other in infos[1:]:
-            if (other.classes, other.split) != (infos[0].classes, infos[0].split):
-                raise UserError(
-                    f"{self._run.folder}: the {infos[0].modality} and {other.modality} models were "
-                    "trained for different classes or splits; train them again"
-                )
-        return infos[0].classes
+def load_networks(
+    run: FinishedRun, modalities: Sequence[str] | None = None
+) -> dict[str, tuple[TSN, ModelInfo]]:
+    """The networks of a run by modality, in evaluation mode on the CPU, and what they are.
+
+    Raises:
+        UserError: as `Ensemble`.
+    """
+    for modality in modalities or ():
+        if modality not in run.weights:
+            raise UserError(
+                f"--modalities {modality}: {run.folder} fuses {', '.join(run.weights)}; "
+                "choose among these"
+            )
+    networks = {modality: _load(run, modality) for modality in modalities or run.weights}
+    infos = [info for _, info in networks.values()]
+    for other in infos[1:]:
+        if (other.classes, other.split) != (infos[0].classes, infos[0].split):
+            raise UserError(
+                f"{run.folder}: the {infos[0].modality} and {other.modality} models were "
+                "trained for different classes or splits; train them again"
+            )
+    return networks
+
+
+def _load(run: FinishedRun, modality: str) -> tuple[TSN, ModelInfo]:
+    path = run.models[modality]
+    network, info = load_model(path)
+    if sha256_of(path) != run.sha256[modality]:
+        raise UserError(
+            f"{path}: is not the model whose scores {run.folder / 'fusion.json'} fuses; "
+            f"bring both up to date with snakemake {run.folder / 'fusion.json'}"
+        )
+    if info.modality != modality:
+        raise UserError(f"{path}: is a model of {NAMES[info.modality]}; train it again")
+    return network, info

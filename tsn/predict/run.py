@@ -3,10 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from tsn.config.fields import build
 from tsn.config.schema import TestConfig
 from tsn.runtime.errors import UserError
+from tsn.runtime.files import sha256_of
+from tsn.video import Size
+
+if TYPE_CHECKING:  # it imports torch
+    from tsn.training.checkpoint import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,15 @@ def find_run(name: str, results: Path, split: int | None) -> FinishedRun:
 
     Args:
         name: a folder (of an experiment, or of one of its splits), or the name of an experiment,
-            as "tsn" or "ucf101/tsn".
+            as "tsn" or "ucf101/tsn"; or a model file, which is a run of one modality.
         results: the folder of all results, where names are looked up.
         split: which one of several; None where there is only one.
 
     Raises:
         UserError: there is no such run, or several, or it is not finished.
     """
+    if name.endswith(".pt"):
+        return run_of_model(Path(name))
     return read_run(_split_folder(_experiment_folder(name, results), split))
 
 
@@ -129,3 +137,33 @@ def read_run(folder: Path) -> FinishedRun:
             f"{path}: not a whole fusion.json of this version ({type(error).__name__}: {error}); "
             f"make it anew with snakemake --force {path}"
         ) from None
+
+
+def run_of_model(path: Path) -> FinishedRun:
+    """A model file by itself, tested as is usual: 25 snippets of 10 crops, as large as in training.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    from tsn.data.transforms import CENTRE_FRACTION
+    from tsn.training.checkpoint import load_model
+
+    _, info = load_model(path)
+    crop_size = round(min(frame_size(info)) * CENTRE_FRACTION)
+    return FinishedRun(
+        path.parent,
+        info.dataset,
+        info.experiment,
+        {info.modality: path},
+        {info.modality: sha256_of(path)},
+        {info.modality: info.shards},
+        {info.modality: 1.0},
+        "logits",
+        TestConfig(segments=25, crops=10, crop_size=crop_size, snippet_sampling="segment_centres"),
+    )
+
+
+def frame_size(info: "ModelInfo") -> Size:
+    """Width and height in px of the frames that a model was trained on; else the usual."""
+    width, height = cast(Size, info.shards.get("size", (340, 256)))
+    return width, height
