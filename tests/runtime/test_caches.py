@@ -40,6 +40,15 @@ def test_a_cache_that_can_be_written_is_used(package, writable, caplog):
     assert "NUMBA_CACHE_DIR" not in os.environ and not caplog.records
 
 
+def test_no_folder_called_tilde_is_made_for_a_user_without_a_home(package, monkeypatch):
+    monkeypatch.chdir(package)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    ensure_numba_cache(package)
+    assert writable_cache([Path("~/.cache/torch")], "TORCH_HOME", "time").is_absolute()
+    assert not (package / "~").exists()
+
+
 def test_a_cache_of_anything_may_be_temporary(package, caplog):
     found = writable_cache([package / "home"], "SOME_HOME", "it is slow")
     assert found.is_dir()

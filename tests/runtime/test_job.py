@@ -56,9 +56,7 @@ def test_a_message_with_any_file_name_gets_through(tmp_path, name):
 
 def test_a_python_that_snakemake_cannot_start_is_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/home/me/a:b c/bin/python")
-    with pytest.raises(
-        UserError, match="start /home/me/a:b c/bin/python, which has a colon"
-    ):
+    with pytest.raises(UserError, match="start /home/me/a:b c/bin/python, which has a colon"):
         find_interpreter_by_path()
 
 

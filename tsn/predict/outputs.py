@@ -63,6 +63,8 @@ def plan_outputs(
     if json is not None and (not json or Path(json).is_dir()):
         raise UserError(f"--json {json}: this is a folder; name a file")
     written = [path for figures in outputs.values() for path in figures.values()]
+    if json and os.path.realpath(json) in map(os.path.realpath, written):
+        raise UserError(f"--json {json}: this is the file of a figure as well; name another one")
     _check_no_video(videos, [*written, *([Path(json)] if json else [])])
     return outputs
 

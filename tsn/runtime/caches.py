@@ -61,6 +61,8 @@ def _numba_folders(package: Path) -> list[Path]:
 
 
 def _is_writable(folder: Path) -> bool:
+    if folder.parts[:1] == ("~",):  # of a user who has no home, as in containers
+        return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -5,6 +5,7 @@ All errors in the names are found here, before the first video is decoded.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -77,21 +78,25 @@ def choose_target(out: str, wanted: str | None) -> Target:
 def find_videos(inputs: Iterable[str], target: Target) -> list[Video]:
     """List the videos that files and folders stand for, each once, in the order given.
 
-    A video's id is its path below the folder that all inputs share, without the ending; its class
-    is the folder it is in, if that is not the shared one. A file is taken whatever its ending; of
-    a folder, every video below it, hidden ones and those in the output folder left out.
+    A video's id is its path below the folder that all inputs share, without the ending if that
+    makes no two the same; its class is the folder it is in, if that is not the shared one. A file
+    is taken whatever its ending; of a folder, every video below it, hidden ones and those in the
+    output folder left out.
 
     Raises:
-        UserError: an input does not exist, a folder has no video, or two videos have one id.
+        UserError: an input does not exist, or a folder has no video.
     """
     found, common = find_video_files(inputs, exclude=target.path)
-    by_id: dict[str, Video] = {}
-    for path in found:
-        name = os.path.splitext(os.path.relpath(path, common))[0]
-        if name in by_id:
-            raise _clash(by_id[name], str(path), name)
-        by_id[name] = Video(name, str(path), PurePosixPath(name).parent.name)
-    return list(by_id.values())
+    names = [os.path.relpath(path, common) for path in found]
+    stems = Counter(os.path.splitext(name)[0] for name in names)
+    # An id may also be the full name of another file: a.avi, a.mp4 and a.avi.mp4.
+    stems.update(dict.fromkeys(stems.keys() & {*names}, 1))
+    videos = []
+    for path, name in zip(found, names, strict=True):
+        stem = os.path.splitext(name)[0]
+        folder = PurePosixPath(name).parent.name
+        videos.append(Video(stem if stems[stem] == 1 else name, str(path), folder))
+    return videos
 
 
 def plan_jobs(

@@ -1,0 +1,14 @@
+"""Where predictions are written is checked before any work."""
+
+import pytest
+
+from tsn.predict.outputs import plan_outputs
+from tsn.runtime.errors import UserError
+
+
+def test_one_file_is_not_written_twice(tmp_path):
+    video, strip = tmp_path / "a.mp4", tmp_path / "out.png"
+    (tmp_path / "link.json").symlink_to(strip)
+    for json in (strip, tmp_path / "link.json"):
+        with pytest.raises(UserError, match="is the file of a figure as well"):
+            plan_outputs([video], str(json), str(strip), None)
