@@ -47,6 +47,7 @@ def score(
     threads: int,
     videos: list[Video] | None = None,
     precision: str = "auto",
+    frame_rate: float | None = None,
 ) -> Scores:
     """Score every usable video of a list.
 
@@ -59,6 +60,7 @@ def score(
         threads: of the CPU.
         videos: which ones; None for the test videos of the split.
         precision: of the network, see `TrainingConfig`.
+        frame_rate: of folders of images, in frames per second.
 
     Raises:
         UserError: if the model was trained on another split, other classes or other shards, or
@@ -76,7 +78,10 @@ def score(
         raise UserError(
             f"split {split}: every {part} video is quarantined in the {store.stream} shards"
         )
-    rates = frame_rates(usable, test.protocol == "dense")
+    if frame_rate is None:
+        rates = frame_rates(usable, test.protocol == "dense")
+    else:
+        rates = [frame_rate] * len(usable)
     snippets = TestSnippets(store, usable, info.modality, test, info.input_size, rates)
     network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
@@ -129,8 +134,8 @@ def frame_rates(videos: list[Video], needed: bool) -> list[float]:
         except VideoError as error:
             if needed:
                 raise UserError(
-                    f"{error}; test.protocol: dense needs its frame rate: bring the file back, or "
-                    "use segments"
+                    f"{error}; test.protocol: dense needs its frame rate: bring the file back, set "
+                    "frame_folders.frame_rate if it is a folder of images, or use segments"
                 ) from None
             rates.append(math.nan)
     return rates

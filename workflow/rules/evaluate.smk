@@ -28,6 +28,7 @@ rule score_videos:
         code=lambda wc: code_of("score_videos"),
         test=lambda wc: plain(owned(wc, configuration.scored_by).test),
         precision=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality).precision,
+        frame_rate=lambda wc: (frame_folders(wc) or {}).get("frame_rate"),
     script:
         "../scripts/score_videos.py"
 
@@ -56,6 +57,7 @@ rule score_held_out:
         code=lambda wc: code_of("score_held_out"),
         test=lambda wc: plain(owned(wc, configuration.scored_by).test),
         precision=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality).precision,
+        frame_rate=lambda wc: (frame_folders(wc) or {}).get("frame_rate"),
         validation=lambda wc: settings(wc.dataset, wc.experiment).training(wc.modality).validation,
         seed=lambda wc: settings(wc.dataset, wc.experiment).seed,
     script:

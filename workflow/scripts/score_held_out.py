@@ -23,5 +23,6 @@ with job(
     _, videos = hold_out(training, params.validation, params.seed)
     test = build(TestConfig, params.test)
     where = files.model, files.index, list(files.shards)
-    scores = score(*where, split, test, snakemake.threads, videos, params.precision)
+    how = params.precision, params.frame_rate
+    scores = score(*where, split, test, snakemake.threads, videos, *how)
     write_scores(snakemake.output.scores, scores)

@@ -25,5 +25,6 @@ with job(
         test,
         snakemake.threads,
         precision=snakemake.params.precision,
+        frame_rate=snakemake.params.frame_rate,
     )
     write_evaluation(scores, files.index, snakemake.output.scores, snakemake.output.metrics)
