@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from dataclasses import replace
 
 import pytest
@@ -157,6 +158,17 @@ def test_side_files_are_neither_videos_nor_reported(own, tmp_path):
     after = list_videos(own, tmp_path)
     assert after.videos == before.videos
     assert {*after.unlisted} - {*before.unlisted} == {"a/half.avi.part"}
+
+
+def test_names_that_the_locale_has_misread_are_told(own, ucf, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "gbk")
+    list_videos(ucf, tmp_path)
+    (tmp_path / "videos" / "a" / "\u00e9.avi").write_bytes(b"video")
+    words = r"such as '.*\u00e9\.avi' are taken for gbk.*set PYTHONUTF8=1"
+    (warning,) = oddities(list_videos(own, tmp_path), ())
+    assert re.search(words, warning)
+    with pytest.raises(UserError, match=words):  # its lists are in UTF-8, and name others
+        list_videos(ucf, tmp_path)
 
 
 def test_streams_that_yt_dlp_joins_are_no_videos(own, tmp_path):

@@ -5,6 +5,7 @@ reads only lists and directories and imports nothing heavy.
 """
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -109,6 +110,18 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
     )
 
 
+def _misread(names: Iterable[str]) -> str:
+    """A sentence if names on disk are read otherwise than those in lists, which are UTF-8."""
+    charset = sys.getfilesystemencoding()
+    name = next((name for name in names if not name.isascii()), "")
+    if charset == "utf-8" or not name:
+        return ""
+    return (
+        f"names such as {name!r} are taken for {charset}, the character set of the locale; set "
+        "PYTHONUTF8=1, or LC_ALL=C.UTF-8"
+    )
+
+
 def _by_other_names(
     listed: list[Video], on_disk: Scan, layout: str
 ) -> tuple[list[Video], tuple[str, ...]]:
@@ -148,6 +161,7 @@ def _scan(dataset: OfficialDataset | FolderDataset | ListDataset, root: Path) ->
         raise UserError(
             f"{key}: there is no folder {str(root)!r} (looked in {os.fspath(Path.cwd())!r}); "
             "put one folder of videos per class there, or set the key"
+            + (f"; {misread}" if (misread := _misread([str(root)])) else "")
         ) from None
     except OSError as error:
         raise UserError(
@@ -244,6 +258,8 @@ def oddities(listing: Listing, splits: Iterable[int]) -> list[str]:
             )
     if listing.invalid:
         found.append(f"{len(listing.invalid)} rows are not used, such as {listing.invalid[0]}")
+    if misread := _misread(video.path for video in listing.videos):
+        found.append(misread)
     if listing.near:
         found.append(
             f"{len(listing.near)} missing videos may be misspelt, such as {listing.near[0]}"
