@@ -90,6 +90,9 @@ def list_videos(dataset: DatasetConfig, results: Path) -> Listing:
         )
     stamps = on_disk.files
     listed, near = _by_other_names(listed, on_disk, dataset.layout)
+    absent = any(video.path not in stamps for video in listed)
+    if absent and (misread := _misread(on_disk.files)):
+        raise UserError(f"datasets.{dataset.name}.videos: {misread}")
     if all(stamps.get(video.path, MISSING) == MISSING for video in listed):
         raise UserError(
             f"datasets.{dataset.name}.videos: none of the {len(listed)} listed videos is in "
