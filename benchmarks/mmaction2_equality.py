@@ -33,7 +33,6 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.convert import main as convert
 from tsn.data.dataset import TestSnippets
 from tsn.data.sampling import centre_starts, snippet_indices
-from tsn.data.transforms import cut_crops
 from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
 from tsn.models.modality import SNIPPET_FRAMES
@@ -78,7 +77,7 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
         segments=snippets, crops=10, crop_size=224, snippet_sampling="segment_centres"
     )
     whole = TestSnippets(shards, [video], modality, test, info.input_size)
-    our_crops = cut_crops(whole[0], whole.crops, whole.is_flow)
+    our_crops = whole.cut(whole[0])
     rows = shards.length(video.id)
     length = SNIPPET_FRAMES[modality]
     starts = centre_starts(rows, length, snippets)

@@ -7,7 +7,7 @@ import torch
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import CentreSnippets, MicroBatches, TestSnippets, TrainingSnippets
 from tsn.data.sampling import centre_starts
-from tsn.data.transforms import Crop, cut_crops
+from tsn.data.transforms import Crop
 from tsn.datasets.index import members, read_index
 from tsn.runtime.errors import UserError
 from tsn.shards.store import ShardSet
@@ -154,8 +154,8 @@ def test_the_wrong_stream_is_refused(tiny_set, make_job):
 
 def crops_of(data, number=0):
     """All crops of a test item, channels last."""
-    crops = cut_crops(data[number], data.crops, data.is_flow)
-    assert len(crops) == data.counts[number] * len(data.crops)
+    crops = data.cut(data[number])
+    assert len(crops) == data.counts[number] * data.crops_per_snippet
     return crops.numpy().transpose(0, 2, 3, 1)
 
 

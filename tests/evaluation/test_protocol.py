@@ -9,7 +9,6 @@ import torch
 
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.data.transforms import cut_crops
 from tsn.datasets.index import members, read_index
 from tsn.evaluation import protocol
 from tsn.evaluation.pooling import pool
@@ -64,7 +63,7 @@ def test_a_score_is_the_mean_over_all_crops_of_all_snippets_before_softmax(
     videos = members(read_index(tiny_set.index), 1, "test")
     data = TestSnippets(ShardSet(tiny_set.shards[modality]), videos, modality, PROTOCOL, 32)
     with torch.inference_mode():
-        crops = [cut_crops(data[n], data.crops, flow=modality == "flow") for n in range(len(data))]
+        crops = [data.cut(data[n]) for n in range(len(data))]
         expected = torch.stack([network.snippet_scores(batch).mean(0) for batch in crops])
     assert found.values.std() > 0.1
     assert np.allclose(found.values, expected, rtol=1e-3, atol=1e-3)

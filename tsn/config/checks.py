@@ -95,18 +95,17 @@ def check_settings(settings: "Settings", where: str) -> None:
             "modalities: warped_flow needs flow of every frame, and frame_folders.flow_stride is "
             f"{folders.names.flow_stride}; leave it out, or set compute_flow {where}"
         )
-    width, height = settings.frames.size
-    if settings.test.crop_size > min(width, height):
+    frames = settings.frames
+    if (frames.size is None) == (frames.short_side is None):
+        raise UserError(f"frames: set size or short_side, one of the two {where}")
+    short_side = frames.short_side or min(frames.size or ())
+    if settings.test.crop_size > short_side:
+        key = "size" if frames.size else "short_side"
+        size = "{}x{}".format(*frames.size) if frames.size else short_side
         raise UserError(
             f"test.crop_size: a crop of {settings.test.crop_size} px is larger than the frame of "
-            f"{width}x{height} px in frames.size {where}"
+            f"{size} px in frames.{key} {where}"
         )
-    for key, pooling in (("test", settings.test.pooling), ("fusion", settings.fusion.pooling)):
-        if pooling == "window" and settings.test.protocol != "dense":
-            raise UserError(
-                f"{key}.pooling: window pools snippets at a fixed rate; set test.protocol to dense "
-                f"{where}"
-            )
     for modality, recipe in settings.trainings.items():
         counts = {"epochs": recipe.epochs, "iterations": recipe.iterations}
         lengths = {key: count for key, count in counts.items() if count is not None}

@@ -4,8 +4,14 @@ import copy
 
 from tsn.config.presets import preset
 
-_INSTEAD_OF = {"epochs": "iterations", "iterations": "epochs"}
-"""A training counts its length in the one or the other: setting one unsets the other."""
+_INSTEAD_OF = {
+    "epochs": "iterations",
+    "iterations": "epochs",
+    "size": "short_side",
+    "short_side": "size",
+}
+"""The length of a training and the size of frames are given in one of two ways: setting one unsets
+the other."""
 
 
 def with_preset(layer: dict, layout: str) -> dict:

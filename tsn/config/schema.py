@@ -328,19 +328,30 @@ class DataConfig:
 
 @dataclass(frozen=True, config=LAZY)
 class FramesConfig:
-    """The stored frames."""
+    """The stored frames. Exactly one of `size` and `short_side` is set."""
 
     size: Annotated[
-        tuple[Side, Side],
+        tuple[Side, Side] | None,
         doc(
             "width and height of every stored frame and flow field, whatever the video's own",
             "P, C",
             "px",
         ),
-    ]
+    ] = None
     jpeg_quality: Annotated[
         Whole, doc("of stored RGB frames", "C (OpenCV's default)", "1–100", ge=1, le=100)
-    ]
+    ] = Field(default=...)
+    short_side: Annotated[
+        Side | None,
+        doc("shorter side of the frames, which keep their aspect; in place of `size`", "M2", "px"),
+    ] = None
+
+    @property
+    def target(self) -> tuple[int, int] | int:
+        """Width and height of the frames, or their shorter side."""
+        target = self.size or self.short_side
+        assert target is not None
+        return target
 
 
 @dataclass(frozen=True, config=LAZY)

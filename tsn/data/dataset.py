@@ -20,6 +20,7 @@ from tsn.data.transforms import (
     Crop,
     centre_crop,
     cut,
+    cut_crops,
     mirror,
     random_crop,
     resize,
@@ -39,7 +40,6 @@ class Store(Protocol):
     """What snippets are read from: `tsn.shards.store.ShardSet`, or frames that are in memory."""
 
     stream: str
-    size: Size
 
     def usable(self, video_id: str) -> bool:
         """Whether a video is not quarantined."""
@@ -51,6 +51,10 @@ class Store(Protocol):
 
     def length_at(self, number: int) -> int:
         """Frames or flow fields of a video."""
+        ...
+
+    def size_at(self, number: int) -> Size:
+        """(width, height) of the frames or flow fields of a video, in pixels."""
         ...
 
     def read_at(self, number: int, indices: Iterable[int]) -> np.ndarray:
@@ -77,8 +81,6 @@ class _Snippets(Dataset):
         self._numbers = np.array([shards.number(video.id) for video in self.videos], np.int64)
         self._labels = np.array([video.label for video in self.videos], np.int64)
         self._shards, self._modality = shards, modality
-        width, height = shards.size
-        self._frame_size: Size = width, height
         self._length = SNIPPET_FRAMES[modality]
         self.is_flow = modality in FLOW_MODALITIES
 
@@ -87,6 +89,9 @@ class _Snippets(Dataset):
 
     def _num_frames(self, item: int) -> int:
         return self._shards.length_at(self._numbers[item])
+
+    def _frame_size(self, item: int) -> Size:
+        return self._shards.size_at(self._numbers[item])
 
     def _snippet_indices(self, item: int, starts: np.ndarray) -> list[np.ndarray]:
         """The frame numbers of each snippet."""
@@ -140,7 +145,8 @@ class TrainingSnippets(_Snippets):
         recipe = self._recipe
         rng = np.random.default_rng([self._seed, epoch, int(self._hashes[number])])
         starts = train_starts(self._num_frames(number), self._length, recipe.segments, rng)
-        crop = random_crop(self._frame_size, self._side, recipe.crop_scales, recipe.flip, rng)
+        size = self._frame_size(number)
+        crop = random_crop(size, self._side, recipe.crop_scales, recipe.flip, rng)
         snippets = self._cut(number, starts, crop, self._side)
         snippets = mirror(snippets, self.is_flow) if crop.flip else snippets
         return snippets, int(self._labels[number])
@@ -165,7 +171,7 @@ class CentreSnippets(_Snippets):
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
         starts = centre_starts(self._num_frames(number), self._length, self._segments)
-        snippets = self._cut(number, starts, centre_crop(self._frame_size), self._side)
+        snippets = self._cut(number, starts, centre_crop(self._frame_size(number)), self._side)
         return snippets, int(self._labels[number])
 
 
@@ -175,8 +181,8 @@ class TestSnippets(_Snippets):
     An item is a video, or the next `BLOCK` snippets of one that has more.
 
     The frame is scaled so that a crop of `test.crop_size` frame pixels has the input's side. The
-    crops overlap: `cut_crops` takes `crops` from the item where the network is, so that not ten
-    times as much travels there.
+    crops overlap: `cut` takes them from the item where the network is, so that not ten times as
+    much travels there.
 
     Args:
         shards: where frames or flow fields are read.
@@ -188,7 +194,7 @@ class TestSnippets(_Snippets):
 
     Attributes:
         counts: number of snippets of each video.
-        crops: where `cut_crops` cuts.
+        crops_per_snippet: how many `cut` takes.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -203,14 +209,8 @@ class TestSnippets(_Snippets):
         rates: Sequence[float] = (),
     ):
         super().__init__(shards, videos, modality)
-        self._test, self._rates = test, np.array(rates)
-        scale = input_size / test.crop_size
-        width, height = (
-            side if scale == 1 else max(round(side * scale), input_size)
-            for side in self._frame_size
-        )
-        self._size = width, height
-        self.crops = test_crops(self._size, input_size, test.crops)
+        self._test, self._rates, self._side = test, np.array(rates), input_size
+        self.crops_per_snippet = test.crops
         self.counts = [len(self.starts(number)) for number in range(len(self.videos))]
         self._blocks = np.array(
             [(n, at) for n, count in enumerate(self.counts) for at in range(0, count, BLOCK)]
@@ -241,10 +241,20 @@ class TestSnippets(_Snippets):
         """Uncropped snippets of a video, (snippets, C, h, w)."""
         # All at once: the snippets of a short video have frames in common.
         images = self._read(number, self.indices(number, starts))
-        if self._size != self._frame_size:
-            images = resize(images, self._size)
+        if self._side != self._test.crop_size:
+            scale = self._side / self._test.crop_size
+            width, height = (
+                max(round(side * scale), self._side) for side in self._frame_size(number)
+            )
+            images = resize(images, (width, height))
         snippets = images.reshape(len(starts), -1, *images.shape[1:])
         return torch.from_numpy(stack_snippets(snippets, self._modality))
+
+    def cut(self, item: torch.Tensor) -> torch.Tensor:
+        """The crops of an item, (crops * snippets, C, side, side), crop after crop."""
+        height, width = item.shape[-2:]
+        crops = test_crops((width, height), self._side, self._test.crops)
+        return cut_crops(item, crops, self.is_flow)
 
 
 class MicroBatches(Sampler):

@@ -14,7 +14,6 @@ from tsn.config.schema import TestConfig
 from tsn.config.tvl1_params import variant_of
 from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
-from tsn.data.transforms import cut_crops
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
@@ -162,9 +161,9 @@ def score_videos(
 
     def crops() -> Iterator[torch.Tensor]:
         for item in loader:
-            awaited.append(len(item) * len(snippets.crops))
+            awaited.append(len(item) * snippets.crops_per_snippet)
             item = item.to(device, non_blocking=True)
-            yield cut_crops(item, snippets.crops, snippets.is_flow)
+            yield snippets.cut(item)
 
     scores = torch.empty(0, device=device)
     for batch in regroup(crops(), BATCH[device.type]):
@@ -173,7 +172,7 @@ def score_videos(
         while awaited and len(scores) >= awaited[0]:
             item, scores = scores.tensor_split([awaited.popleft()])
             # Crop after crop.
-            yield item.double().unflatten(0, (len(snippets.crops), -1)).transpose(0, 1)
+            yield item.double().unflatten(0, (snippets.crops_per_snippet, -1)).transpose(0, 1)
 
 
 def join_items(items: Iterator[torch.Tensor], counts: Sequence[int]) -> Iterator[torch.Tensor]:

@@ -14,8 +14,9 @@ from tsn.flow.algorithms import create_estimator
 from tsn.flow.estimator import FlowEstimator
 from tsn.flow.quantise import clipped_fraction, dequantise, quantise
 from tsn.flow.tvl1 import GPU_BACKENDS
-from tsn.shards.build import Part, build_shard, flow_part
+from tsn.shards.build import Part, build_shard, flow_part, size_record
 from tsn.shards.frames import folder_of, read_frames
+from tsn.video import FrameSize, target_size
 from tsn.video.decode import MAX_FRAMES
 from tsn.video.images import resize
 
@@ -31,7 +32,7 @@ logger = logging.getLogger("tsn")
 def build_flow_shard(
     path: Path | str,
     videos: list[Video],
-    size: tuple[int, int],
+    size: FrameSize,
     flow: FlowConfig,
     threads: int,
     max_frames: int = MAX_FRAMES,
@@ -55,14 +56,14 @@ def build_flow_shard(
         for stack in overlapping_chunks(frames, chunk):
             yield flow_part(*estimator.quantised(stack, flow.bound))
 
-    fingerprint = {**estimator.fingerprint, "size": list(size), "bound": flow.bound}
+    fingerprint = {**estimator.fingerprint, **size_record(size), "bound": flow.bound}
     build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
 
 
 def import_flow_shard(
     path: Path | str,
     videos: list[Video],
-    size: tuple[int, int],
+    size: FrameSize,
     folders: FrameFolders,
     threads: int,
 ) -> None:
@@ -84,15 +85,16 @@ def import_flow_shard(
         "stride": naming.flow_stride,
         "quantisation": "round(255 (v + bound) / (2 bound))",
         "bound": folders.bound,
-        "size": list(size),
+        **size_record(size),
     }
     build_shard(path, "flow", size, videos, fingerprint, parts_of, at_once=threads)
 
 
-def _resized(field: np.ndarray, size: tuple[int, int], bound: float) -> np.ndarray:
+def _resized(field: np.ndarray, wanted: FrameSize, bound: float) -> np.ndarray:
     """Quantised flow (2, H, W) at another size, with vectors that are longer by as much."""
     height, width = field.shape[1:]
-    if (width, height) == size:
+    size = target_size((width, height), wanted)
+    if size == (width, height):
         return field
     scales = np.array([size[0] / width, size[1] / height], np.float32)[:, None, None]
     planes = [resize(plane, size) for plane in dequantise(field, bound)]

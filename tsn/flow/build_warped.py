@@ -13,7 +13,7 @@ from tsn.flow.overlay import find_overlay
 from tsn.flow.quantise import dequantise
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
-from tsn.shards.build import Part, build_shard
+from tsn.shards.build import Part, build_shard, size_record
 from tsn.shards.format import Shard
 from tsn.shards.frames import read_frames
 from tsn.video.decode import MAX_FRAMES
@@ -46,7 +46,7 @@ def build_warped_shard(
                 yield quantised_part(fields, bound)
 
         size = flow_shard.size
-        fingerprint = {**warped_flow.fingerprint, "size": list(size), "bound": bound}
+        fingerprint = {**warped_flow.fingerprint, **size_record(size), "bound": bound}
         if folders:
             fingerprint["of"] = flow_shard.fingerprint
         build_shard(

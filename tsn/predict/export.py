@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from tsn.data.dataset import TestSnippets
-from tsn.data.transforms import cut_crops
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import TOLERANCE
 from tsn.models.export import OPSET, POOLINGS, Fused, write_onnx, write_pt2
@@ -140,9 +139,7 @@ def _snippets(
         store = ShardSet([path])
         few = replace(run.protocol, protocol="segments", segments=SNIPPETS, crops=1)
         items = TestSnippets(store, videos, modality, few, info.input_size)
-        crops = [
-            cut_crops(items[n], items.crops, items.is_flow).contiguous() for n in range(len(items))
-        ]
+        crops = [items.cut(items[n]).contiguous() for n in range(len(items))]
         return torch.stack(crops)
     raise UserError(
         f"{folder}: has no {stream} shard with a video to compare {modality} scores on; name one "

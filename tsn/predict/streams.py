@@ -15,7 +15,7 @@ from tsn.models.modality import STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.shards.jpeg import decode_jpeg, encode_jpeg
 from tsn.shards.store import differing_key
-from tsn.video import Size
+from tsn.video import FrameSize, Size
 from tsn.video.decode import to_grey
 
 
@@ -28,7 +28,7 @@ class Streams:
         flow_weights: the file of RAFT's weights, where the flow is of weights of one's own.
 
     Attributes:
-        size: (width, height) of the frames in pixels.
+        size: (width, height) of the frames in pixels, or their shorter side.
 
     Raises:
         UserError: the models were tested on streams that differ in size or flow, or this machine
@@ -41,17 +41,21 @@ class Streams:
         made: dict[str, dict] = {}
         for modality, fingerprint in fingerprints.items():
             _check_equal(made.setdefault(STREAM_OF[modality], fingerprint), fingerprint, modality)
-        sizes = {tuple(fingerprint["size"]) for fingerprint in made.values()}
+        sizes = {
+            fingerprint.get("short_side") or tuple(fingerprint["size"])
+            for fingerprint in made.values()
+        }
         if len(sizes) > 1:
             raise UserError(
-                f"the models were tested on frames of the sizes {sorted(sizes)}; test them again"
+                f"the models were tested on frames of the sizes {sorted(map(str, sizes))}; test them again"
             )
-        width, height = sizes.pop()
-        self.size: Size = (width, height)
+        self.size: FrameSize = sizes.pop()
         self._quality: int = made["rgb"]["jpeg_quality"] if "rgb" in made else 0
         self._warped: WarpedFlow | None = None
         if warped := made.get("warped_flow"):
-            plain = {**flow_fingerprint(warped), "size": warped["size"], "bound": warped["bound"]}
+            plain = {**flow_fingerprint(warped), "bound": warped["bound"]} | {
+                key: warped[key] for key in ("size", "short_side") if key in warped
+            }
             _check_equal(made.setdefault("flow", plain), plain, "warped_flow")
         if flow := made.get("flow"):
             self._bound = flow["bound"]
@@ -64,7 +68,7 @@ class Streams:
     def rgb(self, frame: np.ndarray) -> np.ndarray:
         """A decoded frame as it comes out of a shard, after JPEG: uint8 (H, W, 3)."""
         data = encode_jpeg(frame, self._quality)
-        return decode_jpeg(np.frombuffer(data, np.uint8), self.size)
+        return decode_jpeg(np.frombuffer(data, np.uint8), frame.shape[1::-1])
 
     def flow(self, frames: np.ndarray) -> np.ndarray:
         """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""
@@ -122,7 +126,7 @@ class ClipStream:
     """One stream of a clip, with what `tsn.data.dataset` needs of a `ShardSet`."""
 
     def __init__(self, clip: Clip, stream: str):
-        self._clip, self.stream, self.size = clip, stream, clip.streams.size
+        self._clip, self.stream = clip, stream
 
     def usable(self, _: str) -> bool:
         """A clip that is decoded is usable."""
@@ -135,6 +139,11 @@ class ClipStream:
     def length_at(self, _: int) -> int:
         """Number of frames or flow fields of the video; a flow field is between two frames."""
         return self._clip.length - (self.stream != "rgb")
+
+    def size_at(self, _: int) -> Size:
+        """(width, height) of its frames in pixels."""
+        height, width = next(iter(self._clip.frames.values())).shape[:2]
+        return width, height
 
     def read_at(self, _: int, indices: Iterable[int]) -> np.ndarray:
         """See `Clip.read`."""
@@ -150,8 +159,12 @@ def _check_equal(one: dict, other: dict, modality: str) -> None:
         )
 
 
+_OF_SHARDS = ("size", "short_side", "bound")
+"""What a shard's fingerprint has beside that of the engine."""
+
+
 def _check_engine(fingerprint: dict, ours: dict, stream: str) -> None:
-    theirs = {key: value for key, value in fingerprint.items() if key not in ("size", "bound")}
+    theirs = {key: value for key, value in fingerprint.items() if key not in _OF_SHARDS}
     if ours != theirs:
         key = differing_key(theirs, ours)
         raise UserError(

@@ -145,7 +145,7 @@ def draw_strip(stores: dict[str, ShardSet], video_id: str) -> tuple[np.ndarray, 
         else:
             fields = limit_magnitude(flows[stream], scale)
             rows.append(np.stack([colour_code(field, scale) for field in fields]))
-    width, height = next(iter(stores.values())).size
+    height, width = rows[0].shape[1:3]
     small = (_WIDTH, max(1, round(_WIDTH * height / width)))
     strip = np.concatenate([np.concatenate([_resized(p, small) for p in row], 1) for row in rows])
     return add_grid_lines(strip, small[1], small[0]), scale

@@ -17,7 +17,7 @@ from tsn.shards.chunks import compress_fields
 from tsn.shards.format import Data, ShardWriter, StoredVideo, write_shard
 from tsn.shards.frames import folder_of, read_frames
 from tsn.shards.jpeg import encode_jpeg
-from tsn.video import Size
+from tsn.video import FrameSize, target_size
 from tsn.video.decode import MAX_FRAMES, decoder_versions
 from tsn.video.errors import VideoError
 from tsn.video.images import is_jpeg, resize
@@ -36,6 +36,11 @@ class Part(NamedTuple):
     clipped: float = 0.0
 
 
+def size_record(size: FrameSize) -> dict[str, list[int] | int]:
+    """The size of frames and flow as a fingerprint holds it."""
+    return {"short_side": size} if isinstance(size, int) else {"size": list(size)}
+
+
 def flow_part(fields: np.ndarray, clipped: float) -> Part:
     """Quantised flow fields (n, 2, H, W), compressed in the thread that made them."""
     return Part(compress_fields(fields), clipped)
@@ -44,7 +49,7 @@ def flow_part(fields: np.ndarray, clipped: float) -> Part:
 def build_shard(
     path: Path | str,
     stream: str,
-    size: Size,
+    size: FrameSize,
     videos: list[Video],
     fingerprint: dict,
     parts_of: Callable[[Video], Iterator[Part]],
@@ -56,7 +61,7 @@ def build_shard(
     Args:
         path: the HDF5 file.
         stream: "rgb", "flow" or "warped_flow".
-        size: (width, height) in pixels.
+        size: (width, height) in pixels, or the shorter side.
         videos: in the order of the shard.
         fingerprint: what determines the frames or flow fields.
         parts_of: yields a video, part by part; called in threads if `at_once` is above 1.
@@ -110,15 +115,17 @@ def build_rgb_shard(
 
     def parts_of(video: Video) -> Iterator[Part]:
         if folders is None:
-            for frame in read_frames(video, frames.size, max_frames=max_frames):
+            for frame in read_frames(video, frames.target, max_frames=max_frames):
                 yield Part(encode_jpeg(frame, frames.jpeg_quality))
             return
         for data, image in folder_of(video, folders).frames(max_frames):
-            if not is_jpeg(data) or image.shape[1::-1] != frames.size:
-                data = encode_jpeg(resize(image, frames.size), frames.jpeg_quality)
+            own = image.shape[1::-1]
+            size = target_size(own, frames.target)
+            if not is_jpeg(data) or size != own:
+                data = encode_jpeg(resize(image, size), frames.jpeg_quality)
             yield Part(data)
 
-    fingerprint = {"size": list(frames.size), "jpeg_quality": frames.jpeg_quality}
+    fingerprint: dict = {**size_record(frames.target), "jpeg_quality": frames.jpeg_quality}
     if folders:
         fingerprint["imported"] = {"naming": folders.naming, "rgb": folders.names.rgb}
-    build_shard(path, "rgb", frames.size, videos, fingerprint, parts_of)
+    build_shard(path, "rgb", frames.target, videos, fingerprint, parts_of)

@@ -8,14 +8,14 @@ import numpy as np
 
 from tsn.config.frame_folders import FrameFolders
 from tsn.datasets.records import Video
-from tsn.video import Size, frame_folder, isolation
+from tsn.video import FrameSize, frame_folder, isolation
 from tsn.video.decode import MAX_FRAMES
 from tsn.video.frame_folder import FrameFolder
 
 
 def read_frames(
     video: Video,
-    size: Size | None,
+    size: FrameSize | None,
     colour: Literal["rgb", "grey"] = "rgb",
     max_frames: int = MAX_FRAMES,
     folders: FrameFolders | None = None,
@@ -24,7 +24,7 @@ def read_frames(
 
     Args:
         video: what to read.
-        size: width and height of the frames in pixels; None for the video's own.
+        size: width and height of the frames in pixels, or their shorter side; None for the video's.
         colour: "rgb", or "grey" for Rec. 601 luma.
         max_frames: a video with more is bad.
         folders: how folders of images are named; None for video files.

@@ -10,7 +10,7 @@ import numpy as np
 from tsn.runtime.errors import UserError
 from tsn.shards.hdf5 import DAMAGE, own_dataset, read_all
 from tsn.shards.jpeg import decode_jpeg
-from tsn.video import MAX_SIDE, Size
+from tsn.video import MAX_SIDE, FrameSize, Size
 
 CHUNK_CACHE = 1 << 18
 """Bytes of HDF5's chunk cache for each array of an open file. Random access hardly ever hits it;
@@ -38,26 +38,37 @@ def damaged(path: Path, error: Exception) -> UserError:
     )
 
 
+def flow_name(size: Size, of_shard: FrameSize) -> str:
+    """Name of the array with the flow fields of a size."""
+    return "flow_{}x{}".format(*size) if isinstance(of_shard, int) else "flow"
+
+
 def check_contents(
-    file: h5py.File, stream: str, size: Size, spans: Iterable[tuple[int, int]]
+    file: h5py.File, stream: str, size: FrameSize, videos: Iterable[tuple[int, int, Size]]
 ) -> None:
     """Check that a shard holds what it claims before it is used: it may be a stranger's.
 
     Args:
         file: the open shard.
         stream: what it says it holds.
-        size: (width, height) that it says it has.
-        spans: start and length of every video.
+        size: (width, height) that it says it has, or the shorter side.
+        videos: start, length and size of every video.
 
     Raises:
         KeyError, ValueError: something contradicts something else.
     """
-    if not 0 < min(size) <= max(size) <= MAX_SIDE:
-        raise ValueError(f"nothing has the size {size}")
-    total = _count_jpegs(file) if stream == "rgb" else _count_fields(file, *size)
-    for start, length in spans:
-        if not 0 <= start <= start + length <= total:
-            raise ValueError(f"{start}…{start + length} of {total}")
+    videos = [(start, length, own) for start, length, own in videos if length or own == size]
+    sizes = {own for _, _, own in videos} if isinstance(size, int) else {size}
+    for width, height in sizes:
+        if not 0 < min(width, height) <= max(width, height) <= MAX_SIDE:
+            raise ValueError(f"nothing has the size {width}x{height}")
+    if stream == "rgb":
+        totals = dict.fromkeys(sizes, _count_jpegs(file))
+    else:
+        totals = {own: _count_fields(file, own, size) for own in sizes}
+    for start, length, own in videos:
+        if not 0 <= start <= start + length <= totals[own]:
+            raise ValueError(f"{start}…{start + length} of {totals[own]}")
 
 
 def _count_jpegs(file: h5py.File) -> int:
@@ -73,8 +84,9 @@ def _count_jpegs(file: h5py.File) -> int:
     return len(offsets) - 1
 
 
-def _count_fields(file: h5py.File, width: int, height: int) -> int:
-    data = own_dataset(file, "flow")
+def _count_fields(file: h5py.File, size: Size, of_shard: FrameSize) -> int:
+    data = own_dataset(file, flow_name(size, of_shard))
+    width, height = size
     field = (2, height, width)
     if data.dtype != np.uint8 or data.shape[1:] != field or data.chunks != (1, *field):
         raise ValueError(f"'flow' does not hold fields of {width}x{height} pixels")
@@ -86,20 +98,21 @@ class ShardReader:
 
     def __init__(self, file: h5py.File, path: Path):
         self._file, self._path = file, path
+        self._flow: dict[Size, h5py.Dataset] = {}
         try:
-            self._flow = file.get("flow")
-            if self._flow is None:
+            self._is_flow = "jpeg" not in file
+            self._several_sizes = "short_side" in file.attrs
+            if not self._is_flow:
                 self._jpeg, self._offsets = file["jpeg"], file["offsets"]
-                width, height = (int(side) for side in file.attrs["size"])
-                self._size = width, height
-                self._empty = np.empty((0, height, width, 3), np.uint8)
-            else:
-                self._empty = np.empty((0, *self._flow.shape[1:]), np.uint8)
         except DAMAGE as error:
             raise damaged(path, error) from None
 
-    def read(self, indices: Sequence[int]) -> np.ndarray:
+    def read(self, indices: Sequence[int], size: Size) -> np.ndarray:
         """Frames or flow fields by position, from 0 in the file; positions may repeat.
+
+        Args:
+            indices: positions; where a shard holds several sizes, among flow fields of this size.
+            size: (width, height) that they have.
 
         Returns:
             uint8 (n, H, W, 3) RGB for the stream "rgb", (n, 2, H, W) for flow.
@@ -107,18 +120,26 @@ class ShardReader:
         Raises:
             UserError: if the shard is damaged on disk.
         """
+        width, height = size
         if not len(indices):
-            return self._empty
+            shape = (2, height, width) if self._is_flow else (height, width, 3)
+            return np.empty((0, *shape), np.uint8)
         first, count = indices[0], len(indices)
         try:
             if count == 1:
-                return self._read_one(first)[None]
-            if self._flow is not None and list(indices) == list(range(first, first + count)):
-                return self._flow[first : first + count]  # one read, no copy
-            unique = {index: self._read_one(index) for index in set(indices)}
+                return self._read_one(first, size)[None]
+            if self._is_flow and list(indices) == list(range(first, first + count)):
+                return self._flow_of(size)[first : first + count]  # one read, no copy
+            unique = {index: self._read_one(index, size) for index in set(indices)}
         except DAMAGE as error:
             raise damaged(self._path, error) from None
         return np.stack([unique[index] for index in indices])
+
+    def _flow_of(self, size: Size) -> h5py.Dataset:
+        if size not in self._flow:
+            name = flow_name(size, min(size) if self._several_sizes else size)
+            self._flow[size] = self._file[name]
+        return self._flow[size]
 
     def jpeg(self, index: int) -> np.ndarray:
         """The bytes of a frame by its position, uint8 (n,).
@@ -131,10 +152,10 @@ class ShardReader:
         except DAMAGE as error:
             raise damaged(self._path, error) from None
 
-    def _read_one(self, index: int) -> np.ndarray:
-        if self._flow is not None:
-            return self._flow[index]
-        return decode_jpeg(self._read_jpeg(index), self._size)
+    def _read_one(self, index: int, size: Size) -> np.ndarray:
+        if self._is_flow:
+            return self._flow_of(size)[index]
+        return decode_jpeg(self._read_jpeg(index), size)
 
     def _read_jpeg(self, index: int) -> np.ndarray:
         start, stop = self._offsets[index : index + 2]

@@ -12,6 +12,7 @@ import numpy as np
 from tsn.runtime.errors import UserError
 from tsn.shards.format import Shard, StoredVideo
 from tsn.shards.reader import ShardReader, open_shard
+from tsn.video import Size
 
 OPEN_FILES = 64
 """Files that a process keeps open: opening one takes a millisecond, holding it a megabyte."""
@@ -26,7 +27,7 @@ class ShardSet:
 
     Attributes:
         stream: "rgb", "flow" or "warped_flow".
-        size: (width, height) in pixels.
+        size: (width, height) in pixels, or the shorter side of frames of several sizes.
         fingerprint: what determines the frames or flow fields, the same for all shards.
 
     Raises:
@@ -38,7 +39,7 @@ class ShardSet:
         self._open: OrderedDict[int, ShardReader] = OrderedDict()
         self._pid, self._lock = os.getpid(), Lock()
         self._number: dict[str, int] = {}
-        entries: list[tuple[int, int, int, bool]] = []
+        entries: list[tuple[int, int, int, bool, int, int]] = []
         self._bad: dict[str, StoredVideo] = {}
         clipped: list[float] = []
         first = None
@@ -48,7 +49,7 @@ class ShardSet:
                 _check_alike(shard, first)
                 for video in shard.videos.values():
                     self._number[video.id] = len(entries)
-                    entries.append((at, video.start, video.length, video.ok))
+                    entries.append((at, video.start, video.length, video.ok, *video.size))
                     clipped.append(video.clipped)
                     if not video.ok:
                         self._bad[video.id] = video
@@ -57,7 +58,9 @@ class ShardSet:
         self.stream, self.size, self.fingerprint = first.stream, first.size, first.fingerprint
         self._clipped = np.array(clipped)
         table = np.array(entries, np.int64)
-        self._shard, self._start, self._length, self._ok = np.ascontiguousarray(table.T)
+        self._shard, self._start, self._length, self._ok, *self._sides = np.ascontiguousarray(
+            table.T
+        )
 
     def usable(self, video_id: str) -> bool:
         """Whether a video could be stored, i.e. is not quarantined.
@@ -109,6 +112,11 @@ class ShardSet:
         """`length` of the video with this number."""
         return int(self._length[number])
 
+    def size_at(self, number: int) -> Size:
+        """(width, height) of the frames or flow fields of the video with this number."""
+        width, height = self._sides
+        return int(width[number]), int(height[number])
+
     def read_at(self, number: int, indices: Iterable[int]) -> np.ndarray:
         """Frames or flow fields of the video with this number, as they are stored.
 
@@ -126,7 +134,8 @@ class ShardSet:
         if self._pid != os.getpid():  # a forked worker: the handles are the parent's
             self._open, self._pid, self._lock = OrderedDict(), os.getpid(), Lock()
         with self._lock:
-            return self._file(int(self._shard[number])).read([start + index for index in indices])
+            file = self._file(int(self._shard[number]))
+            return file.read([start + index for index in indices], self.size_at(number))
 
     def _file(self, at: int) -> ShardReader:
         if at not in self._open:

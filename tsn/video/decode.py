@@ -22,7 +22,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from tsn.video import MAX_SIDE, Size
+from tsn.video import MAX_SIDE, FrameSize, target_size
 from tsn.video.colour import RGBConverter
 from tsn.video.containers import find_truncation
 from tsn.video.errors import VideoError
@@ -56,7 +56,7 @@ _DECODING_ERRORS = (av.FFmpegError, cv2.error, OSError, ValueError, RuntimeError
 
 def read_frames(
     path: str | os.PathLike,
-    size: Size | None = (340, 256),
+    size: FrameSize | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
     max_frames: int = MAX_FRAMES,
     span: Span | None = None,
@@ -70,7 +70,8 @@ def read_frames(
 
     Args:
         path: the video file; any name, never interpreted as an address or a pattern.
-        size: width and height of the frames, in pixels; None for the video's own, upright.
+        size: width and height of the frames, in pixels, or their shorter side; None for the video's
+            own, upright.
         colour: "rgb", or "grey" for Rec. 601 luma.
         max_frames: a video with more is refused, before it is decoded where its header says so.
         span: only these frames, which are those of a full decode; None for all.
@@ -89,12 +90,12 @@ def read_frames(
     return _read(Path(path), size, colour, max_frames, span)
 
 
-def check_arguments(size: Size | None, colour: str, max_frames: int) -> None:
+def check_arguments(size: FrameSize | None, colour: str, max_frames: int) -> None:
     """Raise a ValueError or TypeError for a wrong argument of `read_frames`."""
     if colour not in ("rgb", "grey"):
         raise ValueError(f"colour must be 'rgb' or 'grey', not {colour!r}")
     if size is not None:
-        width, height = map(operator.index, size)
+        width, height = map(operator.index, (size, size) if isinstance(size, int) else size)
         if not 1 <= min(width, height) <= max(width, height) <= MAX_SIDE:
             raise ValueError(f"size must be a width and a height of 1 to {MAX_SIDE}, not {size}")
     if operator.index(max_frames) < 2:
@@ -135,7 +136,7 @@ def probe(path: str | os.PathLike, count: bool = True) -> tuple[int, Fraction]:
 
 
 def _read(
-    path: Path, size: Size | None, colour: str, max_frames: int, span: Span | None
+    path: Path, size: FrameSize | None, colour: str, max_frames: int, span: Span | None
 ) -> Iterator[np.ndarray]:
     count = 0
     too_long = VideoError("too_long", path, f"has more than {max_frames} frames")
@@ -147,8 +148,7 @@ def _read(
                 if count == max_frames:
                     raise too_long
                 # At its own size, this copies the frame.
-                target = size or full.shape[1::-1]
-                frame = resize(full, target)
+                frame = resize(full, target_size(full.shape[1::-1], size))
                 count += 1
                 yield to_grey(frame) if colour == "grey" else frame
     except _DECODING_ERRORS as error:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from tsn.video import MAX_SIDE, Size
+from tsn.video import MAX_SIDE, FrameSize, Size, target_size
 from tsn.video.decode import MAX_FRAMES, check_arguments, to_grey
 from tsn.video.errors import VideoError
 from tsn.video.images import claimed_size, decode_image, is_jpeg, resize
@@ -216,7 +216,7 @@ def _first_field(images: ImageSequence, frames: int, stride: int) -> int:
 
 def read_frames(
     folder: FrameFolder,
-    size: Size | None,
+    size: FrameSize | None,
     colour: Literal["rgb", "grey"] = "rgb",
     max_frames: int = MAX_FRAMES,
 ) -> Iterator[np.ndarray]:
@@ -228,5 +228,5 @@ def read_frames(
     """
     check_arguments(size, colour, max_frames)
     for _, full in folder.frames(max_frames):
-        frame = resize(full, size or full.shape[1::-1])
+        frame = resize(full, target_size(full.shape[1::-1], size))
         yield to_grey(frame) if colour == "grey" else frame

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from tsn.runtime.errors import UserError
-from tsn.video import MAX_SIDE, Size
+from tsn.video import MAX_SIDE, FrameSize
 from tsn.video.decode import MAX_FRAMES, check_arguments
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel, shared_memory
@@ -66,7 +66,7 @@ os.register_at_fork(after_in_child=_idle.clear)  # a forked process has no use f
 
 def read_frames(
     path: str | os.PathLike,
-    size: Size | None = (340, 256),
+    size: FrameSize | None = (340, 256),
     colour: Literal["rgb", "grey"] = "rgb",
     max_frames: int = MAX_FRAMES,
     limits: Limits = LIMITS,
@@ -102,7 +102,7 @@ def probe(
     return packets, Fraction(*rate)
 
 
-def read_live(source: str, size: Size, limits: Limits = LIVE) -> Iterator[np.ndarray]:
+def read_live(source: str, size: FrameSize, limits: Limits = LIVE) -> Iterator[np.ndarray]:
     """Decode a camera, stream or pipe: `tsn.video.live.read_live`, isolated.
 
     Raises:

@@ -9,9 +9,10 @@ import av
 import cv2
 import numpy as np
 
-from tsn.video import Size
+from tsn.video import FrameSize, target_size
 from tsn.video.colour import RGBConverter
 from tsn.video.errors import VideoError
+from tsn.video.images import resize
 
 STDIN = "-"
 """Names standard input."""
@@ -24,11 +25,11 @@ _TIMEOUT = (10.0, 10.0)
 """Seconds to open a stream, and to wait for its next packet."""
 
 
-def read_live(source: str, size: Size) -> Iterator[np.ndarray]:
+def read_live(source: str, size: FrameSize) -> Iterator[np.ndarray]:
     """Yield the frames of a camera (its number), stream (its address), named pipe or `STDIN`.
 
     Yields:
-        uint8 (height, width, 3) RGB of the given (width, height), as they come.
+        uint8 (height, width, 3) RGB of the given (width, height) or shorter side, as they come.
 
     Raises:
         VideoError: there is no such source, or it breaks off.
@@ -36,7 +37,7 @@ def read_live(source: str, size: Size) -> Iterator[np.ndarray]:
     frames = _from_camera(int(source)) if source.isdecimal() else _from_stream(source)
     with closing(frames):
         for frame in frames:
-            yield cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
+            yield resize(frame, target_size(frame.shape[1::-1], size))
 
 
 def _from_camera(number: int) -> Generator[np.ndarray, None, None]:

@@ -23,7 +23,7 @@ rule compute_flow:
     params:
         code=lambda wc: code_of("compute_flow"),
         flow=lambda wc: plain(settings(wc.dataset).flow),
-        size=lambda wc: list(settings(wc.dataset).frames.size),
+        size=lambda wc: settings(wc.dataset).frames.target,
         folders=frame_folders,
         max_frames=lambda wc: settings(wc.dataset).data.max_frames,
         videos=videos_of,

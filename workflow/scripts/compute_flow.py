@@ -13,11 +13,12 @@ with job(snakemake.log[0], f"flow {snakemake.wildcards.dataset} {snakemake.wildc
     from tsn.config.schema import FlowConfig
     from tsn.flow.build import build_flow_shard
     from tsn.shards.lists import read_list
+    from tsn.video import FrameSize
 
     build_flow_shard(
         snakemake.output.shard,
         read_list(*snakemake.params.videos),
-        tuple(snakemake.params.size),
+        build(FrameSize, snakemake.params.size),
         build(FlowConfig, snakemake.params.flow),
         snakemake.threads,
         snakemake.params.max_frames,
