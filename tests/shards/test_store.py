@@ -80,9 +80,9 @@ def test_threads_may_read_at_a_time(tmp_path, monkeypatch):
     """Also where there are more files than are kept open."""
     read = ShardReader.read
 
-    def slow(self, rows):
+    def slow(self, rows, size):
         time.sleep(0.001)  # time for others to close the file
-        return read(self, rows)
+        return read(self, rows, size)
 
     monkeypatch.setattr(ShardReader, "read", slow)
     monkeypatch.setattr("tsn.shards.store.OPEN_FILES", 2)

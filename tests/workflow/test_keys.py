@@ -43,6 +43,7 @@ KEYS = {
     "data.max_quarantined": (7, {"check_shards"}),
     "data.max_frames": (77, SHARDS),
     "frames.size": ([256, 256], {"decode_frames", "compute_flow"}),
+    "frames.short_side": (128, {"decode_frames", "compute_flow"}),
     "frames.jpeg_quality": (77, {"decode_frames"}),
     "flow.algorithm": ("dis", FLOW),
     "flow.weights": ("C_T_V2", FLOW),

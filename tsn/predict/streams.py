@@ -47,7 +47,8 @@ class Streams:
         }
         if len(sizes) > 1:
             raise UserError(
-                f"the models were tested on frames of the sizes {sorted(map(str, sizes))}; test them again"
+                f"the models were tested on frames of the sizes {sorted(map(str, sizes))}; test "
+                "them again"
             )
         self.size: FrameSize = sizes.pop()
         self._quality: int = made["rgb"]["jpeg_quality"] if "rgb" in made else 0

@@ -173,7 +173,10 @@ class ShardWriter:
     def _append_fields(self, chunks: Chunks, size: Size, before: int) -> None:
         """Append flow fields of a video that has some `before` them."""
         if chunks.size != size:
-            raise ValueError(f"flow fields of {chunks.size} among those of {size}")
+            width, height = size
+            raise ValueError(
+                f"flow fields must be uint8 (n, 2, {height}, {width}), not of {chunks.size} px"
+            )
         if size not in self._flow:
             self._create_flow(size)
         first, data = self._fields[size] + before, self._flow[size]
