@@ -84,7 +84,7 @@ def test_scores_of_snippets_are_kept_and_pooled(tiny_set, save, pooling):
     network, _ = load_model(save())
     one = data[0][1:2]
     with torch.inference_mode():
-        expected = network.snippet_scores(cut_crops(one, data.crops, flow=False)).mean(0)
+        expected = network.snippet_scores(data.cut(one)).mean(0)
     assert np.allclose(snippets[0, 1], expected, rtol=1e-3, atol=1e-3)
     # Centres of three segments of 9 frames. There are no videos, which would say their rates.
     assert found.starts.tolist() == [1, 4, 7] * 4 and np.isnan(found.times).all()
