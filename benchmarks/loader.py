@@ -28,7 +28,8 @@ import torch
 
 from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.config.tvl1_params import TVL1Params
-from tsn.data.dataset import MicroBatches, TrainingSnippets
+from tsn.data.batches import MicroBatches
+from tsn.data.dataset import TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.data.sampling import snippet_indices, train_starts
 from tsn.data.transforms import cut, random_crop

@@ -42,8 +42,8 @@ def test_what_would_be_used_is_shown(config, capsys):
     assert "1 groups on both sides of a split:\n  'split 1: anna'" in shown
     assert [line.split() for line in lines[-4:-1]] == [
         ["class", "train1", "test1"],
-        ["Jump", "1", "1"],
-        ["Run", "1", "1"],
+        ["'Jump'", "1", "1"],
+        ["'Run'", "1", "1"],
     ]
 
 

@@ -5,14 +5,13 @@ Reads lists and folders; computes and writes nothing.
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from tsn.config.experiments import Configuration, Settings
 from tsn.config.load import read_config, with_current_names_of_all
 from tsn.datasets.build_index import report
-from tsn.datasets.listing import Listing, check_usable, list_videos
+from tsn.datasets.listing import check_usable, list_videos
 from tsn.runtime.command_line import Parser, run_command
 from tsn.runtime.errors import UserError
 
@@ -52,30 +51,11 @@ def _show(settings: Settings, results: Path) -> str:
     data, dataset = settings.data, settings.dataset
     listing = list_videos(dataset, results)
     print(f"{dataset.name}\n{report(listing, dataset.splits, data.missing == 'exclude')}")
-    print("\n".join(_counts(listing, dataset.splits)), end="\n\n")
     try:
         check_usable(listing, dataset, data.invalid_rows == "refuse")
     except UserError as error:
         return str(error)
     return ""
-
-
-def _counts(listing: Listing, splits: Sequence[int]) -> list[str]:
-    """A table: videos on disk of every class, by split and part."""
-    counts = Counter(
-        (video.class_name, split, part)
-        for video in listing.videos
-        if not video.missing
-        for split, part in video.splits.items()
-    )
-    columns = [(split, part) for split in splits for part in ("train", "test")]
-    width = max(map(len, listing.classes), default=0)
-    head = "".join(f"  {part}{split}".rjust(9) for split, part in columns)
-    rows = (
-        f"{name!s:{width}}" + "".join(f"{counts[name, *column]:9}" for column in columns)
-        for name in listing.classes
-    )
-    return [f"{'class':{width}}{head}", *rows]
 
 
 if __name__ == "__main__":

@@ -54,6 +54,18 @@ MISTAKES = {
     "text for a number": ("training.lr", "fast", ["training.lr", "'fast'", "number"]),
     "fraction for a count": ("training.segments", 2.5, ["training.segments", "whole number"]),
     "text for a switch": ("training.flip", "maybe", ["training.flip", "'maybe'", "true or false"]),
+    "nothing to swap": ("training.flip", {"swap": {}}, ["training.flip.swap", "is empty"]),
+    "misspelt swap": ("training.flip", {"swop": {"a": "b"}}, ["training.flip", "'swop'", "'swap'"]),
+    "negative weight of a class": (
+        "training.class_weights",
+        {"a": -1},
+        ["training.class_weights.a", "-1"],
+    ),
+    "class weights by no known name": (
+        "training.class_weights",
+        "balancd",
+        ["training.class_weights", "'balanced'"],
+    ),
     "number for a list": ("training.lr_milestones", 30, ["training.lr_milestones", "a list"]),
     "below its range": ("training.batch_size", 0, ["training.batch_size", "0", "1"]),
     "above its range": ("training.dropout", 1, ["training.dropout", "1"]),
@@ -229,6 +241,12 @@ def test_weights_of_an_override_replace_the_weights_below(config):
     config["fusion"]["weights"] = {"rgb": 1, "flow": 2}
     config["experiments"]["tsn"] = {"fusion": {"weights": {"flow": 3}}}
     assert resolve(config, "ucf101", "tsn").fusion.weights == {"flow": 3}
+
+
+def test_class_weights_of_an_experiment_replace_those_below(config):
+    config["training"]["class_weights"] = {"a": 2, "b": 3}
+    config["experiments"]["tsn"] = {"training": {"class_weights": {"c": 4}}}
+    assert resolve(config, "ucf101", "tsn").training("rgb").class_weights == {"c": 4}
 
 
 def test_resolving_leaves_the_configuration_alone(config):

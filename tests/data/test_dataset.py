@@ -5,15 +5,17 @@ import pytest
 import torch
 
 from tsn.config.schema import TestConfig
-from tsn.data.dataset import CentreSnippets, MicroBatches, TestSnippets, TrainingSnippets
+from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
 from tsn.data.sampling import centre_starts
-from tsn.data.transforms import Crop
+from tsn.data.transforms import Crop, mirrored_labels
 from tsn.datasets.index import members, read_index
 from tsn.runtime.errors import UserError
 from tsn.shards.store import ShardSet
 
 
-def for_training(tiny, make_job, modality="rgb", seed=1, stream=None, videos=None, **recipe):
+def for_training(
+    tiny, make_job, modality="rgb", seed=1, stream=None, videos=None, mirrored=None, **recipe
+):
     stream = stream or ("flow" if modality == "flow" else "rgb")
     return TrainingSnippets(
         ShardSet(tiny.shards[stream]),
@@ -22,6 +24,7 @@ def for_training(tiny, make_job, modality="rgb", seed=1, stream=None, videos=Non
         make_job(**recipe).recipe,
         32,
         seed,
+        mirrored,
     )
 
 
@@ -62,6 +65,19 @@ def test_an_item_depends_on_seed_epoch_and_id_but_not_on_the_other_videos(tiny_s
     assert torch.equal(data[5, 3][0], alone[5, 0][0])
     assert not torch.equal(data[5, 3][0], data[6, 3][0])
     assert not torch.equal(data[5, 3][0], for_training(tiny_set, make_job, seed=2)[5, 3][0])
+
+
+def test_mirroring_exchanges_the_labels_of_classes_that_it_exchanges(tiny_set, make_job):
+    plain = for_training(tiny_set, make_job)
+    labels = mirrored_labels({"red": "blue"}, ("red", "blue"))
+    exchanged = for_training(tiny_set, make_job, flip={"swap": {"red": "blue"}}, mirrored=labels)
+    mirrored = 0
+    for draw in range(4):
+        (image, label), (same, other) = plain[draw, 0], exchanged[draw, 0]
+        flipped = not torch.equal(image, for_training(tiny_set, make_job, flip=False)[draw, 0][0])
+        mirrored += flipped
+        assert torch.equal(image, same) and other == (1 - label if flipped else label)
+    assert 0 < mirrored < 4
 
 
 def test_no_two_items_draw_alike(tiny_set, make_job, monkeypatch):
@@ -203,67 +219,6 @@ def test_the_frame_is_scaled_so_that_a_crop_becomes_the_input(tiny_set, crop_siz
     scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
     x, y = (width - 32) // 2, (height - 32) // 2
     assert np.array_equal(crops_of(data)[0], scaled[y : y + 32, x : x + 32])
-
-
-def batches(count=10, batch=4, micro=3, seed=1, iterations=range(6)):
-    return MicroBatches(count, batch, micro, seed, iterations)
-
-
-def test_every_epoch_covers_every_video_once_in_an_order_of_its_own():
-    """10 videos in batches of 4: 3 iterations an epoch, the last one of 2 videos."""
-    assert batches().per_epoch == 3
-    items = [item for batch in batches() for item in batch]
-    orders = [[number for at, number in items if at == epoch] for epoch in (0, 1)]
-    assert [sorted(order) for order in orders] == [list(range(10))] * 2
-    assert orders[0] != orders[1]
-
-
-def test_batches_are_cut_into_micro_batches():
-    assert [len(batch) for batch in batches()] == [3, 1, 3, 1, 2] * 2
-    assert [batches().batch_size(iteration) for iteration in range(6)] == [4, 4, 2] * 2
-
-
-@pytest.mark.parametrize("start", range(6))
-def test_a_run_goes_on_from_any_iteration(start):
-    before = sum(1 if batches().batch_size(i) <= 3 else 2 for i in range(start))
-    assert list(batches(iterations=range(start, 6))) == list(batches())[before:]
-
-
-def test_the_order_does_not_depend_on_the_micro_batch():
-    flat = [[item for batch in batches(micro=micro) for item in batch] for micro in (1, 3, 9)]
-    assert flat[0] == flat[1] == flat[2]
-
-
-def test_another_seed_gives_another_order():
-    assert list(batches(seed=2)) != list(batches(seed=1))
-
-
-def test_a_batch_larger_than_the_data_is_one_epoch():
-    assert batches(count=3, batch=8, micro=8).per_epoch == 1
-    assert batches(count=3, batch=8).batch_size(5) == 3
-
-
-@pytest.mark.parametrize("world_size", [1, 2, 3, 5])
-def test_ranks_take_the_micro_batches_of_a_step_round_robin(world_size):
-    """In every iteration each micro-batch has one rank; a rank without one has a dummy batch."""
-    single = batches(micro=2)
-    ranks = [MicroBatches(10, 4, 2, 1, range(6), rank, world_size) for rank in range(world_size)]
-    iterators = [iter(sampler) for sampler in ranks]
-    expected = iter(single)
-    for iteration in range(6):
-        # `RunningStatistics` relies on the order.
-        count = single.num_micro_batches(iteration)
-        for rank, sampler in enumerate(ranks):
-            local = [number for number in range(count) if number % world_size == rank]
-            assert list(sampler.local_micro_batches(iteration)) == local
-        whole = [next(expected) for _ in range(count)]
-        found = {}
-        for sampler, iterator in zip(ranks, iterators, strict=True):
-            for number in sampler.local_micro_batches(iteration):
-                found[number] = next(iterator)
-            if not sampler.local_micro_batches(iteration):
-                assert next(iterator) == whole[0][:1]
-        assert [found[number] for number in range(count)] == whole
 
 
 def test_validation_sees_the_centre_of_each_segment_and_of_the_frame(tiny_set):

@@ -126,7 +126,13 @@ def test_the_report_names_what_is_missing_and_what_no_list_names(excluded, fate)
     assert lines[1] == "split 1: 1 train, 0 test, 1 in neither"
     assert lines[2:4] == ["1 classes without a test video in split 1:", "  'a'"]
     assert lines[4].startswith(f"1 missing, {fate}")
-    assert lines[5:] == [r"  'b/3\n'", "1 unlisted, not used:", "  'b/extra.avi'"]
+    assert lines[5:8] == [r"  'b/3\n'", "1 unlisted, not used:", "  'b/extra.avi'"]
+    assert lines[8] == "videos on disk by class:"
+    assert [line.split() for line in lines[9:]] == [
+        ["class", "train1", "test1"],
+        ["'a'", "1", "0"],
+        ["'b'", "0", "0"],
+    ]
 
 
 def test_index_dataset_writes_index_and_report(tmp_path):

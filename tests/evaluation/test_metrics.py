@@ -21,6 +21,15 @@ def test_top1_is_the_share_of_videos_and_mean_class_that_of_classes():
     assert found["per_class"] == {"a": 0.75, "b": 0.0}
 
 
+def test_f1_is_the_mean_of_the_classes():
+    """a: 2 TP, 1 FP, 1 FN; b: 1 TP, 1 FP, 2 FN (one has no score); c is predicted once and never
+    tested, so it is left out. 4/6 and 2/5; scikit-learn's f1_score(labels=[0, 1])."""
+    rows = [[2, 1, 0], [2, 1, 0], [1, 2, 0], [2, 1, 0], [1, 2, 0], [np.nan] * 3]
+    assert result(rows, [0, 0, 0, 1, 1, 1])["f1"] == pytest.approx((4 / 6 + 2 / 5) / 2)
+    rows[0] = [0, 0, 1]
+    assert result(rows, [0, 0, 0, 1, 1, 1])["f1"] == pytest.approx((2 / 5 + 2 / 5) / 2)
+
+
 def test_top5_is_the_best_five():
     """The true class is ranked 1st, 5th, 6th and 7th."""
     row = [7, 6, 5, 4, 3, 2, 1]
@@ -48,7 +57,7 @@ def test_equal_scores_are_ranked_by_class_number():
 
 def test_a_class_without_test_videos_is_left_out_of_the_mean():
     found = result([[1, 0, 0], [0, 0, 1]], [0, 2])
-    assert found["mean_class"] == 1 and set(found["per_class"]) == {"a", "c"}
+    assert found["mean_class"] == found["f1"] == 1 and set(found["per_class"]) == {"a", "c"}
 
 
 @pytest.mark.parametrize("row", [[np.nan] * 3, [9, np.nan, 0]])

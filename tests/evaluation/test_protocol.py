@@ -1,7 +1,9 @@
 """The test protocol: what a model may be tested on, and the mean over crops and snippets."""
 
+import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tsn.data.dataset import TestSnippets
 from tsn.datasets.index import members, read_index
 from tsn.evaluation import protocol
 from tsn.evaluation.pooling import pool
-from tsn.evaluation.protocol import regroup, score, write_evaluation
+from tsn.evaluation.protocol import regroup, score, score_videos, write_evaluation
 from tsn.evaluation.scores import read_scores
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
@@ -110,6 +112,26 @@ def test_a_dense_test_says_which_frame_rate_it_lacks(tiny_set, save):
     with pytest.raises(UserError, match=r"blue/4\.avi.* test\.protocol: dense needs its frame"):
         test = replace(PROTOCOL, protocol="dense")
         score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, test, 1)
+
+
+def test_mirrored_crops_exchange_the_scores_of_classes_that_mirroring_exchanges():
+    """A video of two snippets and one of one; crops 0 to 4 are plain and 5 to 9 mirrored. Scores of
+    the n-th crop of all are n, n + 100 and n + 200; an item is crop after crop."""
+    flipped = [False] * 5 + [True] * 5
+    snippets = SimpleNamespace(
+        cut=lambda item: item.repeat(10, 1, 1, 1), crops_per_snippet=10, flipped=flipped
+    )
+    loader = [torch.zeros(2, 1, 1, 1), torch.zeros(1, 1, 1, 1)]
+    number = itertools.count()
+
+    def scorer(crops):
+        return torch.tensor([[n, n + 100, n + 200] for _, n in zip(crops, number, strict=False)])
+
+    first, second = score_videos(scorer, loader, snippets, torch.device("cpu"), [0, 2, 1])
+    for crop in range(10):
+        for n, found in ((2 * crop, first[0]), (2 * crop + 1, first[1]), (20 + crop, second[0])):
+            ahead, behind = (100, 200) if crop < 5 else (200, 100)
+            assert found[crop].tolist() == [n, n + ahead, n + behind]
 
 
 def test_scores_say_whose_they_are(tiny_set, save):

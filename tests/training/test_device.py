@@ -8,7 +8,7 @@ import torch
 from tsn.runtime.errors import UserError
 from tsn.training import device
 from tsn.training.device import autocast, prepare, seed_step
-from tsn.training.fit import summed_loss
+from tsn.training.loss import summed_loss
 
 CPU = torch.device("cpu")
 

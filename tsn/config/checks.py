@@ -3,12 +3,14 @@
 Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """
 
+import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsn.config.fields import build, keys_of
-from tsn.config.schema import DATASETS, DatasetConfig, ModelConfig
+from tsn.config.schema import DATASETS, DatasetConfig, ModelConfig, TrainingConfig
 from tsn.models.download import expected_digits, is_address
 from tsn.models.names import check_name
 from tsn.models.published import NAMES, find
@@ -81,6 +83,24 @@ def checked_dataset(name: str, keys: dict) -> DatasetConfig:
         keys |= {"folds": folds, "splits": list(range(1, folds + 1))}
     dataset: DatasetConfig = build(kind, keys, where)
     return dataset
+
+
+def check_class_names(recipe: TrainingConfig, classes: Sequence[str]) -> None:
+    """Check the classes that `class_weights` and `flip` name.
+
+    Raises:
+        UserError: if one is not among `classes`, or mirroring is to exchange one twice.
+    """
+    weights = recipe.class_weights if isinstance(recipe.class_weights, dict) else {}
+    swapped = [name for pair in recipe.swap.items() for name in pair]
+    for key, names in (("class_weights", [*weights]), ("flip.swap", swapped)):
+        if unknown := [name for name in names if name not in classes]:
+            near = difflib.get_close_matches(unknown[0], classes, 3) or classes[:5]
+            raise UserError(
+                f"training.{key}: there is no class {unknown[0]!r}; did you mean {', '.join(near)}?"
+            )
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"training.{key}: {twice[0]!r} is there twice; name each pair once")
 
 
 def check_settings(settings: "Settings", where: str) -> None:

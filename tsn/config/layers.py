@@ -13,6 +13,8 @@ _INSTEAD_OF = {
 """The length of a training and the size of frames are given in one of two ways: setting one unsets
 the other."""
 
+_REPLACED = ("weights", "compare", "class_weights", "flip")
+
 
 def with_preset(layer: dict, layout: str) -> dict:
     """The layer with `training.preset` replaced by what it stands for; keys beside it win."""
@@ -50,11 +52,11 @@ def override(blocks: dict, layer: dict) -> dict:
 
 
 def merge(base: dict, over: dict) -> dict:
-    """Deep merge; the two maps of the fusion block are replaced as a whole."""
+    """Deep merge; maps whose keys are the user's names are replaced as a whole."""
     merged = {key: value for key, value in base.items() if _INSTEAD_OF.get(key) not in over}
     for key, value in over.items():
         old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict) and key not in ("weights", "compare"):
+        if isinstance(old, dict) and isinstance(value, dict) and key not in _REPLACED:
             merged[key] = merge(old, value)
         else:
             merged[key] = copy.deepcopy(value)

@@ -97,6 +97,36 @@ Sha256: TypeAlias = Annotated[
     NULLABLE,
 ]
 
+
+def _map_or_name(value: object) -> str:
+    return "<map>" if isinstance(value, dict) else "<name>"
+
+
+ClassWeights = Annotated[
+    Annotated[
+        dict[Text, Annotated[Number, Field(ge=0)]], Field(min_length=1), Tag("<map>")
+    ]  # of classes
+    | Annotated[Literal["none", "balanced"], Tag("<name>")],
+    Discriminator(_map_or_name),
+    doc(
+        "weights of the classes in the loss: `none`; `balanced`, videos / (classes × videos of the "
+        "class), whose mean over the videos is 1; or your own, `{fall: 5}`, 1 for those not named",
+        "ours",
+    ),
+]
+Swap = Annotated[dict[Text, Text], Field(min_length=1)]
+Flip = Annotated[
+    Annotated[bool, Tag("<name>")]
+    | Annotated[dict[Literal["swap"], Swap], Field(min_length=1), Tag("<map>")],
+    Discriminator(_map_or_name),
+    doc(
+        "mirror half of the videos; `{swap: {turn left: turn right}}` as well, where mirroring "
+        "exchanges classes: their labels in the training and their scores of mirrored crops in the "
+        "test are exchanged, too",
+        "P, C",
+    ),
+]
+
 Splits = Annotated[
     tuple[Count, ...], Field(min_length=1), UNIQUE, doc("which splits are run and averaged")
 ]
@@ -504,7 +534,7 @@ class TrainingConfig:
         Field(min_length=1),
         doc("crop sides as fractions of the frame's shorter side", "preset"),
     ]
-    flip: Annotated[bool, doc("mirror half of the videos", "P, C")]
+    flip: Flip
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         doc("`fp32`, `bf16`, or `auto`: bf16 on GPUs that have it", "ours"),
@@ -537,6 +567,23 @@ class TrainingConfig:
         Count | None,
         doc("the same in optimiser steps, which `lr_milestones` then counts, too", "preset"),
     ] = None
+    class_weights: ClassWeights = "none"
+    sampling: Annotated[
+        Literal["uniform", "balanced"],
+        doc(
+            "`uniform`: every video once an epoch · `balanced`: as many draws, every class equally "
+            "often; videos of rare classes are drawn several times, each time cropped anew",
+            "paper",
+        ),
+    ] = "uniform"
+    label_smoothing: Annotated[
+        Fraction, doc("part of each label that is spread over all classes", "ours")
+    ] = 0.0
+
+    @property
+    def swap(self) -> dict[str, str]:
+        """Classes that mirroring exchanges, each pair once."""
+        return self.flip["swap"] if isinstance(self.flip, dict) else {}
 
 
 @dataclass(frozen=True, config=LAZY)
@@ -594,17 +641,13 @@ class TestConfig:
     ] = "auto"
 
 
-def _kind_of_weights(value: object) -> str:
-    return "<map>" if isinstance(value, dict) else "<name>"
-
-
 @dataclass(frozen=True, config=LAZY)
 class FusionConfig:
     """Late fusion."""
 
     weights: Annotated[
         Annotated[Weights, Tag("<map>")] | Annotated[Literal["paper", "search"], Tag("<name>")],
-        Discriminator(_kind_of_weights),
+        Discriminator(_map_or_name),
         doc(
             "weight of each modality's scores; `paper` is RGB : flow = 1 : 1.5, or RGB : flow : "
             "warped flow = 1 : 1 : 0.5 (RGB difference, where it takes part: 1, ours); `search` "

@@ -1,12 +1,12 @@
 """Snippets of videos as PyTorch data sets, for training and for the test protocol."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from tsn.config.schema import TestConfig, TrainingConfig
 from tsn.data.sampling import (
@@ -123,8 +123,17 @@ class _Snippets(Dataset):
 class TrainingSnippets(_Snippets):
     """One item per video: K augmented snippets, uint8 or int16 (K, C, S, S), and the label.
 
-    An item is asked for as (epoch, number); segments, crop and flip are drawn from
-    (seed, epoch, video id), so they do not depend on order, workers or other videos.
+    An item is asked for as (draw, number); segments, crop and flip follow from
+    (seed, draw, video id), so they do not depend on order, workers or other videos.
+
+    Args:
+        shards: holds the frames or flow fields.
+        videos: to train on.
+        modality: what of them.
+        recipe: segments, crops and flips.
+        input_size: S.
+        seed: of the job.
+        mirrored: see `mirrored_labels`.
     """
 
     def __init__(
@@ -135,21 +144,29 @@ class TrainingSnippets(_Snippets):
         recipe: TrainingConfig,
         input_size: int,
         seed: int,
+        mirrored: list[int] | None = None,
     ):
         super().__init__(shards, videos, modality)
+        self._mirrored = mirrored
         self._recipe, self._side, self._seed = recipe, input_size, seed
         self._hashes = np.array([_stable_hash(video.id) for video in self.videos], np.uint64)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
-        epoch, number = item
+        draw, number = item
         recipe = self._recipe
-        rng = np.random.default_rng([self._seed, epoch, int(self._hashes[number])])
+        rng = np.random.default_rng([self._seed, draw, int(self._hashes[number])])
         starts = train_starts(self._num_frames(number), self._length, recipe.segments, rng)
-        size = self._frame_size(number)
-        crop = random_crop(size, self._side, recipe.crop_scales, recipe.flip, rng)
-        snippets = self._cut(number, starts, crop, self._side)
-        snippets = mirror(snippets, self.is_flow) if crop.flip else snippets
-        return snippets, int(self._labels[number])
+        size, flip = self._frame_size(number), bool(recipe.flip)
+        crop = random_crop(size, self._side, recipe.crop_scales, flip, rng)
+        snippets, label = self._cut(number, starts, crop, self._side), self._labels[number]
+        if crop.flip:
+            snippets = mirror(snippets, self.is_flow)
+            label = label if self._mirrored is None else self._mirrored[label]
+        return snippets, int(label)
+
+    def by_class(self) -> list[np.ndarray]:
+        """The numbers of the items of each class that has any."""
+        return [np.flatnonzero(self._labels == label) for label in np.unique(self._labels)]
 
 
 class CentreSnippets(_Snippets):
@@ -195,6 +212,7 @@ class TestSnippets(_Snippets):
     Attributes:
         counts: number of snippets of each video.
         crops_per_snippet: how many `cut` takes.
+        flipped: whether each of them is mirrored.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -211,6 +229,7 @@ class TestSnippets(_Snippets):
         super().__init__(shards, videos, modality)
         self._test, self._rates, self._side = test, np.array(rates), input_size
         self.crops_per_snippet = test.crops
+        self.flipped = [crop.flip for crop in test_crops((1, 1), 1, test.crops)]
         self.counts = [len(self.starts(number)) for number in range(len(self.videos))]
         self._blocks = np.array(
             [(n, at) for n, count in enumerate(self.counts) for at in range(0, count, BLOCK)]
@@ -255,66 +274,6 @@ class TestSnippets(_Snippets):
         height, width = item.shape[-2:]
         crops = test_crops((width, height), self._side, self._test.crops)
         return cut_crops(item, crops, self.is_flow)
-
-
-class MicroBatches(Sampler):
-    """The items (epoch, number) of every micro-batch of one process, iteration after iteration.
-
-    An iteration is one optimiser step over `batch_size` videos, cut into micro-batches that fit the
-    memory; each epoch has an order of its own and may end in a smaller batch. All of it follows
-    from the seed, so that a run can go on from any iteration.
-
-    Ranks take micro-batches round-robin: rank r of w has the micro-batches r, r + w, r + 2w, … of
-    an iteration. A rank without one gets a dummy batch, the batch's first video, with zero loss
-    weight.
-
-    Args:
-        count: videos of an epoch.
-        batch_size: videos of an iteration.
-        micro_batch: videos at a time.
-        seed: seed of the orders.
-        iterations: which ones to run through, e.g. range(120, 500) after a resume at 120.
-        rank: of this process.
-        world_size: number of processes.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        batch_size: int,
-        micro_batch: int,
-        seed: int,
-        iterations: range,
-        rank: int = 0,
-        world_size: int = 1,
-    ):
-        self._count, self._batch, self._micro = count, batch_size, micro_batch
-        self._seed, self._iterations = seed, iterations
-        self._rank, self._world_size = rank, world_size
-        self.per_epoch = -(-count // batch_size)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for iteration in self._iterations:
-            epoch, position = divmod(iteration, self.per_epoch)
-            order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
-            batch = order[position * self._batch : (position + 1) * self._batch]
-            for number in self.local_micro_batches(iteration) or [None]:
-                videos = batch[:1]
-                if number is not None:
-                    videos = batch[number * self._micro : (number + 1) * self._micro]
-                yield [(epoch, int(video)) for video in videos]
-
-    def batch_size(self, iteration: int) -> int:
-        """How many videos the batch of an iteration has."""
-        return min(self._batch, self._count - iteration % self.per_epoch * self._batch)
-
-    def num_micro_batches(self, iteration: int) -> int:
-        """How many micro-batches the batch of an iteration has."""
-        return -(-self.batch_size(iteration) // self._micro)
-
-    def local_micro_batches(self, iteration: int) -> range:
-        """The numbers of this rank's micro-batches; empty if it only gets a dummy batch."""
-        return range(self._rank, self.num_micro_batches(iteration), self._world_size)
 
 
 def _stable_hash(text: str) -> int:

@@ -5,7 +5,7 @@ planes, (2 n, H, W). Tensors are snippets with channels first. All images of a c
 at the same place (all snippets of a video).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,6 +148,17 @@ def mirror(snippets: torch.Tensor, flow: bool) -> torch.Tensor:
     if flow:
         mirrored[..., 0::2, :, :] = 255 - mirrored[..., 0::2, :, :]
     return mirrored
+
+
+def mirrored_labels(swap: Mapping[str, str], classes: Sequence[str]) -> list[int] | None:
+    """The label of a mirrored video, by its label; None if mirroring exchanges no classes.
+
+    Examples:
+        >>> mirrored_labels({"left": "right"}, ["jump", "left", "right"])
+        [0, 2, 1]
+    """
+    both = {**swap, **{right: left for left, right in swap.items()}}
+    return [classes.index(both.get(name, name)) for name in classes] if swap else None
 
 
 def cut_crops(snippets: torch.Tensor, crops: list[Crop], flow: bool) -> torch.Tensor:

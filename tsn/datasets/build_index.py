@@ -149,7 +149,25 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
         ("groups on both sides of a split", leaks(listing.videos, splits)),
     ):
         lines += _named(title, names) if names else []
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "videos on disk by class:", *_by_class(listing, splits)]) + "\n"
+
+
+def _by_class(listing: Listing, splits: Sequence[int]) -> list[str]:
+    """A table: videos on disk of every class, by split and part."""
+    columns = [(split, part) for split in splits for part in ("train", "test")]
+    count = Counter(
+        (video.class_name, split, part)
+        for video in listing.videos
+        if not video.missing
+        for split, part in video.splits.items()
+    )
+    names = {name: repr(name) for name in listing.classes}
+    width = max(map(len, ["class", *names.values()]))
+    head = "".join(f"{part}{split}".rjust(9) for split, part in columns)
+    return [f"  {'class':{width}}{head}"] + [
+        f"  {shown:{width}}" + "".join(f"{count[name, *column]:9}" for column in columns)
+        for name, shown in names.items()
+    ]
 
 
 def _named(title: str, names: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """The index of a data set, as training and evaluation read it: one row per video, in a TSV."""
 
+from collections import Counter
 from pathlib import Path
 
 from tsn.datasets.records import MISSING, Video
@@ -70,6 +71,15 @@ def class_names(videos: list[Video]) -> list[str]:
     """The classes in label order."""
     names = {video.label: video.class_name for video in videos}
     return [names[label] for label in sorted(names)]
+
+
+def class_videos(videos: list[Video], split: int) -> dict[str, dict[str, int]]:
+    """How many videos each class has in the parts of a split: name -> {"train": n, "test": n}."""
+    count = Counter((video.class_name, video.splits.get(split)) for video in videos)
+    return {
+        name: {part: count[name, part] for part in ("train", "test")}
+        for name in class_names(videos)
+    }
 
 
 def members(videos: list[Video], split: int, part: str) -> list[Video]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tsn.config.schema import FusionConfig
-from tsn.datasets.index import class_names, members
+from tsn.datasets.index import class_names, class_videos, members
 from tsn.datasets.records import Video
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores
@@ -132,7 +132,8 @@ def fuse_split(
     """Metrics of every modality and combination over all test videos, quarantined ones included.
 
     Returns:
-        {"dataset", "experiment", "split", "train_videos", "test_videos", "protocol",
+        {"dataset", "experiment", "split", "train_videos", "test_videos",
+        "class_videos": {name: {"train", "test"}: how many the class has}, "protocol",
         "models": {modality: {"experiment" whose folder holds it, "sha256",
         "shards": their fingerprint, "engine" that ran it}},
         "modalities": {name: metrics}, "fused": metrics with "weights" and "fuse",
@@ -161,6 +162,7 @@ def fuse_split(
         "split": split,
         "train_videos": len(members(index, split, "train")),
         "test_videos": len(videos),
+        "class_videos": class_videos(index, split),
         "protocol": scores[0].protocol,
         "models": {
             e.modality: {

@@ -14,6 +14,7 @@ from tsn.config.schema import TestConfig
 from tsn.config.tvl1_params import variant_of
 from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
+from tsn.data.transforms import mirrored_labels
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
@@ -86,7 +87,8 @@ def score(
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"
     scorer = Scorer(network, device, test.engine, precision)
-    items = score_videos(scorer, loader, snippets, device)
+    mirrored = mirrored_labels(info.swap, info.classes)
+    items = score_videos(scorer, loader, snippets, device, mirrored)
     scored = track(join_items(items, snippets.counts), len(usable), "videos", what)
     pooled, means, maxima = [], [], []
     for video in scored:
@@ -142,7 +144,11 @@ def frame_rates(videos: list[Video], needed: bool) -> list[float]:
 
 @torch.inference_mode()
 def score_videos(
-    scorer: Scorer, loader: Iterable[torch.Tensor], snippets: TestSnippets, device: torch.device
+    scorer: Scorer,
+    loader: Iterable[torch.Tensor],
+    snippets: TestSnippets,
+    device: torch.device,
+    mirrored: list[int] | None = None,
 ) -> Iterator[torch.Tensor]:
     """Scores of every crop of every snippet, item by item.
 
@@ -153,6 +159,7 @@ def score_videos(
         loader: yields the items of `snippets`, or other snippets of its videos.
         snippets: says which crops to take.
         device: where to crop and score.
+        mirrored: classes whose scores mirrored crops exchange, see `mirrored_labels`.
 
     Yields:
         float64 (snippets, crops, C), on the device, in the order of the loader.
@@ -172,7 +179,10 @@ def score_videos(
         while awaited and len(scores) >= awaited[0]:
             item, scores = scores.tensor_split([awaited.popleft()])
             # Crop after crop.
-            yield item.double().unflatten(0, (snippets.crops_per_snippet, -1)).transpose(0, 1)
+            item = item.double().unflatten(0, (snippets.crops_per_snippet, -1)).transpose(0, 1)
+            if mirrored:
+                item[:, snippets.flipped] = item[:, snippets.flipped][..., mirrored]
+            yield item
 
 
 def join_items(items: Iterator[torch.Tensor], counts: Sequence[int]) -> Iterator[torch.Tensor]:

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tsn.evaluation.metrics import MEASURES
 from tsn.evaluation.scores import read_scores
 from tsn.models.modality import FLOW_MODALITIES, MODALITIES
 from tsn.runtime.job import code_version, package_versions
 from tsn.shards.quarantine import read_quarantine
-
-ACCURACIES = ("top1", "top5", "mean_class")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ def mean_of(splits: list[dict]) -> dict:
     """Accuracies averaged over the splits, in the shape that each split has."""
 
     def mean(entries: list[dict]) -> dict:
-        return {name: float(np.mean([entry[name] for entry in entries])) for name in ACCURACIES}
+        measured = [name for name in MEASURES if name in entries[0]]
+        return {name: float(np.mean([entry[name] for entry in entries])) for name in measured}
 
     first = splits[0]
     return {

@@ -10,6 +10,7 @@ import torch
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.sampling import dense_starts
+from tsn.data.transforms import mirrored_labels
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
 from tsn.evaluation.fusion import combine
@@ -140,7 +141,8 @@ class Ensemble:
             snippets = self._snippets(clip, modality)
             chosen = snippets.starts(0) if starts is None else np.array(starts)
             loader = [snippets.snippets(0, chosen)]
-            (found[modality],) = score_videos(scorer, loader, snippets, self._device)
+            mirrored = mirrored_labels(self._networks[modality][1].swap, self.classes)
+            (found[modality],) = score_videos(scorer, loader, snippets, self._device, mirrored)
         return found
 
     def fuse(self, scores: dict[str, np.ndarray]) -> np.ndarray:

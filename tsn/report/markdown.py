@@ -1,5 +1,6 @@
 """Results as Markdown: results/fusion_{dataset}.md and results/tables/{table}_{dataset}.md."""
 
+from tsn.evaluation.metrics import MEASURES
 from tsn.models.modality import NAMES
 from tsn.report.published import CLASSES, published_accuracy
 from tsn.runtime.progress import duration
@@ -46,15 +47,14 @@ def _accuracies(result: dict, layout: str, split: int | str) -> list[str]:
             (f"{cell_text(name)} ({weights_text(entry['weights'])})", "+".join(parts), entry)
         )
     classes = CLASSES.get(layout)
-    lines = [
-        "| scores | top-1 | top-5 | mean of classes "
-        f"| published{f' ({classes} classes)' if classes else ''} |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    measures = [name for name in MEASURES if name in result["fused"]]
+    head = ["scores", *(MEASURES[name] for name in measures)]
+    head.append(f"published ({classes} classes)" if classes else "published")
+    lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
     for name, key, entry in rows:
         paper = published_accuracy(layout, split, key)
-        cells = [f"{100 * entry[metric]:.1f} %" for metric in ("top1", "top5", "mean_class")]
-        lines.append(f"| {name} | {' | '.join(cells)} | {f'{paper:.1f} %' if paper else ''} |")
+        cells = [f"{100 * entry[measure]:.1f} %" for measure in measures]
+        lines.append(_row([name, *cells, f"{paper:.1f} %" if paper else ""]))
     return lines
 
 

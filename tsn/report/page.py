@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from tsn.evaluation.metrics import MEASURES
 from tsn.evaluation.predictions import (
     NO_PREDICTION,
     SplitPredictions,
@@ -66,6 +67,7 @@ def render(content: Content) -> str:
         best=best_single(summary),
         chance=chance(summary),
         classes=len(splits[0].classes),
+        others=[MEASURES[m] for m in MEASURES if m in summary["mean"]["fused"] and m != "top1"],
         effect=effect_of_fusion(splits),
         confusions=most_confused(confusion_matrix(splits), splits[0].classes),
         figures={key: inline(path) for key, path in content.figures.items()},
@@ -109,9 +111,10 @@ def data_uri(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the accuracy table: accuracies (0…1), mean and by split; published ones in percent.
+    """A row of the accuracy table: top-1 (0…1), mean and by split; published ones in percent.
 
-    `published` is for the mean of the splits, or for the only one.
+    `published` is for the mean of the splits, or for the only one; `others` are further measures,
+    in the order of `MEASURES`.
     """
 
     title: str
@@ -120,8 +123,7 @@ class Row:
     weights: dict[str, float]
     splits: list[float]
     top1: float
-    top5: float
-    mean_class: float
+    others: list[float]
     published: float | None
 
 
@@ -138,8 +140,7 @@ def accuracy_table(summary: dict) -> list[Row]:
             entry.get("weights", {}),
             [rows[place][2]["top1"] for rows in by_split],
             entry["top1"],
-            entry["top5"],
-            entry["mean_class"],
+            [entry[name] for name in MEASURES if name in entry and name != "top1"],
             published_accuracy(summary["layout"], level, key),
         )
         for place, (title, key, entry) in enumerate(rows_of(summary["mean"]))

@@ -1,7 +1,7 @@
 """Model files and resumable training state: tensors and plain values only, never code."""
 
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ class ModelInfo:
 
     `shards` is the fingerprint of the shards it was trained on: others are refused. Of an imported
     model it is no more than the `variant` of the flow that it wants.
+    `swap` holds the classes that mirroring exchanges (`training.flip`).
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class ModelInfo:
     seed: int
     shards: dict[str, object]
     code_version: str
+    swap: dict[str, str] = field(default_factory=dict)
 
 
 def save_model(path: Path | str, network: TSN, info: ModelInfo) -> None:

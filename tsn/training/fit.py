@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from tsn.config.schema import TrainingConfig
-from tsn.data.dataset import CentreSnippets, MicroBatches, TrainingSnippets
+from tsn.data.batches import MicroBatches
+from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.models.network import TSN
 from tsn.runtime.progress import Meter
@@ -28,6 +28,7 @@ from tsn.training.device import autocast, seed_step
 from tsn.training.distributed import ProcessGroup, RunningStatistics
 from tsn.training.job import TrainingJob
 from tsn.training.log import EpochMetrics, Recorder, write_log
+from tsn.training.loss import count, summed_loss
 from tsn.training.state import State
 from tsn.training.validation import overfitting
 
@@ -42,7 +43,7 @@ logger = logging.getLogger("tsn")
 
 @dataclass(frozen=True)
 class Setup:
-    """What stays the same during a training."""
+    """What stays the same during a training; `class_weights` are float32 (C,), on the device."""
 
     job: TrainingJob
     train_set: TrainingSnippets
@@ -50,6 +51,7 @@ class Setup:
     device: torch.device
     threads: int
     group: ProcessGroup
+    class_weights: torch.Tensor | None = None
 
 
 def fit(
@@ -79,6 +81,7 @@ def fit(
         range(state.iteration, total),
         group.rank,
         group.world_size,
+        setup.train_set.by_class() if recipe.sampling == "balanced" else None,
     )
     _warn_of_idle_processes(batches, setup)
     loader = make_loader(setup.train_set, setup.device, setup.threads, batch_sampler=batches)
@@ -150,7 +153,7 @@ def training_step(
         with nullcontext() if number == local[-1] else _no_sync(model):
             with autocast(device, recipe.precision):
                 scores = model(clips)
-            loss = summed_loss(scores, labels)
+            loss = summed_loss(scores, labels, setup.class_weights, recipe.label_smoothing)
             # DDP averages gradients over the ranks.
             weight = 0.0 if number is None else group.world_size / batch_size
             (loss * weight).backward()
@@ -187,17 +190,6 @@ def validate(
     network.train()
     loss, correct, videos = group.all_reduce(counts).tolist()
     return {"validation_loss": loss / videos, "validation_accuracy": correct / videos}
-
-
-def summed_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy after softmax, in float32, summed over videos: scores (N, C), labels (N,)."""
-    return cross_entropy(scores.float(), labels, reduction="sum")
-
-
-def count(loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Summed loss, number of correct predictions and of videos: float64 (3,), on the device."""
-    correct = (scores.argmax(1) == labels).sum()
-    return torch.stack([loss.detach(), correct, torch.full_like(correct, len(labels))]).double()
 
 
 def num_iterations(recipe: TrainingConfig, per_epoch: int) -> int:

@@ -9,10 +9,13 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from tsn.config.checks import check_class_names
 from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TrainingSnippets
+from tsn.data.transforms import mirrored_labels
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
 from tsn.models.fold import fold_batch_norm
@@ -28,6 +31,7 @@ from tsn.training.device import prepare
 from tsn.training.distributed import ProcessGroup, join_process_group
 from tsn.training.fit import SAVE_SECONDS, Setup, fit
 from tsn.training.job import Task, TrainingJob
+from tsn.training.loss import class_weights
 from tsn.training.state import State
 from tsn.training.validation import hold_out
 
@@ -64,7 +68,12 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     videos = read_index(Path(files.index))
     classes = tuple(class_names(videos))
     shards = ShardSet(files.shards)
-    train_set, validation_set = build_datasets(job, members(videos, job.split, "train"), shards)
+    check_class_names(job.recipe, classes)
+    train_set, validation_set = build_datasets(
+        job, members(videos, job.split, "train"), shards, mirrored_labels(job.recipe.swap, classes)
+    )
+    counts = np.bincount([video.label for video in train_set.videos], minlength=len(classes))
+    weights = class_weights(job.recipe, classes, counts)
     torch.manual_seed(job.seed)
     network = new_network(len(classes), job.modality, job.model, job.recipe)
     network = network.to(device).to(memory_format=torch.channels_last)
@@ -73,23 +82,33 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     state_file = Path(files.model).with_name(
         f".training-{_identity(job, classes, shards, train_set, validation_set)}.pt"
     )
-    setup = Setup(job, train_set, validation_set, device, task.threads, group)
+    weights = None if weights is None else weights.to(device)
+    setup = Setup(job, train_set, validation_set, device, task.threads, group, weights)
     fit(setup, state, state_file, Path(files.log), save_seconds)
     if group.is_main:
         save_models(job, state, Path(files.model), classes, shards.fingerprint)
 
 
 def build_datasets(
-    job: TrainingJob, videos: list[Video], shards: ShardSet
+    job: TrainingJob,
+    videos: list[Video],
+    shards: ShardSet,
+    mirrored: list[int] | None = None,
 ) -> tuple[TrainingSnippets, CentreSnippets]:
     """The training videos of a split as data sets for training and for validation.
+
+    Args:
+        job: the recipe.
+        videos: of the split.
+        shards: of the modality's stream.
+        mirrored: see `mirrored_labels`.
 
     Raises:
         UserError: if either is empty where it must not be.
     """
     recipe, size = job.recipe, job.model.input_size
     trained, held_out = hold_out(videos, recipe.validation, job.seed)
-    train_set = TrainingSnippets(shards, trained, job.modality, recipe, size, job.seed)
+    train_set = TrainingSnippets(shards, trained, job.modality, recipe, size, job.seed, mirrored)
     if not len(train_set):
         raise UserError(
             f"split {job.split}: every train video is quarantined in the {shards.stream} shards"
@@ -184,6 +203,7 @@ def save_models(
         seed=job.seed,
         shards=fingerprint,
         code_version=code_version(),
+        swap=job.recipe.swap,
     )
     network, folder = state.network.cpu(), model_file.parent
     for other in (folder / "best.pt", folder / "last.pt"):

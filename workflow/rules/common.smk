@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tsn.config.checks import check_model
+from tsn.config.checks import check_class_names, check_model
 from tsn.config.experiments import Configuration
 from tsn.config.fields import plain
 from tsn.config.load import read_config, with_current_names_of_all
@@ -186,6 +186,8 @@ def modality_shards(wildcards):
             f"experiment {wildcards.experiment}: {wildcards.modality} is not trained (only "
             f"{', '.join(known.modalities)}); add it to modalities"
         )
+    if workflow.is_main_process:
+        check_class_names(known.training(wildcards.modality), listing(wildcards.dataset).classes)
     return shards_of(STREAM_OF[wildcards.modality])(wildcards)
 
 
