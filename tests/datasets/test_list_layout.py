@@ -1,13 +1,14 @@
 """Lists of one's own: what is found on disk, and every kind of row that cannot be used."""
 
+import json
 import re
 
 import pytest
 
 from tsn.config.checks import checked_dataset
 from tsn.datasets.annotations import read_annotations, split_line
-from tsn.datasets.build_index import plan_listing
-from tsn.datasets.index import read_index
+from tsn.datasets.build_index import plan_listing, report, write_index
+from tsn.datasets.index import class_names, read_index
 from tsn.datasets.listing import Listing, leaks
 from tsn.runtime.errors import UserError
 
@@ -337,3 +338,75 @@ def test_json_that_is_no_list_of_videos_is_one_sentence(listing_of):
 def test_a_data_set_without_videos_on_disk_shows_where_it_looked(listing_of, tmp_path):
     with pytest.raises(UserError, match=r"none of the 1 listed videos .* 'videos/x\.mp4'"):
         listing_of("path,label,split\nx.mp4,Jump,train\n")
+
+
+def classes_of(listing: Listing) -> dict[str, tuple[str, ...]]:
+    return {video.id: video.classes for video in listing.videos}
+
+
+SEVERAL = {"a": ("Jump", "Run"), "b": ("Run",), "c": ("Jump",), "d": ("Run", "Sit")}
+
+
+def test_a_label_may_name_several_classes(listing_of):
+    """In the order of the classes, whatever that of the label; in a table and in JSON."""
+    table = "path,label,split\na,Run | Jump,train\nb,Run,train\nc,Jump|,test\nd,Sit|Run,test\n"
+    listing = listing_of(table)
+    assert listing.classes == ("Jump", "Run", "Sit") and classes_of(listing) == SEVERAL
+    rows = [("a", ["Run", "Jump"]), ("b", "Run"), ("c", ["Jump"]), ("d", ["Sit", "Run"])]
+    entries = [
+        {"path": name, "label": label, "split": "train" if name in "ab" else "test"}
+        for name, label in rows
+    ]
+    assert classes_of(listing_of(json.dumps(entries))) == SEVERAL
+
+
+def test_rows_of_one_video_add_their_classes_where_that_is_wanted(listing_of):
+    table = (
+        "path,label,split\na,Run,train\na,Jump,train\na,Jump,train\nb,Run,train\n"
+        "c,Jump,test\nd,Sit,test\nd,Run,test\n"
+    )
+    listing = listing_of(table, multi_label=True)
+    assert classes_of(listing) == SEVERAL and not listing.invalid
+    (problem, _, _) = listing_of(table).invalid
+    assert "'a' is of class 'Jump' here and of 'Run' in list.csv:2" in problem
+    assert "set multi_label: true" in problem
+    (problem,) = listing_of(table + "a,Sit,test\n", multi_label=True).invalid
+    assert "'a' is a train video already" in problem
+
+
+def test_a_bar_in_the_name_of_a_known_class_is_part_of_it(listing_of, tmp_path):
+    (tmp_path / "names.txt").write_text("Jump|Run\nSit\nRun\n")
+    table = "path,label,split\na,Jump|Run,train\nb,Sit|Run,train\nc,Run,test\nd,Sit|Jump,test\n"
+    listing = listing_of(table, class_list="names.txt")
+    assert classes_of(listing) == {"a": ("Jump|Run",), "b": ("Sit", "Run"), "c": ("Run",)}
+    (problem,) = listing.invalid
+    assert "list.csv:5: column label: there is no class 'Jump' in class_list" in problem
+
+
+def test_classes_that_are_not_wanted_are_left_out(listing_of):
+    table = "path,label,split\na,Run|Jump,train\nb,Run,train\nc,Jump,test\nd,Sit|Run,test\n"
+    listing = listing_of(table, classes=["Run", "Sit"])
+    assert classes_of(listing) == {"a": ("Run",), "b": ("Run",), "d": ("Run", "Sit")}
+
+
+def test_every_class_is_split_although_no_two_videos_have_the_same_ones(listing_of):
+    table = "path,label\na,1|2\nb,1|3\nc,2|3\nd,1|2|3\ne,1\nf,2\n"
+    listing = listing_of(table, test_ratio=0.5)
+    for part in ("train", "test"):
+        chosen = [video for video in listing.videos if video.splits[1] == part]
+        assert {name for video in chosen for name in video.classes} == {"1", "2", "3"}
+
+
+def test_several_classes_survive_the_index(listing_of, tmp_path):
+    table = "path,label,split\na,Run|Jump,train\nb,Run,train\nc,Jump,test\nd,Sit|Run,test\n"
+    listing = listing_of(table)
+    write_index(tmp_path / "index.tsv", listing, 2, (1,))
+    index = read_index(tmp_path / "index.tsv")
+    assert {video.id: video.classes for video in index} == SEVERAL
+    assert [video.labels for video in index] == [(0, 1), (1,), (0,), (1, 2)]
+    assert class_names(index) == ["Jump", "Run", "Sit"]
+    lines = report(listing, (1,), excluded=False).splitlines()
+    assert "2 videos have several classes" in lines
+    assert [line.split() for line in lines[-3:]] == [
+        ["'Jump'", "1", "1"], ["'Run'", "2", "1"], ["'Sit'", "0", "1"]
+    ]  # fmt: skip

@@ -8,9 +8,10 @@ import pytest
 from tsn.config.schema import FusionConfig
 from tsn.datasets.records import Video
 from tsn.evaluation.fusion import combine, fuse, fuse_split
-from tsn.evaluation.predictions import predict_split
+from tsn.evaluation.predictions import confusion_matrix, predict_split, write_videos
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
+from tsn.runtime.files import read_tsv
 
 CLASSES = ("red", "blue")
 TRAIN = Video("t", "t.avi", "red", 0, {1: "train", 2: "test"})
@@ -197,3 +198,48 @@ def test_the_fusion_says_whose_models_it_fuses():
 def test_senseless_weights_are_refused(weights, of):
     with pytest.raises(ValueError, match="must be"):
         combine({"rgb": np.zeros((1, 2))}, weights, of)
+
+
+BOTH = Video("d", "d.avi", "red", 0, {1: "test"}, others=(("blue", 1),))
+SEVERAL = [*VIDEOS, BOTH]
+"""a is red, b and c are blue, d is both."""
+
+
+def several(modality: str, rows: dict) -> Scores:
+    labels = np.array([[1, 0], [0, 1], [0, 1], [1, 1]], bool)[["abcd".index(name) for name in rows]]
+    return scores(modality, rows, labels=labels, loss="bce")
+
+
+def test_videos_of_several_classes_are_measured_by_average_precision():
+    """RGB takes c for red: red is ranked c, d, a, and blue b, d, c."""
+    rgb = several("rgb", {"a": [1, -2], "b": [-3, 4], "c": [3, -3], "d": [2, 1]})
+    flow = several("flow", {"d": [1, 1], "c": [-9, 9], "b": [0, 0], "a": [0, 0]})
+    index = [*SEVERAL, TRAIN]
+    found = fuse_split([rgb, flow], FusionConfig(PAPER), index, 1, "tsn")
+    of_rgb = found["modalities"]["rgb"]
+    precisions = {"red": (1 / 2 + 2 / 3) / 2, "blue": (1 + 1 + 3 / 4) / 3}
+    assert of_rgb["per_class"] == pytest.approx(precisions)
+    assert of_rgb["top1"] == 0.75 and found["fused"]["map"] == 1
+    assert found["class_videos"]["red"] == {"train": 1, "test": 2}
+    assert found["class_videos"]["blue"] == {"train": 0, "test": 3}
+
+
+def test_probabilities_of_binary_cross_entropy_are_logistic():
+    found = combine({"rgb": np.array([[0.0, 800, -800]])}, {"rgb": 2}, "probabilities", "bce")
+    assert found.tolist() == [[1, 2, 0]]
+
+
+def test_a_prediction_is_correct_if_it_is_one_of_the_classes(tmp_path):
+    rgb = several("rgb", {"a": [1, 2], "b": [1, 2], "d": [2, 1]})
+    split = predict_split([rgb], {"rgb": 1}, [*SEVERAL, TRAIN], "logits")
+    assert split.correct["rgb"].tolist() == [False, True, False, True]
+    # a counts as red taken for blue, c has no prediction, d as red.
+    assert confusion_matrix([split]).tolist() == [[1, 1, 0], [0, 1, 1]]
+    write_videos(tmp_path / "v.tsv", split)
+    assert [row["class"] for row in read_tsv(tmp_path / "v.tsv")[1]][-1] == "red|blue"
+
+
+def test_scores_of_one_class_a_video_do_not_go_with_an_index_of_several():
+    one = scores("rgb", {"a": [1, -2]})
+    with pytest.raises(UserError, match="other classes than the index"):
+        fuse_split([one], FusionConfig({"rgb": 1}), [*SEVERAL, TRAIN], 1, "tsn")

@@ -1,9 +1,9 @@
-"""Accuracies against values worked out by hand."""
+"""Measures against values worked out by hand, and against their definitions."""
 
 import numpy as np
 import pytest
 
-from tsn.evaluation.metrics import metrics
+from tsn.evaluation.metrics import average_precision, main_measure, metrics
 
 
 def result(scores, labels, classes=None) -> dict:
@@ -77,3 +77,66 @@ def test_the_result_is_plain_values():
 def test_labels_are_those_of_the_classes(labels):
     with pytest.raises(ValueError, match="labels must be 0…1"):
         metrics(np.zeros((len(labels), 2)), np.array(labels, int), ("a", "b"))
+
+
+def defined_precision(scores, positive) -> float:
+    """The sum over all thresholds of precision times the gain in recall."""
+    total, before = 0.0, 0.0
+    for threshold in sorted(set(scores), reverse=True):
+        chosen = scores >= threshold
+        recall = positive[chosen].sum() / positive.sum()
+        total += positive[chosen].mean() * (recall - before)
+        before = recall
+    return total
+
+
+@pytest.mark.parametrize("values", [3, 1000])
+def test_average_precision_is_that_of_its_definition(values):
+    """Also with many equal scores."""
+    rng = np.random.default_rng(values)
+    for _ in range(20):
+        scores, positive = rng.integers(values, size=30).astype(float), rng.random(30) < 0.3
+        positive[0] = True
+        found = average_precision(scores, positive)
+        assert found == pytest.approx(defined_precision(scores, positive), abs=1e-12)
+
+
+def test_average_precision_of_a_ranking():
+    """Positives at ranks 1, 3 and 6: (1 + 2/3 + 3/6) / 3; one that is never found: / 4."""
+    positive = np.array([1, 0, 1, 0, 0, 1], bool)
+    scores = np.array([9.0, 8, 7, 6, 5, 4])
+    assert average_precision(scores, positive) == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
+    assert average_precision(scores, positive, 4) == pytest.approx((1 + 2 / 3 + 3 / 6) / 4)
+
+
+SEVERAL = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0]], bool)
+"""Three videos of the classes a, b, c; nobody is d."""
+
+
+def test_measures_of_videos_with_several_classes():
+    """Ranks of a: +, +, -; of b: -, +, +; of c: -, -, +. Above 0: a in 1, 3; b in 2, 3; c in 3."""
+    found = result([[2, -1, -3, -9], [-2, 3, -2, -9], [1, 4, 0.5, -9]], SEVERAL)
+    assert found["per_class"] == pytest.approx({"a": 1.0, "b": (1 / 2 + 2 / 3) / 2, "c": 1.0})
+    assert found["map"] == pytest.approx((1 + 7 / 12 + 1) / 3)
+    assert (found["videos"], found["top1"], found["top5"]) == (3, pytest.approx(2 / 3), 1)
+    # b: one of two is found, and one that is none.
+    assert found["f1"] == pytest.approx((1 + 2 * 1 / 4 + 1) / 3)
+    assert main_measure(found) == "map" and "mean_class" not in found
+
+
+def test_the_classes_of_a_video_without_a_score_are_never_found():
+    found = result([[np.nan] * 4, [-2, 3, -2, -9], [1, -4, 2, -9]], SEVERAL)
+    assert found["per_class"] == pytest.approx({"a": 0.5, "b": 0.5, "c": 1.0})
+    assert found["top1"] == found["top5"] == pytest.approx(2 / 3)
+    assert found["f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+
+
+def test_f1_is_that_of_the_classes_above_the_threshold():
+    rows = np.array([[0.6, 0.6, 0.1, 0.4], [0.1, 0.9, 0.2, 0.1], [0.7, 0.3, 0.8, 0.4]])
+    assert metrics(rows, SEVERAL, tuple("abcd"), 0.5)["f1"] == 1
+
+
+@pytest.mark.parametrize("labels", [SEVERAL[:, :3], SEVERAL[:0], ~SEVERAL[:, :3] & False])
+def test_every_video_has_one_of_the_classes(labels):
+    with pytest.raises(ValueError, match="with a class in every row"):
+        metrics(np.zeros((len(labels), 4)), labels, tuple("abcd"))

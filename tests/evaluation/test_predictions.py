@@ -72,14 +72,18 @@ def test_the_confusion_matrix_counts_every_video_once(split, tmp_path):
     assert found["matrices"]["flow"] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]]
 
 
-def test_the_accuracy_of_a_class_is_the_fraction_of_its_videos(split, tmp_path):
-    write_per_class(tmp_path / "p.tsv", split)
+def test_the_measures_of_a_class_are_in_a_row_with_its_videos(tmp_path):
+    of = {"rgb": (1, 0), "flow": (0.5, 0.25), "fused": (1, 0.5)}
+    per_class = {m: {"per_class": {"red": red, "blue": blue}} for m, (red, blue) in of.items()}
+    fused = per_class.pop("fused")
+    counts = {name: {"train": 9, "test": n} for n, name in enumerate(CLASSES, start=1)}
+    result = {"modalities": per_class, "fused": fused, "class_videos": counts}
+    write_per_class(tmp_path / "p.tsv", result)
     columns, rows = read_tsv(tmp_path / "p.tsv")
     assert columns == ("class", "videos", "rgb", "flow", "fused")
     assert [list(row.values()) for row in rows] == [
-        ["red", "2", "1.0000", "0.5000", "1.0000"],
-        ["blue", "2", "0.0000", "0.5000", "0.5000"],
-        ["green", "2", "0.0000", "0.0000", "0.0000"],
+        ["red", "1", "1.0000", "0.5000", "1.0000"],
+        ["blue", "2", "0.0000", "0.2500", "0.5000"],
     ]
 
 

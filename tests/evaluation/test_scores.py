@@ -42,7 +42,9 @@ def scores() -> Scores:
     )
 
 
-def test_scores_come_back_bit_for_bit(tmp_path, scores):
+@pytest.mark.parametrize("labels", [np.array([1, 0, 1]), np.array([[0, 1], [1, 1], [1, 0]], bool)])
+def test_scores_come_back_bit_for_bit(tmp_path, scores, labels):
+    scores = replace(scores, labels=labels, loss="bce")
     write_scores(tmp_path / "s.h5", scores)
     found = read_scores(tmp_path / "s.h5")
     for field in fields(Scores):

@@ -70,3 +70,19 @@ def test_nothing_in_common_is_told():
     other = replace(scores("flow", [1] * 4), ids=("t2", "t3", "t4", "t5"))
     with pytest.raises(UserError, match="no held-out video has scores of all modalities"):
         search_weights([one, other], INDEX, 1, "logits")
+
+
+def test_videos_of_several_classes_choose_by_average_precision():
+    """Of t1, which is not red, and t0, which is, RGB ranks t1 higher and flow t0."""
+    both = Video("t0", "", "red", 0, {1: "train"}, others=(("blue", 1),))
+    index = [both, TRAINING[1], TRAINING[2], *TEST]
+    labels = np.array([[1, 1], [0, 1], [1, 0]], bool)
+    rows = {"rgb": [[1, 1], [2, 1], [3, 0]], "flow": [[2, 1], [1, 1], [3, 0]]}
+    found = search_weights(
+        [
+            replace(scores(name, [0] * 3), labels=labels, values=np.array(values, np.float32))
+            for name, values in rows.items()
+        ],
+        index, 1, "logits",
+    )  # fmt: skip
+    assert found["map"] == 1 and found["weights"] == {"rgb": 0.4, "flow": 0.6}

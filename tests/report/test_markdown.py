@@ -49,6 +49,17 @@ def test_every_modality_comparison_and_the_fusion_have_a_row_in_percent():
     assert ["train_model", "3", "1:02:05"] in table
 
 
+def test_average_precision_stands_first_where_videos_have_several_classes():
+    found = summary()
+    result = {"map": 0.5, "top1": 0.75, "top5": 1.0, "f1": 0.25}
+    for entry in (found["splits"][0], found["mean"]):
+        entry["modalities"] = {"rgb": result}
+        entry["fused"], entry["compare"] = {**result, "weights": {"rgb": 1}}, {}
+    table = rows(summary_markdown(found))
+    assert table[0][:5] == ["scores", "mAP", "top-1", "top-5", "macro-F1"]
+    assert table[2][:5] == ["RGB", "50.0 %", "75.0 %", "100.0 %", "25.0 %"]
+
+
 def test_published_figures_say_how_many_classes_they_are_for():
     assert "| published (101 classes) |" in summary_markdown(summary())
     assert "| published |" in summary_markdown(summary(layout="folder"))

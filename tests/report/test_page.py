@@ -96,7 +96,7 @@ def test_the_table_has_every_split_the_mean_and_what_was_published(make_run):
     fused = table[-1]
     assert fused.fused and fused.weights == {"rgb": 1.0, "flow": 1.0}
     assert fused.splits == [split["fused"]["top1"] for split in result["splits"]]
-    assert fused.top1 == pytest.approx(sum(fused.splits) / 2)
+    assert fused.main == pytest.approx(sum(fused.splits) / 2)
     assert fused.published == 94.0  # two streams, mean of UCF101's splits
     assert table[0].published is None
 

@@ -85,12 +85,18 @@ def checked_dataset(name: str, keys: dict) -> DatasetConfig:
     return dataset
 
 
-def check_class_names(recipe: TrainingConfig, classes: Sequence[str]) -> None:
-    """Check the classes that `class_weights` and `flip` name.
+def check_classes(recipe: TrainingConfig, classes: Sequence[str], multi_label: bool) -> None:
+    """Check that `loss`, `class_weights` and `flip` fit the classes.
 
     Raises:
-        UserError: if one is not among `classes`, or mirroring is to exchange one twice.
+        UserError: videos have several and the loss is not for that, a name is not among `classes`,
+            or mirroring is to exchange one twice.
     """
+    if multi_label and recipe.loss == "cross_entropy":
+        raise UserError(
+            "training.loss: cross_entropy is for one class a video, and there are videos with "
+            "several; set bce or auto"
+        )
     weights = recipe.class_weights if isinstance(recipe.class_weights, dict) else {}
     swapped = [name for pair in recipe.swap.items() for name in pair]
     for key, names in (("class_weights", [*weights]), ("flip.swap", swapped)):

@@ -276,6 +276,13 @@ class ListDataset:
         MAP,
         doc("what the columns of a table are called: `{path: filename, label: [verb, noun]}`"),
     ] = Field(default_factory=dict)
+    multi_label: Annotated[
+        bool,
+        doc(
+            "rows that name a video again add a class to it, and Charades' videos are taken whole; "
+            "`a|b` in a label names several classes in any case"
+        ),
+    ] = False
     parts: Parts = Field(default_factory=dict)
     splits: Splits = (1,)
     folds: Folds = None
@@ -567,6 +574,14 @@ class TrainingConfig:
         Count | None,
         doc("the same in optimiser steps, which `lr_milestones` then counts, too", "preset"),
     ] = None
+    loss: Annotated[
+        Literal["auto", "cross_entropy", "bce"],
+        doc(
+            "`cross_entropy` after softmax · `bce`: binary cross-entropy of every class · `auto`: "
+            "`bce` where videos have several classes, else `cross_entropy`",
+            "paper",
+        ),
+    ] = "auto"
     class_weights: ClassWeights = "none"
     sampling: Annotated[
         Literal["uniform", "balanced"],

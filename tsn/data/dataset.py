@@ -72,14 +72,17 @@ class _Snippets(Dataset):
         videos: those that are not quarantined, in the order of the items.
     """
 
-    def __init__(self, shards: Store, videos: list[Video], modality: str):
+    def __init__(self, shards: Store, videos: list[Video], modality: str, multi_hot: int = 0):
         if shards.stream != STREAM_OF[modality]:
             raise UserError(
                 f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}"
             )
         self.videos = [video for video in videos if shards.usable(video.id)]
         self._numbers = np.array([shards.number(video.id) for video in self.videos], np.int64)
-        self._labels = np.array([video.label for video in self.videos], np.int64)
+        # The labels of all videos one after the other, and where those of each begin.
+        self._labels = np.array([n for video in self.videos for n in video.labels], np.int64)
+        self._first = np.cumsum([0, *(len(video.labels) for video in self.videos)])
+        self._multi_hot = multi_hot
         self._shards, self._modality = shards, modality
         self._length = SNIPPET_FRAMES[modality]
         self.is_flow = modality in FLOW_MODALITIES
@@ -92,6 +95,17 @@ class _Snippets(Dataset):
 
     def _frame_size(self, item: int) -> Size:
         return self._shards.size_at(self._numbers[item])
+
+    def _target(self, number: int, mirrored: list[int] | None = None) -> int | torch.Tensor:
+        """What the network is to say: the label, or float32 (C,) with 1 for each label."""
+        labels = self._labels[self._first[number] : self._first[number + 1]]
+        if mirrored is not None:
+            labels = np.array(mirrored)[labels]
+        if not self._multi_hot:
+            return int(labels[0])
+        target = torch.zeros(self._multi_hot)
+        target[labels] = 1
+        return target
 
     def _snippet_indices(self, item: int, starts: np.ndarray) -> list[np.ndarray]:
         """The frame numbers of each snippet."""
@@ -121,7 +135,7 @@ class _Snippets(Dataset):
 
 
 class TrainingSnippets(_Snippets):
-    """One item per video: K augmented snippets, uint8 or int16 (K, C, S, S), and the label.
+    """One item per video: K augmented snippets, uint8 or int16 (K, C, S, S), and its label.
 
     An item is asked for as (draw, number); segments, crop and flip follow from
     (seed, draw, video id), so they do not depend on order, workers or other videos.
@@ -134,6 +148,8 @@ class TrainingSnippets(_Snippets):
         input_size: S.
         seed: of the job.
         mirrored: see `mirrored_labels`.
+        multi_hot: 0, or the number of classes C: labels are then float32 (C,), 1 for each of the
+            video's classes.
     """
 
     def __init__(
@@ -145,34 +161,36 @@ class TrainingSnippets(_Snippets):
         input_size: int,
         seed: int,
         mirrored: list[int] | None = None,
+        multi_hot: int = 0,
     ):
-        super().__init__(shards, videos, modality)
+        super().__init__(shards, videos, modality, multi_hot)
         self._mirrored = mirrored
         self._recipe, self._side, self._seed = recipe, input_size, seed
         self._hashes = np.array([_stable_hash(video.id) for video in self.videos], np.uint64)
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int | torch.Tensor]:
         draw, number = item
         recipe = self._recipe
         rng = np.random.default_rng([self._seed, draw, int(self._hashes[number])])
         starts = train_starts(self._num_frames(number), self._length, recipe.segments, rng)
         size, flip = self._frame_size(number), bool(recipe.flip)
         crop = random_crop(size, self._side, recipe.crop_scales, flip, rng)
-        snippets, label = self._cut(number, starts, crop, self._side), self._labels[number]
-        if crop.flip:
-            snippets = mirror(snippets, self.is_flow)
-            label = label if self._mirrored is None else self._mirrored[label]
-        return snippets, int(label)
+        snippets = self._cut(number, starts, crop, self._side)
+        if not crop.flip:
+            return snippets, self._target(number)
+        return mirror(snippets, self.is_flow), self._target(number, self._mirrored)
 
-    def by_class(self) -> list[np.ndarray]:
-        """The numbers of the items of each class that has any."""
-        return [np.flatnonzero(self._labels == label) for label in np.unique(self._labels)]
+    def by_class(self) -> dict[int, np.ndarray]:
+        """Label -> the numbers of the items that have it, for all labels that some item has."""
+        owners = np.repeat(np.arange(len(self)), np.diff(self._first))
+        return {int(label): owners[self._labels == label] for label in np.unique(self._labels)}
 
 
 class CentreSnippets(_Snippets):
     """One item per video: K snippets from the centres of their segments, and the label.
 
-    For validation during training: uint8 or int16 (K, C, S, S), the centre of the frame.
+    For validation during training: uint8 or int16 (K, C, S, S), the centre of the frame; labels as
+    in `TrainingSnippets`.
     """
 
     def __init__(
@@ -182,14 +200,15 @@ class CentreSnippets(_Snippets):
         modality: str,
         segments: int,
         input_size: int,
+        multi_hot: int = 0,
     ):
-        super().__init__(shards, videos, modality)
+        super().__init__(shards, videos, modality, multi_hot)
         self._segments, self._side = segments, input_size
 
-    def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, int | torch.Tensor]:
         starts = centre_starts(self._num_frames(number), self._length, self._segments)
         snippets = self._cut(number, starts, centre_crop(self._frame_size(number)), self._side)
-        return snippets, int(self._labels[number])
+        return snippets, self._target(number)
 
 
 class TestSnippets(_Snippets):

@@ -72,8 +72,15 @@ class InvalidRowError(ValueError):
     """Something is wrong with one row; the text says what."""
 
 
-def read_annotations(file: Path, columns: Columns) -> tuple[list[Row], list[str]]:
+def read_annotations(
+    file: Path, columns: Columns, multi_label: bool = False
+) -> tuple[list[Row], list[str]]:
     """The rows of a list, and a sentence with file and line for each that is invalid.
+
+    Args:
+        file: the list.
+        columns: what the columns of a table are called.
+        multi_label: take a video of Charades as a whole, with all its actions.
 
     Raises:
         UserError: the file cannot be read, or is none of the known kinds.
@@ -91,7 +98,7 @@ def read_annotations(file: Path, columns: Columns) -> tuple[list[Row], list[str]
             fields = next(csv.reader([line.lstrip("# ")], delimiter=delimiter), [])
             header = [name.strip().lower() for name in fields]
             is_text = is_comment(line) and not _columns_of("label", columns) & {*header}
-            if not is_text and (make := _table_reader(file, header, columns)):
+            if not is_text and (make := _table_reader(file, header, columns, multi_label)):
                 rows = _table_rows(file, lines[number:], number, header, delimiter)
                 return list(_valid(file, ((n, make, row) for n, row in rows), problems)), problems
             if not is_comment(line):
@@ -264,7 +271,9 @@ def _plain(where: str, line: str) -> Row:
     return Row(where, (path,), label, span=span)
 
 
-def _table_reader(file: Path, header: Sequence[str], columns: Columns) -> "Make | None":
+def _table_reader(
+    file: Path, header: Sequence[str], columns: Columns, multi_label: bool
+) -> "Make | None":
     """The reader of one row of a table with these columns; None if they are no table's.
 
     Raises:
@@ -275,7 +284,7 @@ def _table_reader(file: Path, header: Sequence[str], columns: Columns) -> "Make 
     if {"narration_id", "video_id", "start_timestamp"} <= {*header}:
         return lambda where, row: _epic(where, row, columns)
     if {"id", "actions", "length"} <= {*header}:
-        return _charades
+        return _charades_video if multi_label else _charades
     if not _columns_of("path", columns) & {*header} or any(map(_NAMED.fullmatch, header)):
         return None
     if len(header) > 1 and not _columns_of("label", columns) & {*header}:
@@ -407,6 +416,14 @@ def _charades(where: str, row: Mapping[str, str]) -> list[Row]:
     return rows
 
 
+def _charades_video(where: str, row: Mapping[str, str]) -> Row:
+    """A video of Charades with all classes of its actions."""
+    codes = dict.fromkeys(action.split()[0] for action in row["actions"].split(";") if action)
+    if not codes:
+        raise InvalidRowError("column actions: there is none")
+    return Row(where, (row["id"],), "|".join(codes), "", row.get("subject", ""))
+
+
 def _from_json(file: Path, text: str, columns: Columns, problems: list[str]) -> list[Row]:
     lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if len(lines) > 1 and _is_object(lines[0][1]):  # JSON Lines
@@ -443,7 +460,11 @@ def _is_object(text: str) -> bool:
 
 
 def _json_row(where: str, entry: Mapping, columns: Columns) -> Row:
-    row = {key.lower(): str(value) for key, value in entry.items() if value is not None}
+    row = {
+        key.lower(): "|".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in entry.items()
+        if value is not None
+    }
     if "vid_name" in row:  # Diving48: the files hold the dive alone
         return _table(where, {"path": row["vid_name"], "label": row.get("label", "")}, {})
     if "template" in row:  # Something-Something: the class is the template without its brackets

@@ -39,7 +39,7 @@ def videos_by_shard(videos: Iterable[Video], shards: int) -> dict[str, list[Vide
 def digest(listing: Listing) -> str:
     """Changes with everything that the index says, and with the files themselves."""
     videos = [
-        (v.id, v.path, v.class_name, v.group, v.splits, v.stamp, str(v.span or ""))
+        (v.id, v.path, v.class_text, v.group, v.splits, v.stamp, str(v.span or ""))
         for v in listing.videos
     ]
     text = json.dumps([listing.classes, videos])
@@ -49,17 +49,18 @@ def digest(listing: Listing) -> str:
 def write_index(path: Path, listing: Listing, shards: int, splits: tuple[int, ...]) -> None:
     """Write `index.tsv`: `COLUMNS`, and train, test or - per split.
 
-    Labels count the classes that have a video in the listing, in the order of its classes.
+    Labels count the classes that have a video in the listing, in the order of its classes; several
+    classes of a video, and their labels, are separated by a vertical bar.
     """
-    inhabited = {video.class_name for video in listing.videos}
+    inhabited = {name for video in listing.videos for name in video.classes}
     names = [name for name in listing.classes if name in inhabited]
     labels = {name: label for label, name in enumerate(names)}
     rows = (
         (
             video.id,
             video.path,
-            video.class_name,
-            labels[video.class_name],
+            video.class_text,
+            "|".join(str(labels[name]) for name in video.classes),
             video.group or video.id,
             "" if video.span is None else str(video.span),
             shard_of(video.id, shards),
@@ -123,7 +124,7 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
     """What was found, for people: counts, then missing and unlisted videos by name."""
     present = [video for video in listing.videos if not video.missing]
     missing = [video.id for video in listing.videos if video.missing]
-    inhabited = {video.class_name for video in present}
+    inhabited = {name for video in present for name in video.classes}
     lines = [
         f"{len(present)} of {len(listing.videos)} listed videos on disk, "
         f"in {len(inhabited)} of {len(listing.classes)} classes"
@@ -134,9 +135,12 @@ def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:
             f"split {split}: {count['train']} train, {count['test']} test, {count['-']} in neither"
         )
         for part in ("train", "test"):
-            have = {video.class_name for video in present if video.splits.get(split) == part}
+            chosen = [video for video in present if video.splits.get(split) == part]
+            have = {name for video in chosen for name in video.classes}
             if without := sorted(inhabited - have):
                 lines += _named(f"classes without a {part} video in split {split}", without)
+    if several := sum(bool(video.others) for video in present):
+        lines.append(f"{several} videos have several classes")
     fate = (
         "excluded (data.missing: exclude)" if excluded else "quarantined (data.missing: quarantine)"
     )
@@ -156,9 +160,10 @@ def _by_class(listing: Listing, splits: Sequence[int]) -> list[str]:
     """A table: videos on disk of every class, by split and part."""
     columns = [(split, part) for split in splits for part in ("train", "test")]
     count = Counter(
-        (video.class_name, split, part)
+        (name, split, part)
         for video in listing.videos
         if not video.missing
+        for name in video.classes
         for split, part in video.splits.items()
     )
     names = {name: repr(name) for name in listing.classes}

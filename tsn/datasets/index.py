@@ -1,6 +1,7 @@
 """The index of a data set, as training and evaluation read it: one row per video, in a TSV."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from tsn.datasets.records import MISSING, Video
@@ -26,21 +27,26 @@ def read_index(path: Path | str) -> list[Video]:
         raise _no_index(path)
     try:
         splits = [int(name.removeprefix("split")) for name in columns[len(COLUMNS) :]]
-        return [
-            Video(
-                row["id"],
-                row["path"],
-                row["class"],
-                int(row["label"]),
-                {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
-                row["group"],
-                {"yes": "", "no": MISSING}[row["on_disk"]],
-                Span.parse(row["span"]),
-            )
-            for row in rows
-        ]
+        return [_video(row, splits) for row in rows]
     except (KeyError, TypeError, ValueError):  # a cut or edited row
         raise _no_index(path) from None
+
+
+def _video(row: dict[str, str], splits: list[int]) -> Video:
+    labels = [int(label) for label in row["label"].split("|")]
+    names = row["class"].split("|") if len(labels) > 1 else [row["class"]]
+    (name, label), *others = zip(names, labels, strict=True)
+    return Video(
+        row["id"],
+        row["path"],
+        name,
+        label,
+        {n: row[f"split{n}"] for n in splits if row[f"split{n}"] != "-"},
+        row["group"],
+        {"yes": "", "no": MISSING}[row["on_disk"]],
+        Span.parse(row["span"]),
+        tuple(others),
+    )
 
 
 def _no_index(path: Path | str) -> UserError:
@@ -69,13 +75,22 @@ def check_unchanged(index: Path | str) -> None:
 
 def class_names(videos: list[Video]) -> list[str]:
     """The classes in label order."""
-    names = {video.label: video.class_name for video in videos}
+    names = {
+        label: name
+        for video in videos
+        for label, name in zip(video.labels, video.classes, strict=True)
+    }
     return [names[label] for label in sorted(names)]
+
+
+def multi_label(videos: Iterable[Video]) -> bool:
+    """Whether some video has several classes: then the data set is one of several labels."""
+    return any(video.others for video in videos)
 
 
 def class_videos(videos: list[Video], split: int) -> dict[str, dict[str, int]]:
     """How many videos each class has in the parts of a split: name -> {"train": n, "test": n}."""
-    count = Counter((video.class_name, video.splits.get(split)) for video in videos)
+    count = Counter((name, video.splits.get(split)) for video in videos for name in video.classes)
     return {
         name: {part: count[name, part] for part in ("train", "test")}
         for name in class_names(videos)

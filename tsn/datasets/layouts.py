@@ -116,12 +116,12 @@ def split(
     """
     chosen = _choose(dataset, tuple(classes))
     inside = set(chosen)
-    videos = [video for video in videos if video.class_name in inside]
+    videos = [kept for video in videos if (kept := video.restricted_to(inside))]
     if dataset.group_pattern is not None or not all(video.group for video in videos):
         videos = [replace(video, group=_group(dataset, video)) for video in videos]
     if any(video.splits for video in videos):
         return chosen, videos
-    grouped = [(video.id, video.class_name, video.group) for video in videos]
+    grouped = [(video.id, name, video.group) for video in videos for name in video.classes]
     if dataset.folds:
         fold_of = assign_folds(grouped, dataset.folds, str(dataset.split_seed))
         tests = {n: {name for name, fold in fold_of.items() if fold == n} for n in dataset.splits}

@@ -39,16 +39,17 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     listed: dict[str, _Listed] = {}
     read = []
     for split, part, file in _annotation_files(dataset):
-        rows, invalid = read_annotations(file, dataset.columns)
+        rows, invalid = read_annotations(file, dataset.columns, dataset.multi_label)
         problems += invalid
         read += [(split, row.part or part, row) for row in rows]
-    names = None
-    if dataset.class_list:
-        names = read_class_list(_home(dataset.class_list))
-        names = _counted_alike(names, {plain_number(row.label) for _, _, row in read})
+    names = read_class_list(_home(dataset.class_list)) if dataset.class_list else {}
+    labels = {plain_number(part) for _, _, row in read for part in row.label.split("|")}
+    names = _counted_alike(names, labels)
+    # From a number or code of a class, or its name, to its name.
+    known = {name: name for name in names.values()} | names
     for split, part, row in read:
         try:
-            _add(dataset, listed, files.video(row, names), row, split, part)
+            _add(dataset, listed, files.video(row, known), row, split, part)
         except InvalidRowError as error:
             problems.append(f"{row.where}: {error}")
     sides = sides_of({part for entry in listed.values() for part in entry.parts.values()}, dataset)
@@ -60,13 +61,18 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     videos = [
         replace(entry.video, splits=splits[tuple(entry.parts.items())]) for entry in listed.values()
     ]
-    found = {video.class_name for video in videos}
+    found = {name for video in videos for name in video.classes}
     if names:
         classes = [name for name in dict.fromkeys(names.values()) if name in found]
     elif all(name.isdecimal() for name in found):
         classes = sorted(found, key=number_order)
     else:
         classes = sorted(found)
+    rank = {name: n for n, name in enumerate(classes)}
+    videos = [
+        video.with_classes(sorted(video.classes, key=rank.__getitem__)) if video.others else video
+        for video in videos
+    ]
     return classes, videos, problems
 
 
@@ -121,16 +127,45 @@ def _add(
             known.parts[split] = part
         return
     before = known.where.rpartition("/")[2]
-    if known.video.class_name != video.class_name:
+    if not dataset.multi_label and known.video.classes != video.classes:
         raise InvalidRowError(
-            f"{video.id!r} is of class {video.class_name!r} here and of {known.video.class_name!r} "
-            f"in {before}"
+            f"{video.id!r} is of class {video.class_text!r} here and of {known.video.class_text!r} "
+            f"in {before}; where videos have several classes, set multi_label: true"
         )
-    if not part or known.parts.get(split) == part:
+    if not dataset.multi_label and (not part or known.parts.get(split) == part):
         raise InvalidRowError(f"{video.id!r} is there already, in {before}")
-    if split in known.parts:
+    if part and known.parts.setdefault(split, part) != part:
         raise InvalidRowError(f"{video.id!r} is a {known.parts[split]} video already, in {before}")
-    known.parts[split] = part
+    if dataset.multi_label:
+        both = dict.fromkeys((*known.video.classes, *video.classes))
+        known.video = known.video.with_classes([*both])
+
+
+def _classes(label: str, names: Mapping[str, str]) -> list[str]:
+    """The classes of a label: one, or several that vertical bars separate.
+
+    Raises:
+        InvalidRowError: `names` has classes, and not this one; or there is none.
+    """
+
+    def named(part: str) -> str:
+        return names.get(plain_number(part)) or names.get(part, "")
+
+    if name := named(label):  # it may have a bar
+        return [name]
+    parts = [part.strip() for part in label.split("|")] if "|" in label else [label]
+    parts = [*dict.fromkeys(filter(None, parts))]
+    if not parts:
+        raise InvalidRowError(f"column label: {label!r} names no class")
+    if not names:
+        return parts
+    classes = [named(part) for part in parts]
+    for part, name in zip(parts, classes, strict=True):
+        if not name:
+            raise InvalidRowError(f"column label: there is no class {part!r} in class_list")
+        if "|" in name:
+            raise InvalidRowError(f"column label: {part!r} cannot be one of several, for its |")
+    return [*dict.fromkeys(classes)]
 
 
 class _Files:
@@ -139,17 +174,13 @@ class _Files:
     def __init__(self, on_disk: Scan, root: Path):
         self._names, self._root = NamesOnDisk(on_disk), os.path.abspath(root)  # noqa: PTH100
 
-    def video(self, row: Row, names: Mapping[str, str] | None) -> Video:
+    def video(self, row: Row, names: Mapping[str, str]) -> Video:
         """The video of a row.
 
         Raises:
             InvalidRowError: its path leads out of the video folder, or its class is unknown.
         """
-        label = row.label
-        if names is not None:
-            label = names.get(plain_number(label), label)
-            if label not in names.values():
-                raise InvalidRowError(f"column label: there is no class {label!r} in class_list")
+        classes = _classes(row.label, names)
         paths = [self._inside(name) for name in row.paths]
         trimmed = next(filter(None, map(self._find, row.trimmed)), "")
         whole = "" if trimmed else next(filter(None, map(self._find, paths)), "")
@@ -159,9 +190,10 @@ class _Files:
         return Video(
             row.id or (f"{name}#{span}".replace(" ", "") if span else name),
             path,
-            label,
+            classes[0],
             group=row.group or name,
             span=span,
+            others=tuple((name, -1) for name in classes[1:]),
         )
 
     def _find(self, path: str) -> str:

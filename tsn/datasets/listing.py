@@ -53,7 +53,7 @@ class Listing:
     def without_missing(self) -> "Listing":
         """Without what is not on disk (`data.missing: exclude`): videos, and classes of none."""
         present = tuple(video for video in self.videos if not video.missing)
-        inhabited = {video.class_name for video in present}
+        inhabited = {name for video in present for name in video.classes}
         classes = tuple(name for name in self.classes if name in inhabited)
         return replace(self, classes=classes, videos=present)
 
@@ -251,10 +251,9 @@ def oddities(listing: Listing, splits: Iterable[int]) -> list[str]:
     """Warnings about the listing, one sentence per type of problem."""
     found = []
     for split in splits:
-        have = {
-            v.class_name for v in listing.videos if v.splits.get(split) == "train" if not v.missing
-        }
-        if lacking := sorted({video.class_name for video in listing.videos} - have):
+        trained = [v for v in listing.videos if v.splits.get(split) == "train" and not v.missing]
+        have = {name for video in trained for name in video.classes}
+        if lacking := sorted({name for v in listing.videos for name in v.classes} - have):
             found.append(
                 f"{len(lacking)} classes have no video on disk to train on in split {split}, "
                 f"such as {lacking[0]!r}"

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from tsn.config.schema import FusionConfig
-from tsn.datasets.index import class_names, class_videos, members
+from tsn.datasets.index import class_names, class_videos, members, multi_label
+from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
 from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
 
-SHARED = ("dataset", "split", "classes", "protocol")
+SHARED = ("dataset", "split", "classes", "protocol", "loss")
 """What scores must agree on. The experiment is not: those that train the same model share it."""
 
 
@@ -42,19 +43,23 @@ def fuse(
             )
     taking_part = [modality for modality, weight in weights.items() if weight]
     aligned = {modality: align(by_modality[modality], videos) for modality in taking_part}
-    return combine(aligned, weights, of)
+    return combine(aligned, weights, of, scores[0].loss)
 
 
 def combine(
-    scores: dict[str, np.ndarray], weights: dict[str, float], of: str = "logits"
+    scores: dict[str, np.ndarray],
+    weights: dict[str, float],
+    of: str = "logits",
+    loss: str = "cross_entropy",
 ) -> np.ndarray:
     """Weighted sum of the modalities' scores.
 
     Args:
         scores: by modality, float (..., C), before softmax.
         weights: by modality; zero takes no part.
-        of: "logits": scores are summed as they are (Wang et al. 2016); "probabilities": their
-            softmax is, which no modality with large scores can dominate.
+        of: "logits": scores are summed as they are (Wang et al. 2016); "probabilities": those
+            are, which no modality with large scores can dominate.
+        loss: of the networks, see `probabilities`.
 
     Returns:
         float64 (..., C).
@@ -71,14 +76,25 @@ def combine(
     for modality, weight in weights.items():
         if weight:
             values = np.asarray(scores[modality], np.float64)
-            total = total + weight * (softmax(values) if of == "probabilities" else values)
+            values = probabilities(values, loss) if of == "probabilities" else values
+            total = total + weight * values
     return total
+
+
+def probabilities(scores: np.ndarray, loss: str) -> np.ndarray:
+    """Probabilities of the classes: softmax along the last axis, or logistic for "bce"."""
+    return np.exp(-np.logaddexp(0, -scores)) if loss == "bce" else softmax(scores)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Probabilities of the classes, along the last axis."""
     exponentials = np.exp(scores - scores.max(-1, keepdims=True))
     return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def threshold(weights: dict[str, float], of: str) -> float:
+    """The fused score of a class whose probability is one half: see `combine`, "bce"."""
+    return sum(weights.values()) / 2 if of == "probabilities" else 0.0
 
 
 def align(scores: Scores, videos: list[Video]) -> np.ndarray:
@@ -89,9 +105,10 @@ def align(scores: Scores, videos: list[Video]) -> np.ndarray:
     """
     row_of = {video.id: row for row, video in enumerate(videos)}
     aligned = np.full((len(videos), scores.values.shape[1]), np.nan)
+    expected = labels_of(videos, len(scores.classes), scores.labels.ndim == 2)
     for name, label, values in zip(scores.ids, scores.labels, scores.values, strict=True):
         row = row_of.get(name)
-        if row is None or videos[row].label != label:
+        if row is None or not np.array_equal(expected[row], label):
             raise UserError(
                 f"the {scores.modality} scores hold {name!r}, which split {scores.split} of the "
                 "index does not test or labels otherwise; score the videos again"
@@ -119,7 +136,8 @@ def check_index(scores: Scores, index: list[Video], split: int) -> None:
             f"fusion: the {scores.modality} scores are of split {scores.split}, not {split}; "
             f"score the videos of split {split}"
         )
-    if scores.classes != tuple(class_names(index)):
+    several = scores.labels.ndim == 2
+    if scores.classes != tuple(class_names(index)) or several != multi_label(index):
         raise UserError(
             f"fusion: the {scores.modality} scores are of other classes than the index has; "
             "train and score again"
@@ -145,14 +163,15 @@ def fuse_split(
             than the index.
     """
     videos = members(index, split, "test")
-    labels = np.array([video.label for video in videos])
     classes = tuple(class_names(index))
+    labels = labels_of(videos, len(classes), multi_label(index))
     for entry in scores:
         check_index(entry, index, split)
 
     def combined(weights: Mapping) -> dict:
         fused = fuse(scores, dict(weights), videos, fusion.fuse)
-        return {"weights": weights, "fuse": fusion.fuse, **metrics(fused, labels, classes)}
+        measured = metrics(fused, labels, classes, threshold(dict(weights), fusion.fuse))
+        return {"weights": weights, "fuse": fusion.fuse, **measured}
 
     weights = fusion.chosen_weights
     main = fuse(scores, weights, videos, fusion.fuse)

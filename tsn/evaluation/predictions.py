@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.datasets.index import class_names, members
+from tsn.datasets.index import class_names, members, multi_label
+from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
 from tsn.evaluation.fusion import align, fuse
 from tsn.evaluation.scores import Scores
@@ -28,7 +29,7 @@ class SplitPredictions:
         split: its number.
         classes: C names in label order.
         ids: of the V test videos, quarantined ones included, in the order of the index.
-        labels: int64 (V,), the true classes.
+        labels: int64 (V,), the true classes; bool (V, C) where videos may have several.
         predicted: int64 (V,) by modality, and by `FUSED`: labels, or `NO_PREDICTION`.
     """
 
@@ -40,8 +41,18 @@ class SplitPredictions:
 
     @property
     def correct(self) -> dict[str, np.ndarray]:
-        """Bool (V,) by modality and by `FUSED`: whether the prediction is the label."""
-        return {name: labels == self.labels for name, labels in self.predicted.items()}
+        """Bool (V,) by modality and by `FUSED`: whether the prediction is the, or a, label."""
+        return {name: self._correct(predicted) for name, predicted in self.predicted.items()}
+
+    def _correct(self, predicted: np.ndarray) -> np.ndarray:
+        if self.labels.ndim == 1:
+            return predicted == self.labels
+        return self.labels[np.arange(len(predicted)), predicted] & (predicted != NO_PREDICTION)
+
+    def labels_at(self, place: int) -> list[int]:
+        """The labels of a video by its place in `ids`."""
+        labels = self.labels[place]
+        return [int(labels)] if self.labels.ndim == 1 else np.flatnonzero(labels).tolist()
 
 
 def predict_split(
@@ -61,11 +72,12 @@ def predict_split(
     videos = members(index, scores[0].split, "test")
     values = {entry.modality: align(entry, videos) for entry in scores}
     values[FUSED] = fuse(scores, weights, videos, of)
+    classes = tuple(class_names(index))
     return SplitPredictions(
         scores[0].split,
-        tuple(class_names(index)),
+        classes,
         tuple(video.id for video in videos),
-        np.array([video.label for video in videos], np.int64),
+        labels_of(videos, len(classes), multi_label(index)),
         {name: _argmax(table) for name, table in values.items()},
     )
 
@@ -84,13 +96,16 @@ def confusion_matrix(splits: list[SplitPredictions], scores: str = FUSED) -> np.
 
     Returns:
         int64 (C, C + 1): rows are labels, columns predictions; the last column counts videos
-        without a prediction.
+        without a prediction. Of several labels, the predicted one counts if it is there, and
+        otherwise each does.
     """
     size = len(splits[0].classes)
     counts = np.zeros((size, size + 1), np.int64)
     for split in splits:
-        # NO_PREDICTION is -1: the last column.
-        np.add.at(counts, (split.labels, split.predicted[scores]), 1)
+        correct = split.correct[scores]
+        for place, predicted in enumerate(split.predicted[scores]):
+            # NO_PREDICTION is -1: the last column.
+            counts[predicted if correct[place] else split.labels_at(place), predicted] += 1
     return counts
 
 
@@ -201,16 +216,18 @@ def write_confusion(path: Path | str, split: SplitPredictions) -> None:
     write_json(path, {"classes": list(split.classes), "matrices": matrices})
 
 
-def write_per_class(path: Path | str, split: SplitPredictions) -> None:
-    """Write a table: class, number of test videos, accuracy (0…1) by modality and fused."""
-    correct = split.correct
-    rows = []
-    for label, name in enumerate(split.classes):
-        members = split.labels == label
-        if members.any():
-            accuracies = (f"{mask[members].mean():.4f}" for mask in correct.values())
-            rows.append((name, int(members.sum()), *accuracies))
-    write_tsv(path, ("class", "videos", *correct), rows)
+def write_per_class(path: Path | str, result: dict) -> None:
+    """Write a table: class, number of test videos, and by modality and fused its accuracy (0…1).
+
+    Where videos have several labels it is the average precision. `result` is of `fuse_split`.
+    """
+    measured = {name: entry["per_class"] for name, entry in result["modalities"].items()}
+    measured[FUSED] = result["fused"]["per_class"]
+    rows = (
+        (name, result["class_videos"][name]["test"], *(f"{m[name]:.4f}" for m in measured.values()))
+        for name in measured[FUSED]
+    )
+    write_tsv(path, ("class", "videos", *measured), rows)
 
 
 def write_videos(path: Path | str, split: SplitPredictions) -> None:
@@ -228,7 +245,7 @@ def write_videos(path: Path | str, split: SplitPredictions) -> None:
     rows = (
         (
             video,
-            class_of(split.labels[n]),
+            "|".join(map(class_of, split.labels_at(n))),
             *(class_of(labels[n]) for labels in split.predicted.values()),
             only_correct.get(video, ""),
         )

@@ -15,10 +15,11 @@ from tsn.config.tvl1_params import variant_of
 from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
 from tsn.data.transforms import mirrored_labels
-from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.index import class_names, members, multi_label, read_index
+from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
-from tsn.evaluation.metrics import metrics
+from tsn.evaluation.metrics import MEASURES, main_measure, metrics
 from tsn.evaluation.pooling import pool_crops
 from tsn.evaluation.scores import Scores, write_scores
 from tsn.runtime.errors import UserError
@@ -107,7 +108,7 @@ def score(
         split,
         info.modality,
         tuple(video.id for video in usable),
-        np.array([video.label for video in usable], np.int64),
+        labels_of(usable, len(info.classes), multi_label(known)),
         values,
         info.classes,
         sha256_of(model_file),
@@ -119,6 +120,7 @@ def score(
         np.concatenate(starts).astype(np.int32),
         np.concatenate(times),
         scorer.engine or "torch",
+        info.loss,
     )
 
 
@@ -270,7 +272,8 @@ def write_evaluation(
     write_scores(score_file, scores)
     result = metrics(scores.values, scores.labels, scores.classes)
     not_scored = len(members(read_index(index), scores.split, "test")) - len(scores.ids)
-    logger.info("top-1 accuracy %.1f %% of %d videos", 100 * result["top1"], len(scores.ids))
+    main = main_measure(result)
+    logger.info("%s %.1f %% of %d videos", MEASURES[main], 100 * result[main], len(scores.ids))
     write_json(
         metrics_file,
         {

@@ -24,7 +24,7 @@ class Scores:
     Attributes:
         dataset, experiment, split, modality: whose they are.
         ids: video ids.
-        labels: int64 (V,), true classes.
+        labels: int64 (V,), true classes; bool (V, C) in data sets of several labels.
         values: float32 (V, C), before softmax, pooled over snippets and crops.
         classes: class names in label order.
         model: SHA-256 of the model file.
@@ -38,6 +38,8 @@ class Scores:
         times: float64 (N,), its time in the video in seconds; NaN where the frame rate is not
             known, None in files of versions 1 and 2.
         engine: what ran the network, see `tsn.evaluation.engine`.
+        loss: what the network was trained with, "cross_entropy" or "bce": its probabilities are the
+            softmax of the scores, or the logistic function of each.
     """
 
     dataset: str
@@ -57,6 +59,7 @@ class Scores:
     starts: np.ndarray | None = None
     times: np.ndarray | None = None
     engine: str = "torch"
+    loss: str = "cross_entropy"
 
     def repooled(self, pooling: str) -> "Scores":
         """The scores of the videos by another pooling of their snippets.

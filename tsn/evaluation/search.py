@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from tsn.config.experiments import paper_weights
-from tsn.datasets.index import members
+from tsn.datasets.index import class_names, members, multi_label
+from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
 from tsn.evaluation.fusion import align, check_index, check_match, combine
+from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
 
@@ -17,7 +19,7 @@ STEPS = 10
 
 
 def search_weights(scores: list[Scores], index: list[Video], split: int, of: str) -> dict:
-    """Choose the weights with the best top-1 accuracy on held-out training videos.
+    """Choose the weights with the best top-1 accuracy, or mAP, on held-out training videos.
 
     Ties go to the weights closest to the paper's.
 
@@ -29,7 +31,8 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, of: str
 
     Returns:
         "weights" by modality (they add up to 1), "top1" (0…1) with them and "paper_top1" with the
-        paper's, "videos" (how many), "tried" (how many combinations), "fuse".
+        paper's ("map", "paper_map" for several labels), "videos" (how many), "tried" (how many
+        combinations), "fuse".
 
     Raises:
         UserError: a scored video is not a training video of the split, or the scores do not match.
@@ -52,21 +55,24 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, of: str
             "fusion.weights: no held-out video has scores of all modalities; raise "
             "training.validation, or write the weights down"
         )
-    labels = np.array([video.label for video in videos])
+    classes = tuple(class_names(index))
+    labels = labels_of(videos, len(classes), multi_label(index))
+    measure = "map" if labels.ndim == 2 else "top1"
     values = {entry.modality: _rows(entry, videos) for entry in scores}
     paper = _normalised(paper_weights(list(values)))
 
-    def top1(weights: dict[str, float]) -> float:
-        return float((combine(values, weights, of).argmax(1) == labels).mean())
+    def measured(weights: dict[str, float]) -> float:
+        fused = combine(values, weights, of, scores[0].loss)
+        return float(metrics(fused, labels, classes)[measure])
 
     tried = [dict(zip(values, parts, strict=True)) for parts in _grid(len(values))]
     distance = [sum(abs(weights[name] - paper[name]) for name in values) for weights in tried]
-    ranked = sorted(zip(map(top1, tried), distance, tried, strict=True), key=_rank)
+    ranked = sorted(zip(map(measured, tried), distance, tried, strict=True), key=_rank)
     accuracy, _, weights = ranked[0]
     return {
         "weights": weights,
-        "top1": accuracy,
-        "paper_top1": top1(paper),
+        measure: accuracy,
+        f"paper_{measure}": measured(paper),
         "videos": len(videos),
         "tried": len(tried),
         "fuse": of,

@@ -58,6 +58,7 @@ class Fused(nn.Module):
         weights: of the fusion, by modality, all above 0.
         fuse: "logits" or "probabilities", see `tsn.evaluation.fusion.combine`.
         pooling: one of `POOLINGS`.
+        loss: of the networks; of "bce", probabilities are logistic, of the weighted mean.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Fused(nn.Module):
         weights: Mapping[str, float],
         fuse: str = "logits",
         pooling: str = "average",
+        loss: str = "cross_entropy",
     ):
         super().__init__()
+        self._loss = loss
         self.networks = nn.ModuleDict({name: _Snippets(net) for name, net in networks.items()})
         self._weights, self._fuse = [weights[name] for name in networks], fuse
         self._pooling = pooling
@@ -91,12 +94,16 @@ class Fused(nn.Module):
         ]
         pooled = [s.mean(1) if self._pooling == "average" else s.amax(1) for s in snippets]
         if self._fuse == "probabilities":
-            pooled = [scores.softmax(-1) for scores in pooled]
+            pooled = [self._probabilities(scores) for scores in pooled]
         terms = [weight * s for weight, s in zip(self._weights, pooled, strict=True)]
         fused = torch.stack(terms).sum(0)
         if self._fuse == "probabilities":
             return *snippets, fused, fused / sum(self._weights)
-        return *snippets, fused, fused.softmax(-1)
+        mean = fused / sum(self._weights) if self._loss == "bce" else fused
+        return *snippets, fused, self._probabilities(mean)
+
+    def _probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores.sigmoid() if self._loss == "bce" else scores.softmax(-1)
 
 
 def export_onnx(network: TSN, path: Path | str, side: int, dtype: torch.dtype) -> None:

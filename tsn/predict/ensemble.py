@@ -47,6 +47,7 @@ class Prediction:
         fused: float64 (C,), their fusion.
         probabilities: float64 (C,), of the fusion, 0…1.
         timeline: scores over time, if the protocol is dense.
+        loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
     """
 
     path: str
@@ -55,6 +56,7 @@ class Prediction:
     fused: np.ndarray
     probabilities: np.ndarray
     timeline: Timeline | None = None
+    loss: str = "cross_entropy"
 
 
 class Ensemble:
@@ -64,6 +66,7 @@ class Ensemble:
         classes: names in the order of the scores.
         streams: makes frames and flow of decoded frames.
         fused_of: what is fused, "logits" or "probabilities".
+        loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
 
     Args:
         run: where they are.
@@ -95,7 +98,8 @@ class Ensemble:
             modality: Scorer(network, self._device, self._test.engine)
             for modality, (network, _) in self._networks.items()
         }
-        self.classes = next(iter(self._networks.values()))[1].classes
+        about = next(iter(self._networks.values()))[1]
+        self.classes, self.loss = about.classes, about.loss
         self.streams = Streams({m: run.shards[m] for m in self._networks}, threads, flow_weights)
 
     @property
@@ -146,8 +150,9 @@ class Ensemble:
         return found
 
     def fuse(self, scores: dict[str, np.ndarray]) -> np.ndarray:
-        """The weighted sum of the modalities' scores, (..., C)."""
-        return combine(scores, self.weights, self.fused_of)
+        """The weighted sum of the modalities' scores, (..., C); of "bce" the weighted mean."""
+        total = sum(self.weights.values()) if self.loss == "bce" else 1.0
+        return combine(scores, self.weights, self.fused_of, self.loss) / total
 
     def _predict_densely(self, path: str, partial: Path | None) -> Prediction:
         test, networks = self._test, self._networks
@@ -175,7 +180,12 @@ class Ensemble:
         }
         times = dense_starts(length, rate, test.stride) / rate
         timeline = Timeline(
-            times, max(test.stride, 1 / rate), length / rate, self.fuse(means), self.fused_of
+            times,
+            max(test.stride, 1 / rate),
+            length / rate,
+            self.fuse(means),
+            self.fused_of,
+            self.loss,
         )
         found = replace(self._prediction(path, length, pooled), timeline=timeline)
         scores.forget()
@@ -185,7 +195,8 @@ class Ensemble:
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
         fused = self.fuse(scores)
-        return Prediction(path, length, scores, fused, to_probabilities(fused, self.fused_of))
+        found = to_probabilities(fused, self.fused_of, self.loss)
+        return Prediction(path, length, scores, fused, found, loss=self.loss)
 
     @property
     def _has_warped_flow(self) -> bool:
@@ -252,10 +263,11 @@ def load_networks(
     networks = {modality: _load(run, modality) for modality in modalities or run.weights}
     infos = [info for _, info in networks.values()]
     for other in infos[1:]:
-        if (other.classes, other.split) != (infos[0].classes, infos[0].split):
+        shared = [(info.classes, info.split, info.loss) for info in (infos[0], other)]
+        if shared[0] != shared[1]:
             raise UserError(
                 f"{run.folder}: the {infos[0].modality} and {other.modality} models were "
-                "trained for different classes or splits; train them again"
+                "trained for different classes, splits or losses; train them again"
             )
     return networks
 

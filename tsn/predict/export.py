@@ -61,6 +61,7 @@ def export_run(run: FinishedRun, out: Path, shards: Sequence[Path] = ()) -> Chec
         run.weights,
         run.fuse,
         run.protocol.pooling,
+        next(iter(networks.values()))[1].loss,
     )
     # Other numbers of videos and snippets than are scored below; exporters take 1 for a constant.
     examples = tuple(

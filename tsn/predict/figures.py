@@ -13,7 +13,7 @@ from tsn.flow.export.figures import add_grid_lines
 from tsn.flow.export.formats import mp4_file
 from tsn.models.modality import FUSED, NAMES
 from tsn.predict.ensemble import ANY_LENGTH, Prediction
-from tsn.predict.output import best, top
+from tsn.predict.output import top
 from tsn.predict.timeline import Segment, shown_classes
 from tsn.report.style import DPI, colour, figure, printable
 from tsn.video.isolation import probe, read_frames
@@ -117,7 +117,7 @@ def draw_bars(axes: Axes, prediction: Prediction, classes: tuple[str, ...], coun
     axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
     if len(prediction.scores) > 1:
         firsts = [
-            f"{NAMES[name]}: {printable(best(values, classes, 1)[0].name, 22)}"
+            f"{NAMES[name]}: {printable(classes[int(values.argmax())], 22)}"
             for name, values in prediction.scores.items()
         ]
         axes.set_title("\n".join(firsts), fontsize=7, fontweight="normal")

@@ -62,7 +62,7 @@ def watch(ensemble: Ensemble, source: str, window: float, every: float = 1.0) ->
                 recent.popleft()
             fused = np.mean([scores for _, scores in recent], axis=0)
             latency = time.monotonic() - arrived
-            yield Moment(to_probabilities(fused, ensemble.fused_of), latency)
+            yield Moment(to_probabilities(fused, ensemble.fused_of, ensemble.loss), latency)
         if source == STDIN and latest.error is None:
             return
         error = latest.error or VideoError("disconnected", source, "ended")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.evaluation.fusion import softmax
+from tsn.evaluation.fusion import probabilities
 from tsn.models.modality import NAMES
 from tsn.predict.ensemble import Prediction
 from tsn.runtime.files import write_errors, write_text
@@ -25,13 +25,9 @@ def best(
     scores: np.ndarray,
     classes: tuple[str, ...],
     count: int,
-    probabilities: np.ndarray | None = None,
+    probabilities: np.ndarray,
 ) -> list[Ranked]:
-    """The classes with the highest scores, best first; of equal ones the first.
-
-    Without `probabilities`, they are the softmax of the scores.
-    """
-    probabilities = softmax(scores) if probabilities is None else probabilities
+    """The classes with the highest scores, best first; of equal ones the first."""
     order = np.argsort(-scores, kind="stable")[:count]
     return [Ranked(classes[n], float(probabilities[n]), float(scores[n])) for n in order]
 
@@ -52,7 +48,7 @@ def as_dict(prediction: Prediction, classes: tuple[str, ...], count: int) -> dic
         "frames": prediction.frames,
         "top": entries(top(prediction, classes, count)),
         "modalities": {
-            name: entries(best(values, classes, count))
+            name: entries(best(values, classes, count, probabilities(values, prediction.loss)))
             for name, values in prediction.scores.items()
         },
     }
@@ -65,7 +61,7 @@ def as_text(prediction: Prediction, classes: tuple[str, ...], count: int) -> str
         lines.append(f"  {100 * one.probability:5.1f} %  {one.name}")
     if len(prediction.scores) > 1:
         firsts = (
-            f"{NAMES[name]}: {best(values, classes, 1)[0].name}"
+            f"{NAMES[name]}: {classes[int(values.argmax())]}"
             for name, values in prediction.scores.items()
         )
         lines.append(f"  ({', '.join(firsts)})")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsn.evaluation.fusion import softmax
+from tsn.evaluation.fusion import probabilities
 from tsn.evaluation.localisation import overlaps
 from tsn.report.style import figure, printable
 from tsn.runtime.files import write_json, write_text
@@ -30,6 +30,7 @@ class Timeline:
         duration: of the video in seconds.
         fused: float64 (T, C), see `tsn.evaluation.fusion.combine`.
         fuse: what was fused, "logits" or "probabilities".
+        loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
     """
 
     times: np.ndarray
@@ -37,6 +38,7 @@ class Timeline:
     duration: float
     fused: np.ndarray
     fuse: str = "logits"
+    loss: str = "cross_entropy"
 
     def probabilities(self, window: float) -> np.ndarray:
         """Probabilities over time, (T, C), of scores that are averaged over `window` seconds."""
@@ -45,7 +47,7 @@ class Timeline:
         first = np.maximum(np.arange(count) - (length - 1) // 2, 0)
         last = np.minimum(np.arange(count) + length // 2 + 1, count)
         means = (sums[last] - sums[first]) / (last - first)[:, None]
-        return to_probabilities(means, self.fuse)
+        return to_probabilities(means, self.fuse, self.loss)
 
 
 class Segment(NamedTuple):
@@ -76,9 +78,11 @@ class Merging:
     max_overlap: float = 0.4
 
 
-def to_probabilities(fused: np.ndarray, fuse: str) -> np.ndarray:
-    """Probabilities of fused scores, along the last axis."""
-    return softmax(fused) if fuse == "logits" else fused / fused.sum(-1, keepdims=True)
+def to_probabilities(fused: np.ndarray, fuse: str, loss: str = "cross_entropy") -> np.ndarray:
+    """Probabilities of fused scores, along the last axis; of "bce", `fused` are weighted means."""
+    if fuse == "logits":
+        return probabilities(fused, loss)
+    return fused if loss == "bce" else fused / fused.sum(-1, keepdims=True)
 
 
 def find_segments(timeline: Timeline, how: Merging = Merging()) -> list[Segment]:

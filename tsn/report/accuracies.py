@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tsn.evaluation.metrics import MEASURES, main_measure
 from tsn.models.modality import FUSED
 from tsn.report.published import published_accuracy
 from tsn.report.style import NEUTRAL, colour, figure, name, printable
@@ -25,16 +26,17 @@ def rows_of(result: dict) -> list[tuple[str, str, dict]]:
 
 
 def draw_accuracies(path: Path | str, summary: dict) -> None:
-    """Draw top-1 of the mean of all splits as bars, single splits as dots, the paper as a line."""
+    """Draw the main measure: mean of the splits as bars, single ones as dots, paper as a line."""
     splits = summary["splits"]
     rows = rows_of(summary["mean"])
+    main = main_measure(summary["mean"]["fused"])
     level = splits[0]["split"] if len(splits) == 1 else "mean"
     with figure(path, 7, 0.9 + 0.42 * len(rows)) as axes:
         for place, (title, key, entry) in enumerate(rows):
             scores = FUSED if title == FUSED else key
-            accuracy = 100 * entry["top1"]
+            accuracy = 100 * entry[main]
             axes.barh(place, accuracy, 0.62, color=colour(scores))
-            single = [100 * rows_of(split)[place][2]["top1"] for split in splits]
+            single = [100 * rows_of(split)[place][2][main] for split in splits]
             if len(splits) > 1:
                 axes.plot(single, [place] * len(single), "o", ms=4, mfc="white", mec="black")
             axes.annotate(
@@ -53,10 +55,15 @@ def draw_accuracies(path: Path | str, summary: dict) -> None:
         axes.set_xlim(0, 108)
         axes.set_xticks(range(0, 101, 20))
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel("top-1 accuracy, %")
+        axes.set_xlabel("top-1 accuracy, %" if main == "top1" else f"{MEASURES[main]}, %")
         axes.axvline(100 * chance(summary), color=NEUTRAL, ls=":", lw=1.2)
 
 
 def chance(summary: dict) -> float:
-    """The accuracy of guessing, 0…1: one class of those that are tested."""
-    return 1 / max(len(split["fused"]["per_class"]) for split in summary["splits"])
+    """What guessing reaches, 0…1: top-1 of one class, or mAP of a random ranking, in the limit."""
+    return min(
+        sum(split["class_videos"][name]["test"] for name in tested)
+        / (len(tested) * split["test_videos"])
+        for split in summary["splits"]
+        if (tested := split["fused"]["per_class"])
+    )

@@ -51,6 +51,9 @@ def draw_classes(path: Path | str, splits: list[dict]) -> None:
         for place, axes in enumerate(grid[0]):
             part = classes[place * rows : (place + 1) * rows]
             _draw_column(axes, part)
+            axes.set_xlabel(
+                "average precision, %" if "map" in splits[0]["fused"] else "accuracy, %"
+            )
             axes.set_ylim(rows - 0.4, -0.6)
         grid[0, 0].figure.legend(
             handles=_legend(splits[0]["modalities"]), loc="outside upper center", ncols=5
@@ -76,7 +79,6 @@ def _draw_column(axes: Axes, part: list[tuple[str, dict[str, float]]]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 100)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("accuracy, %")
 
 
 def _legend(modalities: dict) -> list:

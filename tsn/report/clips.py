@@ -105,7 +105,7 @@ def draw_clips(folder: Path | str, index: list[Video], split: int, shards: list[
             Strip(
                 f"{number}.{name}.jpg",
                 video.id,
-                video.class_name,
+                video.class_text,
                 tuple(stores),
                 scale,
                 max(store.clipped(video.id) for store in stores.values()),

@@ -1,6 +1,6 @@
 """Results as Markdown: results/fusion_{dataset}.md and results/tables/{table}_{dataset}.md."""
 
-from tsn.evaluation.metrics import MEASURES
+from tsn.evaluation.metrics import MEASURES, main_measure
 from tsn.models.modality import NAMES
 from tsn.report.published import CLASSES, published_accuracy
 from tsn.runtime.progress import duration
@@ -101,7 +101,7 @@ def _times(times: dict) -> list[str]:
 
 
 def table_markdown(table: dict) -> str:
-    """The table as Markdown; top-1 accuracies in percent, what was not run is empty."""
+    """The table as Markdown; main measures in percent, what was not run is empty."""
     columns = range(len(table["columns"]))
     published = [
         any(row["cells"][n]["published"] is not None for row in table["rows"]) for n in columns
@@ -130,12 +130,13 @@ def _cell(ours: dict | None) -> str:
     if ours is None:
         return ""
     spread = "" if ours["spread"] is None else f" ± {100 * ours['spread']:.1f}"
-    return f"{100 * ours['top1']:.1f}{spread}"
+    return f"{100 * ours[main_measure(ours)]:.1f}{spread}"
 
 
 def _table_notes(table: dict, published: bool) -> list[str]:
     ours = [cell["ours"] for row in table["rows"] for cell in row["cells"] if cell["ours"]]
-    notes = ["Top-1 accuracy in percent; what was not run or does not apply is empty."]
+    what = "mAP" if any("map" in entry for entry in ours) else "Top-1 accuracy"
+    notes = [f"{what} in percent; what was not run or does not apply is empty."]
     tested = ", ".join(
         f"split {split}: {count['videos']} test videos of {count['classes']} classes"
         for split, count in sorted(table["tested"].items(), key=lambda item: int(item[0]))

@@ -61,7 +61,8 @@ def _camera_motion(index: list[Video], flow: ShardSet, warped: ShardSet) -> dict
     by_class: dict[str, list[str]] = {}
     for video in index:
         if flow.usable(video.id) and warped.usable(video.id):
-            by_class.setdefault(video.class_name, []).append(video.id)
+            for name in video.classes:
+                by_class.setdefault(name, []).append(video.id)
     return {
         name: fmean(_moved(flow, warped, ids[n]) for n in _spread(len(ids), _VIDEOS))
         for name, ids in sorted(by_class.items())

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from tsn.evaluation.metrics import MEASURES
+from tsn.evaluation.metrics import MEASURES, main_measure
 from tsn.evaluation.predictions import (
     NO_PREDICTION,
     SplitPredictions,
@@ -67,7 +67,8 @@ def render(content: Content) -> str:
         best=best_single(summary),
         chance=chance(summary),
         classes=len(splits[0].classes),
-        others=[MEASURES[m] for m in MEASURES if m in summary["mean"]["fused"] and m != "top1"],
+        titles=[title for name, title in MEASURES.items() if name in summary["mean"]["fused"]],
+        main=summary["mean"]["fused"][main_measure(summary["mean"]["fused"])],
         effect=effect_of_fusion(splits),
         confusions=most_confused(confusion_matrix(splits), splits[0].classes),
         figures={key: inline(path) for key, path in content.figures.items()},
@@ -111,10 +112,9 @@ def data_uri(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the accuracy table: top-1 (0…1), mean and by split; published ones in percent.
+    """A row of the accuracy table: the main measure (0…1), mean and by split, and further ones.
 
-    `published` is for the mean of the splits, or for the only one; `others` are further measures,
-    in the order of `MEASURES`.
+    `published` is in percent, for the mean of the splits, or for the only one.
     """
 
     title: str
@@ -122,7 +122,7 @@ class Row:
     colour: str
     weights: dict[str, float]
     splits: list[float]
-    top1: float
+    main: float
     others: list[float]
     published: float | None
 
@@ -132,15 +132,16 @@ def accuracy_table(summary: dict) -> list[Row]:
     splits = summary["splits"]
     level = splits[0]["split"] if len(splits) == 1 else "mean"
     by_split = [rows_of(split) for split in splits]
+    main = main_measure(summary["mean"]["fused"])
     return [
         Row(
             title,
             title == FUSED,
             colour(FUSED if title == FUSED else key),
             entry.get("weights", {}),
-            [rows[place][2]["top1"] for rows in by_split],
-            entry["top1"],
-            [entry[name] for name in MEASURES if name in entry and name != "top1"],
+            [rows[place][2][main] for rows in by_split],
+            entry[main],
+            [entry[name] for name in MEASURES if name in entry and name != main],
             published_accuracy(summary["layout"], level, key),
         )
         for place, (title, key, entry) in enumerate(rows_of(summary["mean"]))
@@ -148,10 +149,11 @@ def accuracy_table(summary: dict) -> list[Row]:
 
 
 def best_single(summary: dict) -> tuple[str, float]:
-    """The modality with the highest mean top-1 accuracy, and that accuracy (0…1)."""
+    """The modality with the highest mean of the main measure, and that measure (0…1)."""
     modalities = summary["mean"]["modalities"]
-    best = max(modalities, key=lambda modality: modalities[modality]["top1"])
-    return best, modalities[best]["top1"]
+    main = main_measure(next(iter(modalities.values())))
+    best = max(modalities, key=lambda modality: modalities[modality][main])
+    return best, modalities[best][main]
 
 
 def predictions_for(video_id: str, split: SplitPredictions) -> list[tuple[str, str, bool]]:
@@ -163,7 +165,7 @@ def predictions_for(video_id: str, split: SplitPredictions) -> list[tuple[str, s
         (
             scores,
             "" if labels[place] == NO_PREDICTION else split.classes[labels[place]],
-            bool(labels[place] == split.labels[place]),
+            bool(split.correct[scores][place]),
         )
         for scores, labels in split.predicted.items()
     ]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.index import class_names, members, multi_label, read_index
+from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
-from tsn.evaluation.fusion import check_index, fuse
-from tsn.evaluation.metrics import metrics
+from tsn.evaluation.fusion import check_index, fuse, threshold
+from tsn.evaluation.metrics import MEASURES, main_measure, metrics
 from tsn.evaluation.scores import Scores, read_scores
 from tsn.report.table_plan import score_files, weights_file
 from tsn.runtime.job import code_version
@@ -25,10 +26,10 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
 
     Returns:
         The plan; "weights" that were searched for are means over the runs, and each cell has
-        "ours" instead of "runs": None, or "top1" and "mean_class" (means
+        "ours" instead of "runs": None, or the measures of `tsn.evaluation.metrics` (means
         over splits and seeds, 0…1), "seeds" (how many), "spread" (sample standard deviation of
-        top1 over the seeds; None for one), and "runs" with the accuracies of each. "tested" says
-        by split how many videos of how many classes were tested.
+        the main one over the seeds; None for one), and "runs" with the measures of each. "tested"
+        says by split how many videos of how many classes were tested.
 
     Raises:
         UserError: scores do not match one another, or the index.
@@ -39,7 +40,10 @@ def fill_table(plan: dict, index: Path | str, results: str) -> dict:
         for row in plan["rows"]
     ]
     tested = {
-        str(split): {"videos": len(videos), "classes": len({video.label for video in videos})}
+        str(split): {
+            "videos": len(videos),
+            "classes": len({n for video in videos for n in video.labels}),
+        }
         for split, videos in reader.tested.items()
     }
     return {**plan, "rows": rows, "tested": tested, "code_version": code_version()}
@@ -63,10 +67,11 @@ class _Reader:
         videos = self.tested.setdefault(split, members(self._index, split, "test"))
         paths = score_files(run, self._dataset, self._results)
         scores = [self._read(path, split, row["pooling"]) for path in paths]
-        labels = np.array([video.label for video in videos])
+        classes = tuple(class_names(self._index))
+        labels = labels_of(videos, len(classes), multi_label(self._index))
         fused = fuse(scores, weights, videos, row["fuse"])
-        found = metrics(fused, labels, tuple(class_names(self._index)))
-        return {name: found[name] for name in ("top1", "mean_class")}
+        found = metrics(fused, labels, classes, threshold(weights, row["fuse"]))
+        return {name: found[name] for name in MEASURES if name in found}
 
     def _checked(self, path: str, split: int, pooling: str | None) -> Scores:
         scores = read_scores(path, pooling)
@@ -82,11 +87,11 @@ def _fill_cell(cell: dict, row: dict, reader: _Reader) -> dict:
     ours = None
     if runs:
         seeds = sorted({run["seed"] for run in runs})
-        by_seed = [[run["top1"] for run in runs if run["seed"] == seed] for seed in seeds]
-        means = [float(np.mean(top1)) for top1 in by_seed]
+        main = main_measure(runs[0])
+        by_seed = [[run[main] for run in runs if run["seed"] == seed] for seed in seeds]
+        means = [float(np.mean(values)) for values in by_seed]
         ours = {
-            "top1": float(np.mean(means)),
-            "mean_class": float(np.mean([run["mean_class"] for run in runs])),
+            **{m: float(np.mean([run[m] for run in runs])) for m in MEASURES if m in runs[0]},
             "seeds": len(seeds),
             "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
             "runs": runs,

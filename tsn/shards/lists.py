@@ -131,7 +131,7 @@ def read_list(file: Path | str, expected: str) -> list[Video]:
 
 def _row(video: Video) -> list[str]:
     span = "" if video.span is None else str(video.span)
-    return [video.id, video.path, video.class_name, video.stamp, span]
+    return [video.id, video.path, video.class_text, video.stamp, span]
 
 
 def _read(file: Path) -> list[Video]:

@@ -19,8 +19,8 @@ class ModelInfo:
     """What a model file says about itself.
 
     `shards` is the fingerprint of the shards it was trained on: others are refused. Of an imported
-    model it is no more than the `variant` of the flow that it wants.
-    `swap` holds the classes that mirroring exchanges (`training.flip`).
+    model it is no more than the `variant` of the flow that it wants. `swap` holds the classes that
+    mirroring exchanges (`training.flip`), and `loss` is "cross_entropy" or "bce".
     """
 
     dataset: str
@@ -36,6 +36,7 @@ class ModelInfo:
     shards: dict[str, object]
     code_version: str
     swap: dict[str, str] = field(default_factory=dict)
+    loss: str = "cross_entropy"
 
 
 def save_model(path: Path | str, network: TSN, info: ModelInfo) -> None:

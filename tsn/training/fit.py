@@ -81,7 +81,7 @@ def fit(
         range(state.iteration, total),
         group.rank,
         group.world_size,
-        setup.train_set.by_class() if recipe.sampling == "balanced" else None,
+        [*setup.train_set.by_class().values()] if recipe.sampling == "balanced" else None,
     )
     _warn_of_idle_processes(batches, setup)
     loader = make_loader(setup.train_set, setup.device, setup.threads, batch_sampler=batches)
@@ -136,7 +136,8 @@ def training_step(
         setup: see `Setup`.
         state: its network and optimiser are changed, its epoch counts the step.
         model: the network, or its DistributedDataParallel wrapper.
-        loader: yields this process's micro-batches, (clips (N, K, C, H, W), labels (N,)).
+        loader: yields this process's micro-batches, (clips (N, K, C, H, W), labels (N,)
+            or (N, C)).
         batches: says which micro-batches those are.
         statistics: keeps the running statistics of batch normalisation.
     """

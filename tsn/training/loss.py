@@ -1,10 +1,14 @@
-"""The loss of a training, and what is counted beside it."""
+"""The loss of a training, and what is counted beside it.
+
+Labels are int64 (N,) for cross-entropy after softmax, or float32 (N, C), 1 for each class of a
+video, for binary cross-entropy: every class is a question of its own, and a video may have several.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from tsn.config.schema import TrainingConfig
 
@@ -15,22 +19,35 @@ def summed_loss(
     weights: torch.Tensor | None = None,
     smoothing: float = 0.0,
 ) -> torch.Tensor:
-    """Cross-entropy after softmax, in float32, summed over videos.
+    """The loss in float32, summed over videos, and for binary cross-entropy over classes.
 
     Args:
         scores: (N, C).
-        labels: int64 (N,).
-        weights: float32 (C,), of the classes; None for 1.
-        smoothing: part of each label that is spread over all classes, 0…1.
+        labels: (N,) or (N, C), see above.
+        weights: float32 (C,), of the classes; None for 1. In binary cross-entropy they weigh a
+            class where it is there.
+        smoothing: part of each label that is spread over all classes, or over yes and no, 0…1.
     """
+    if labels.ndim == 2:
+        return binary_cross_entropy_with_logits(
+            scores.float(),
+            labels * (1 - smoothing) + smoothing / 2,
+            reduction="sum",
+            pos_weight=weights,
+        )
     return cross_entropy(
         scores.float(), labels, weights, reduction="sum", label_smoothing=smoothing
     )
 
 
 def count(loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Summed loss, number of correct predictions and of videos: float64 (3,), on the device."""
-    correct = (scores.argmax(1) == labels).sum()
+    """Summed loss, number of correct predictions and of videos: float64 (3,), on the device.
+
+    The best class of a video with several is correct if it is one of them.
+    """
+    best = scores.argmax(1)
+    hits = best == labels if labels.ndim == 1 else labels.gather(1, best[:, None]) > 0.5
+    correct = hits.sum()
     return torch.stack([loss.detach(), correct, torch.full_like(correct, len(labels))]).double()
 
 
@@ -40,7 +57,7 @@ def class_weights(
     """Weights of the classes in the loss, float32 (C,), or None where all are 1.
 
     Balanced weights are V / (C' n) for n of V videos and C' classes that have any: scikit-learn's
-    `compute_class_weight`.
+    `compute_class_weight`. V counts a video once for each of its classes.
 
     Args:
         recipe: says which.

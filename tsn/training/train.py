@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tsn.config.checks import check_class_names
+from tsn.config.checks import check_classes
 from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.data.transforms import mirrored_labels
-from tsn.datasets.index import class_names, members, read_index
+from tsn.datasets.index import class_names, members, multi_label, read_index
 from tsn.datasets.records import Video
 from tsn.models.fold import fold_batch_norm
 from tsn.models.network import TSN
@@ -68,11 +68,17 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     videos = read_index(Path(files.index))
     classes = tuple(class_names(videos))
     shards = ShardSet(files.shards)
-    check_class_names(job.recipe, classes)
+    check_classes(job.recipe, classes, multi_label(videos))
+    bce = job.recipe.loss == "bce" or multi_label(videos)
     train_set, validation_set = build_datasets(
-        job, members(videos, job.split, "train"), shards, mirrored_labels(job.recipe.swap, classes)
+        job,
+        members(videos, job.split, "train"),
+        shards,
+        mirrored_labels(job.recipe.swap, classes),
+        len(classes) if bce else 0,
     )
-    counts = np.bincount([video.label for video in train_set.videos], minlength=len(classes))
+    by_class = train_set.by_class()
+    counts = np.array([len(by_class.get(label, ())) for label in range(len(classes))])
     weights = class_weights(job.recipe, classes, counts)
     torch.manual_seed(job.seed)
     network = new_network(len(classes), job.modality, job.model, job.recipe)
@@ -86,7 +92,8 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     setup = Setup(job, train_set, validation_set, device, task.threads, group, weights)
     fit(setup, state, state_file, Path(files.log), save_seconds)
     if group.is_main:
-        save_models(job, state, Path(files.model), classes, shards.fingerprint)
+        loss = "bce" if bce else "cross_entropy"
+        save_models(job, state, Path(files.model), classes, shards.fingerprint, loss)
 
 
 def build_datasets(
@@ -94,6 +101,7 @@ def build_datasets(
     videos: list[Video],
     shards: ShardSet,
     mirrored: list[int] | None = None,
+    multi_hot: int = 0,
 ) -> tuple[TrainingSnippets, CentreSnippets]:
     """The training videos of a split as data sets for training and for validation.
 
@@ -102,18 +110,23 @@ def build_datasets(
         videos: of the split.
         shards: of the modality's stream.
         mirrored: see `mirrored_labels`.
+        multi_hot: see `TrainingSnippets`.
 
     Raises:
         UserError: if either is empty where it must not be.
     """
     recipe, size = job.recipe, job.model.input_size
     trained, held_out = hold_out(videos, recipe.validation, job.seed)
-    train_set = TrainingSnippets(shards, trained, job.modality, recipe, size, job.seed, mirrored)
+    train_set = TrainingSnippets(
+        shards, trained, job.modality, recipe, size, job.seed, mirrored, multi_hot
+    )
     if not len(train_set):
         raise UserError(
             f"split {job.split}: every train video is quarantined in the {shards.stream} shards"
         )
-    validation_set = CentreSnippets(shards, held_out, job.modality, recipe.segments, size)
+    validation_set = CentreSnippets(
+        shards, held_out, job.modality, recipe.segments, size, multi_hot
+    )
     if recipe.validation and not len(validation_set):
         raise UserError(
             f"training.validation: a fraction of {recipe.validation} of {len(videos)} training "
@@ -176,7 +189,7 @@ def _identity(
     weights = Path(job.model.weights).expanduser()
     checksum = sha256_of(weights) if weights.is_file() else None
     trained, held_out = (
-        [(video.id, video.label) for video in data.videos] for data in (train_set, validation_set)
+        [(video.id, *video.labels) for video in data.videos] for data in (train_set, validation_set)
     )
     identity = [asdict(job), checksum, shards.fingerprint, classes, trained, held_out]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
@@ -188,6 +201,7 @@ def save_models(
     model_file: Path,
     classes: tuple[str, ...],
     fingerprint: dict[str, object],
+    loss: str,
 ) -> None:
     """Write the model file and, with validation, the other of best and last; remove the state."""
     info = ModelInfo(
@@ -204,6 +218,7 @@ def save_models(
         shards=fingerprint,
         code_version=code_version(),
         swap=job.recipe.swap,
+        loss=loss,
     )
     network, folder = state.network.cpu(), model_file.parent
     for other in (folder / "best.pt", folder / "last.pt"):

@@ -25,7 +25,7 @@ def hold_out(videos: list[Video], fraction: float, seed: int) -> tuple[list[Vide
     """
     if fraction == 0:
         return videos, []
-    grouped = [(v.id, v.class_name, v.group or v.id) for v in videos]
+    grouped = [(v.id, name, v.group or v.id) for v in videos for name in v.classes]
     held = sample_groups(grouped, fraction, f"{seed}/validation")
     return [v for v in videos if v.id not in held], [v for v in videos if v.id in held]
 

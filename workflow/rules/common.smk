@@ -7,11 +7,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tsn.config.checks import check_class_names, check_model
+from tsn.config.checks import check_classes, check_model
 from tsn.config.experiments import Configuration
 from tsn.config.fields import plain
 from tsn.config.load import read_config, with_current_names_of_all
 from tsn.datasets.build_index import digest, plan_listing, videos_by_shard
+from tsn.datasets.index import multi_label
 from tsn.datasets.listing import oddities
 from tsn.shards.lists import ShardLists
 from tsn.runtime.code_digest import code_digest
@@ -187,7 +188,9 @@ def modality_shards(wildcards):
             f"{', '.join(known.modalities)}); add it to modalities"
         )
     if workflow.is_main_process:
-        check_class_names(known.training(wildcards.modality), listing(wildcards.dataset).classes)
+        found = listing(wildcards.dataset)
+        several = multi_label(found.videos)
+        check_classes(known.training(wildcards.modality), found.classes, several)
     return shards_of(STREAM_OF[wildcards.modality])(wildcards)
 
 

@@ -30,7 +30,7 @@ with job(snakemake.log[0], f"fuse {at.dataset} {at.experiment}"):
     result = fuse_split(scores, fusion, index, int(at.split), at.experiment)
     split = predictions.predict_split(scores, fusion.chosen_weights, index, fusion.fuse)
     predictions.write_confusion(files.confusion, split)
-    predictions.write_per_class(files.per_class, split)
+    predictions.write_per_class(files.per_class, result)
     predictions.write_videos(files.videos, split)
     draw_confusion(files.figure, predictions.confusion_matrix([split]), split.classes)
     write_json(files.fusion, {**result, **predictions.describe(split)})
