@@ -74,7 +74,12 @@ def test_a_file_that_is_no_weights_file_is_told_by_what_it_is(tmp_path, content,
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("net/code/a.py", "a TorchScript"), ("a.npy", "an archive of NumPy"), ("a.pth", "a ZIP")],
+    [
+        ("net/code/a.py", "a TorchScript"),
+        ("net/archive_format", "a program of torch.export"),
+        ("a.npy", "an archive of NumPy"),
+        ("a.pth", "a ZIP"),
+    ],
 )
 def test_archives_of_other_kinds_are_told_by_what_they_are(tmp_path, name, kind):
     with zipfile.ZipFile(tmp_path / "weights.pth", "w") as archive:

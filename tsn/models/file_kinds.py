@@ -10,6 +10,7 @@ _STARTS = (
     (b"<?xml", "a page in XML: download the file itself"),
     (b"{", "JSON: give the file of the weights"),
     (b"\x89hdf", "an HDF5 file, as of Keras: convert it to PyTorch's names first"),
+    (b"\x93numpy", "a NumPy array: save a state dict with torch.save"),
     (b"gguf", "a GGUF file: give the weights that it was made of"),
     (b"\x1f\x8b", "compressed by gzip: decompress it"),
     (b"bzh", "compressed by bzip2: decompress it"),
@@ -44,6 +45,8 @@ def _in_zip(path: Path) -> str:
         return "cut short: get it again"
     if any("/code/" in name or name.endswith("/constants.pkl") for name in names):
         return "a TorchScript archive: save torch.jit.load(file).state_dict() with torch.save"
+    if any(name.endswith("/archive_format") for name in names):
+        return "a program of torch.export: give the state dict that it was exported from"
     if any(name.endswith("data.pkl") for name in names):
         return ""  # of torch.save, with something else in it than weights
     if any(name.endswith(".npy") for name in names):
