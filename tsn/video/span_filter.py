@@ -59,11 +59,12 @@ class SpanFilter:
         """Go to a key frame that is not behind the start of the span."""
         wanted = self._span.start
         while wanted > 0:
-            stamp = (self._first or 0) + math.floor(wanted / self._scale)
+            # A clip may begin at a key frame, and its time in decimals a little before it.
+            stamp = (self._first or 0) + math.floor((wanted + 1e-6) / self._scale)
             container.seek(stamp, stream=stream)
             key = next((p for p in container.demux(stream) if p.size and p.is_keyframe), None)
             if key is not None and key.pts is not None:
-                at = float((key.pts - (self._first or 0)) * self._scale)
+                at = round(float((key.pts - (self._first or 0)) * self._scale), 6)
                 if at <= self._span.start:
                     container.seek(stamp, stream=stream)
                     stream.codec_context.flush_buffers()
