@@ -410,3 +410,21 @@ def test_several_classes_survive_the_index(listing_of, tmp_path):
     assert [line.split() for line in lines[-3:]] == [
         ["'Jump'", "1", "1"], ["'Run'", "2", "1"], ["'Sit'", "0", "1"]
     ]  # fmt: skip
+
+
+def test_thumos_own_files_per_class(tmp_path, monkeypatch):
+    """As in TH14_Temporal_annotations_validation.zip and TH14_Temporal_Annotations_Test.zip."""
+    monkeypatch.chdir(tmp_path)
+    for part, number in (("val", "validation_0000051"), ("test", "test_0000004")):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / f"Ambiguous_{part}.txt").write_text(f"video_{number}  1.0 2.0\n")
+        rows = f"video_{number}  67.5 75.9\nvideo_{number}  85.9 84.6\n"
+        (tmp_path / part / f"Billiards_{part}.txt").write_text(rows)
+        (tmp_path / f"video_{number}.mp4").touch()
+    block = {"layout": "list", "videos": ".", "annotations": ["val", "test"]}
+    listing = plan_listing(checked_dataset("own", block), tmp_path, "quarantine", "quarantine")
+    assert [(v.id, v.class_name, v.splits) for v in listing.videos] == [
+        ("video_test_0000004#67.5-75.9s", "Billiards", {1: "test"}),
+        ("video_validation_0000051#67.5-75.9s", "Billiards", {1: "train"}),
+    ]
+    assert len(listing.invalid) == 2 and "84.6 is not after the start" in listing.invalid[0]

@@ -110,3 +110,26 @@ def test_the_isolated_decoder_reads_clips_too(write_video, images):
 def test_a_span_is_read_back(span):
     assert Span.parse(str(span)) == span
     assert Span.parse("") is None
+
+
+def test_a_clip_that_begins_at_a_key_frame_is_decoded_from_it(tmp_path, monkeypatch):
+    """29/25 s are a little less than 14848 ticks of 1/12800 s, as a decimal."""
+    path = tmp_path / "a.mp4"
+    options = {"x264-params": "keyint=29:min-keyint=29:scenecut=0:bframes=0"}
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for n in range(40):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), n, np.uint8), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    taken = []
+    takes = span_filter.SpanFilter.takes
+
+    def recorded(self, frame) -> bool:
+        taken.append(takes(self, frame))
+        return taken[-1]
+
+    monkeypatch.setattr(span_filter.SpanFilter, "takes", recorded)
+    assert len(list(decode.read_frames(path, None, span=Span(1.16, 1.4, "s")))) == 6
+    assert taken == [True] * 6

@@ -109,8 +109,31 @@ def read_annotations(
             "the key columns"
         )
     plain = [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]
+    if (thumos := _THUMOS_FILE.fullmatch(file.name)) and _THUMOS_ROW.fullmatch(plain[0][1]):
+        return _thumos(file, plain, thumos[1], thumos[2], problems), problems
     named = ((n, _plain, line) for n, line in _without_header(file, plain, problems))
     return list(_valid(file, named, problems)), problems
+
+
+_THUMOS_FILE = re.compile(r"(\w+)_(val|test)\.txt")
+_THUMOS_ROW = re.compile(r"(video_(?:validation|test)_\d{7})\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)")
+
+
+def _thumos(
+    file: Path, lines: Iterable[tuple[int, str]], label: str, part: str, problems: list[str]
+) -> list[Row]:
+    """THUMOS14's own files, one a class: `video start end` in seconds; none of `Ambiguous`."""
+
+    def row(where: str, line: str) -> Row:
+        found = _THUMOS_ROW.fullmatch(line)
+        if not found:
+            raise InvalidRowError(f"{line!r} is not video start end")
+        span = make_span(float(found[2]), float(found[3]), "s")
+        return Row(where, (found[1],), label, part, span=span)
+
+    if label == "Ambiguous":
+        return []
+    return list(_valid(file, ((n, row, line) for n, line in lines), problems))
 
 
 def is_comment(line: str) -> bool:

@@ -101,8 +101,9 @@ def _annotation_files(dataset: ListDataset) -> Iterator[tuple[int, str, Path]]:
         for part, files in parts.items() if isinstance(parts, dict) else [("", parts)]:
             if part and kind_of(part) is None and part not in dataset.parts:
                 raise UserError(f"{key}: {part!r} is no part; name it train, val or test")
-            for file in [files] if isinstance(files, str) else files:
-                yield int(number), part, _home(file)
+            for file in map(_home, [files] if isinstance(files, str) else files):
+                for inside in sorted(file.glob("*.txt")) if file.is_dir() else [file]:
+                    yield int(number), part, inside
 
 
 def _home(name: str) -> Path:
@@ -173,6 +174,8 @@ class _Files:
 
     def __init__(self, on_disk: Scan, root: Path):
         self._names, self._root = NamesOnDisk(on_disk), os.path.abspath(root)  # noqa: PTH100
+        # Moments in Time's lists leave out the folders training/ and validation/.
+        self._parts = ["", *(f"{name}/" for name in on_disk.folders if kind_of(name))]
 
     def video(self, row: Row, names: Mapping[str, str]) -> Video:
         """The video of a row.
@@ -197,8 +200,9 @@ class _Files:
         )
 
     def _find(self, path: str) -> str:
-        if found := self._names.find(path):
-            return found
+        for part in self._parts:
+            if found := self._names.find(f"{part}{path}"):
+                return found
         anywhere = [] if "/" in path else self._names.anywhere(path)
         if len(anywhere) > 1:
             raise InvalidRowError(
