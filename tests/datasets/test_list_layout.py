@@ -11,6 +11,7 @@ from tsn.datasets.build_index import plan_listing, report, write_index
 from tsn.datasets.index import class_names, read_index
 from tsn.datasets.listing import Listing, leaks
 from tsn.runtime.errors import UserError
+from tsn.video.span import Span
 
 GOOD = "path,label,split\na.mp4,Jump,train\nb.mp4,Run,train\nc.mp4,Jump,test\nd.mp4,Run,test\n"
 
@@ -428,3 +429,14 @@ def test_thumos_own_files_per_class(tmp_path, monkeypatch):
         ("video_validation_0000051#67.5-75.9s", "Billiards", {1: "train"}),
     ]
     assert len(listing.invalid) == 2 and "84.6 is not after the start" in listing.invalid[0]
+
+
+def test_epic_kitchens_by_the_numbers_of_its_frames(tmp_path):
+    """frame_0000000008.jpg is the eighth, and a clip's own start is counted from 0."""
+    file = tmp_path / "EPIC_100_train.csv"
+    file.write_text(
+        "narration_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame,verb_class\n"
+        "P01_01_0,P01_01,00:00:00.14,00:00:03.37,8,202,3\n"
+    )
+    ((row,), problems) = read_annotations(file, {"start_frame": "start_frame"})
+    assert (row.span, problems) == (Span(7.0, 202.0, "frames"), [])

@@ -422,6 +422,10 @@ def _epic(where: str, row: Mapping[str, str], columns: Columns) -> Row:
         "end": "stop_timestamp",
         "group": columns.get("group", "video_id"),
     }
+    if "start_frame" in columns:  # numbers of the frames' files, which begin with 1
+        del mapped["start"], mapped["end"]
+        mapped |= {"start_frame": "start_frame", "end_frame": "stop_frame"}
+        row = {**row, "start_frame": str(int(row["start_frame"]) - 1)}
     return _table(where, row, mapped)
 
 
