@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from tsn.config.fields import build
+from tsn.config.schema import Document
 from tsn.config.tvl1_params import TVL1Params
 from tsn.runtime.errors import UserError
 
@@ -56,6 +58,10 @@ def test_the_variant_is_in_the_record_where_it_is_not_the_first():
     assert params.as_dict()["variant"] == "opencv_cuda"
     for some in (params, TVL1Params(warps=3)):
         assert TVL1Params.from_record({"backend": "native", **some.as_dict()}) == some
+
+
+def test_a_layer_of_the_configuration_may_name_the_variant_alone():
+    assert build(Document, {"flow": {"variant": "opencv_cuda"}}).flow.variant == "opencv_cuda"
 
 
 def test_the_variant_of_opencv_cuda_has_no_median_filter():

@@ -112,5 +112,5 @@ _RUN = re.compile(rf"(?P<experiment>.+)\.split\d+(?:\.(?P<modality>{'|'.join(MOD
 _PER_EXPERIMENT = ("summarise_fusion", "draw_results", "write_report")
 """Stages whose benchmark files are named by the experiment alone."""
 
-_OF_NO_EXPERIMENT = ("fill_table",)
-"""Stages that compare experiments."""
+_OF_NO_EXPERIMENT = ("fill_table", "fill_flow_table")
+"""Stages that compare experiments or data sets."""

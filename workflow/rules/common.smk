@@ -21,6 +21,7 @@ from tsn.runtime.gpus import usable_gpus
 from tsn.runtime.job import find_interpreter_by_path, share_package
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.parent_watch import announce_run
+from tsn.report.flow_plan import flow_table_inputs, plan_flow_table
 from tsn.report.table_plan import plan_table, table_inputs
 
 RESULTS = "results"

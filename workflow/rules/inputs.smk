@@ -26,6 +26,17 @@ def table_plan(wildcards):
     return plan
 
 
+def flow_table_plan(wildcards):
+    """What the table of flow algorithms needs."""
+    return plan_flow_table(configuration, wildcards.dataset)
+
+
+@exit_on_user_error
+def flow_table_scores(wildcards):
+    """Input function: the scores of the data sets that the table of flow algorithms compares."""
+    return flow_table_inputs(flow_table_plan(wildcards), RESULTS)
+
+
 def shown(category, caption, title):
     """Put a file into Snakemake's report, under the data set and the experiment it belongs to."""
     return {
