@@ -66,7 +66,7 @@ wildcard_constraints:
     modality="rgb|flow|warped_flow|rgb_diff",
     stream="rgb|flow|warped_flow",
     split=r"\d+",
-    table="[A-Za-z0-9][A-Za-z0-9.-]*",
+    table=r"(?!flow_)[A-Za-z0-9][A-Za-z0-9.-]*",  # flow is the table of fill_flow_table
     shard=r"\d{4}",
 
 

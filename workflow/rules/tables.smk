@@ -31,9 +31,6 @@ rule fill_table:
         "../scripts/fill_table.py"
 
 
-ruleorder: fill_flow_table > fill_table
-
-
 rule fill_flow_table:
     """Compare data sets that differ in their flow alone: accuracy, and cost of a pair of frames."""
     input:
