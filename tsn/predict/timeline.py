@@ -41,11 +41,11 @@ class Timeline:
     loss: str = "cross_entropy"
 
     def probabilities(self, window: float) -> np.ndarray:
-        """Probabilities over time, (T, C), of scores that are averaged over `window` seconds."""
-        length, count = max(1, round(window / self.stride)), len(self.fused)
+        """Probabilities over time, (T, C), of scores averaged over `window` seconds around each."""
+        half, count = int(window / self.stride / 2), len(self.fused)
         sums = np.concatenate([np.zeros((1, self.fused.shape[1])), self.fused.cumsum(0)])
-        first = np.maximum(np.arange(count) - (length - 1) // 2, 0)
-        last = np.minimum(np.arange(count) + length // 2 + 1, count)
+        first = np.maximum(np.arange(count) - half, 0)
+        last = np.minimum(np.arange(count) + half + 1, count)
         means = (sums[last] - sums[first]) / (last - first)[:, None]
         return to_probabilities(means, self.fuse, self.loss)
 
