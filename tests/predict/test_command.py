@@ -181,7 +181,7 @@ def test_a_folder_takes_a_picture_of_every_video(command, tmp_path):
         (["--json", "."], "--json .: this is a folder; name a file"),
         (["--json", ""], "--json : this is a folder; name a file"),
         (["--split", "3"], "--split 3: "),
-        (["-e", ""], "."),
+        (["-e", ""], "--experiment : there is no such folder"),
         (["-e", __file__], f"--experiment {__file__}: there is no such folder"),
         (["-e", "x", "--results", __file__], "--experiment x: there is no such folder"),
     ],
