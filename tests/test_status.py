@@ -1,6 +1,7 @@
 """How far a run is, told from a dry run, logs and benchmarks."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -112,6 +113,27 @@ def test_the_report_counts_per_rule_and_shows_what_runs_and_what_failed(tmp_path
     assert row == ["compute_flow", "3", "1", "3", "1", "0:01:01"]
     assert "flow 0003: 3/8 videos" in text and "0004 went wrong" in text
     assert "videos that cannot be used: 1 (" in text
+
+
+def test_a_running_job_foretells_its_own_time_and_that_of_its_like(tmp_path):
+    running, waiting = job(tmp_path, name="0000"), job(tmp_path, name="0001")
+    write(running.log, "12:00:00 flow 0000: 2/8 videos, 0.1/s, ETA 0:01:00, loss 1.2\n", age=20)
+    write(tmp_path / ".snakemake" / "locks" / "0.input.lock", "")
+    # 1:00 for six of eight videos is 1:20 for all; 0:40 and 1:20 are left.
+    text = describe("clips", [running, waiting], cores=1, root=tmp_path)
+    assert re.match("clips: 0 of 2 jobs done, about 0:0(2:00|1:59) left with --cores 1\n", text)
+
+
+def test_the_disk_that_all_shards_need_follows_from_those_that_are_there(tmp_path):
+    left = [job(tmp_path, name=name) for name in ("0001", "0002", "0003")]
+    left += [job(tmp_path, "compute_warped_flow", "0000")]
+    assert "shards:" not in describe("clips", left, cores=1, root=tmp_path)
+    for name, size in (("0000", 10), ("0001", 30)):  # 0001 is made anew
+        shard = tmp_path / f"results/clips/shards/flow/{name}.h5"
+        write(shard, "")
+        os.truncate(shard, size * 10**6)
+    text = describe("clips", left, cores=1, root=tmp_path)
+    assert "0.04 GB on disk, about 0.08 GB when all are there, and those of warped_flow; " in text
 
 
 def test_a_finished_run_says_so(tmp_path):

@@ -8,6 +8,7 @@ import argparse
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,13 @@ _TARGETS = tuple(
 )
 
 
+_ETA = re.compile(r"(\d+)/(\d+) [^,]+, [^,]+/s, ETA (\d+):(\d\d):(\d\d)")
+"""What `tsn.runtime.progress.Meter` writes: done, of how many, and the time that is left."""
+
+_STREAMS = {"decode_frames": "rgb", "compute_flow": "flow", "compute_warped_flow": "warped_flow"}
+"""Rule -> folder of the shards that it makes."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job that is left to do: its rule, its files, the cores that it takes."""
@@ -52,11 +60,14 @@ class Seen:
         state: "waiting", "running", "stopped" (killed, or its run ended) or "failed".
         line: the last line of the log.
         age: seconds since that line.
+        left, whole: seconds that the job still takes and takes in all, by the rate in that line.
     """
 
     state: str
     line: str = ""
     age: float = 0.0
+    left: float | None = None
+    whole: float | None = None
 
 
 def dataset_of(target: str) -> str:
@@ -106,7 +117,13 @@ def read_progress(job: Job, run_is_on: bool) -> Seen:
     line = lines[-1] if lines else ""
     if line.startswith("error: "):
         return Seen("failed", line.removeprefix("error: "), time.time() - written)
-    return Seen("running" if run_is_on else "stopped", line, time.time() - written)
+    age, left, whole = time.time() - written, None, None
+    if (rate := _ETA.search(line)) and rate[1] != rate[2]:
+        done, total, hours, minutes, seconds = map(int, rate.groups())
+        left = hours * 3600 + minutes * 60 + seconds
+        whole = left * total / (total - done)
+        left = max(left - age, 0)
+    return Seen("running" if run_is_on else "stopped", line, age, left, whole)
 
 
 def seconds_by_rule(benchmarks: Path) -> dict[str, list[float]]:
@@ -120,17 +137,54 @@ def seconds_by_rule(benchmarks: Path) -> dict[str, list[float]]:
     return dict(seconds)
 
 
+def usual_seconds(
+    finished: dict[str, list[float]], seen: list[tuple[Job, Seen]]
+) -> dict[str, float]:
+    """How long a job of each rule takes: the median of those that are finished, or else running."""
+    running: dict[str, list[float]] = defaultdict(list)
+    for job, what in seen:
+        if what.whole is not None:
+            running[job.rule].append(what.whole)
+    return {rule: median(times) for rule, times in (running | finished).items()}
+
+
+def describe_disk(results: Path, jobs: list[Job]) -> list[str]:
+    """What the shards of a data set take, and will take by the mean of those that are there."""
+    here, whole, unknown = 0.0, 0.0, []
+    for rule, stream in _STREAMS.items():
+        sizes = {
+            file.stem: file.stat().st_size for file in (results / "shards" / stream).glob("*.h5")
+        }
+        shards = sizes.keys() | {job.log.stem for job in jobs if job.rule == rule and job.log}
+        here += sum(sizes.values())
+        if sizes:
+            whole += len(shards) * sum(sizes.values()) / len(sizes)
+        elif shards:
+            unknown.append(stream)
+    if not here:
+        return []
+    free = shutil.disk_usage(results).free
+    rest = f", and those of {' and '.join(unknown)}" if unknown else ""
+    text = (
+        f"shards: {here / 1e9:.2f} GB on disk, about {whole / 1e9:.2f} GB when all are there{rest}"
+    )
+    return ["", f"{text}; {free / 1e9:.0f} GB are free"]
+
+
 def time_left(jobs: list[tuple[Job, Seen]], usual: dict[str, float], cores: int) -> float:
     """Seconds until the jobs are done, if each takes as long as is usual for its rule.
 
     The cores share the work; and the stages, one after the other, take at least one job each. A
-    running job is taken to be half done. Rules that have no usual time are left out.
+    running job that does not say how long is taken to be half done. Rules that have no usual time
+    are left out.
     """
     known = [(job, seen) for job, seen in jobs if job.rule in usual]
-    work = sum(
-        usual[job.rule] * min(job.threads, cores) * (0.5 if seen.state == "running" else 1)
-        for job, seen in known
-    )
+    work = 0.0
+    for job, seen in known:
+        left = usual[job.rule]
+        if seen.state == "running":
+            left = left / 2 if seen.left is None else seen.left
+        work += left * min(job.threads, cores)
     stages = sum(usual[rule] for rule in {job.rule for job, _ in known})
     return max(work / cores, stages if len(known) > 1 else work / cores)
 
@@ -143,9 +197,10 @@ def describe(dataset: str, jobs: list[Job], cores: int, root: Path = Path()) -> 
     seconds = seconds_by_rule(results / "benchmarks")
     remade = Counter(job.rule for job in jobs if job.benchmark and job.benchmark.exists())
     done = {rule: len(times) - remade[rule] for rule, times in seconds.items()}
-    usual = {rule: median(times) for rule, times in seconds.items()}
+    usual = usual_seconds(seconds, seen)
     lines = [_headline(dataset, seen, done, usual, cores, run_is_on), ""]
     lines += _table(seen, done, usual)
+    lines += describe_disk(results, jobs)
     for state in ("running", "stopped", "failed"):
         for job, what in seen:
             if what.state == state:
