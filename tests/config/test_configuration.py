@@ -222,6 +222,12 @@ def test_weights_that_may_be_had_pass():
     check_model(ModelConfig(**{**WEIGHTS, "weights": __file__, "sha256": "12345678"}))
 
 
+def test_a_linear_probe_of_a_random_network_is_refused(config):
+    config["model"]["cross_modality"] = False
+    with pytest.raises(UserError, match=r"training\.method: linear_probe .* of flow is none"):
+        resolve(config, "ucf101", "linear_probe")
+
+
 def test_timm_is_asked_for_before_anything_runs(monkeypatch):
     monkeypatch.setattr("tsn.models.names.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"model\.backbone: .* pip install timm"):

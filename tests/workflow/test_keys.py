@@ -91,6 +91,7 @@ KEYS = {
     "training.keep": ("best", TRAINING),
     "training.epochs": (1000, TRAINING),
     "training.iterations": (1000, TRAINING),
+    "training.method": ("linear_probe", TRAINING),
     "training.per_modality": ({"flow": {"lr": 0.1}}, TRAINING),
     "test.segments": (7, TEST | {"fill_table"}),
     "test.crops": (1, TEST | {"fill_table"}),

@@ -133,6 +133,11 @@ def check_settings(settings: "Settings", where: str) -> None:
             f"{size} px in frames.{key} {where}"
         )
     for modality, recipe in settings.trainings.items():
+        if recipe.method == "linear_probe" and settings.model(modality).weights == "none":
+            raise UserError(
+                f"training.method: linear_probe fits the classifier of a pretrained network, and "
+                f"model.weights of {modality} is none, or cross_modality false {where}"
+            )
         counts = {"epochs": recipe.epochs, "iterations": recipe.iterations}
         lengths = {key: count for key, count in counts.items() if count is not None}
         if len(lengths) != 1:

@@ -594,6 +594,15 @@ class TrainingConfig:
     label_smoothing: Annotated[
         Fraction, doc("part of each label that is spread over all classes", "ours")
     ] = 0.0
+    method: Annotated[
+        Literal["sgd", "linear_probe"],
+        doc(
+            "`sgd`: the whole network · `linear_probe`: only the classifier, by logistic "
+            "regression on features of the pretrained network, with `weight_decay`; of the other "
+            "keys `segments`, `precision`, `validation` and those of the loss count",
+            "paper",
+        ),
+    ] = "sgd"
 
     @property
     def swap(self) -> dict[str, str]:

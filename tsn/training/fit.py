@@ -85,7 +85,7 @@ def fit(
     )
     _warn_of_idle_processes(batches, setup)
     loader = make_loader(setup.train_set, setup.device, setup.threads, batch_sampler=batches)
-    train_loader, validation_loader = iter(loader), _validation_loader(setup)
+    train_loader, held_out = iter(loader), validation_loader(setup)
 
     state.network.train()
     statistics = RunningStatistics(state.network, group)
@@ -108,7 +108,7 @@ def fit(
         if epoch_ends or save or state.iteration % CHECK_FINITE_EVERY == 0:
             state.epoch.check_finite(modality, state.iteration)
         if epoch_ends:
-            _end_epoch(setup, state, (state.iteration - 1) // per_epoch, lr, validation_loader)
+            _end_epoch(setup, state, (state.iteration - 1) // per_epoch, lr, held_out)
         # Saved before anything is written that may fail: an error then costs no training.
         if save and group.is_main:
             state.save(state_file)
@@ -234,7 +234,8 @@ def _next_batch(
     return clips.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
-def _validation_loader(setup: Setup) -> DataLoader | None:
+def validation_loader(setup: Setup) -> DataLoader | None:
+    """This rank's part of the held-out videos; None without validation."""
     if not len(setup.validation_set):
         return None
     local = range(setup.group.rank, len(setup.validation_set), setup.group.world_size)

@@ -19,7 +19,9 @@ def summed_loss(
     weights: torch.Tensor | None = None,
     smoothing: float = 0.0,
 ) -> torch.Tensor:
-    """The loss in float32, summed over videos, and for binary cross-entropy over classes.
+    """The loss, summed over videos, and for binary cross-entropy over classes.
+
+    In float32, or in float64 if the scores are.
 
     Args:
         scores: (N, C).
@@ -28,16 +30,15 @@ def summed_loss(
             class where it is there.
         smoothing: part of each label that is spread over all classes, or over yes and no, 0…1.
     """
+    scores = scores if scores.dtype == torch.float64 else scores.float()
     if labels.ndim == 2:
         return binary_cross_entropy_with_logits(
-            scores.float(),
+            scores,
             labels * (1 - smoothing) + smoothing / 2,
             reduction="sum",
             pos_weight=weights,
         )
-    return cross_entropy(
-        scores.float(), labels, weights, reduction="sum", label_smoothing=smoothing
-    )
+    return cross_entropy(scores, labels, weights, reduction="sum", label_smoothing=smoothing)
 
 
 def count(loss: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Training one modality on one split: index and shards -> model file.
 
-`train` sets everything up, runs `tsn.training.fit.fit` and saves the models.
+`train` sets everything up, runs `tsn.training.fit.fit` or the linear probe, and saves the models.
 """
 
 import hashlib
@@ -32,6 +32,7 @@ from tsn.training.distributed import ProcessGroup, join_process_group
 from tsn.training.fit import SAVE_SECONDS, Setup, fit
 from tsn.training.job import Task, TrainingJob
 from tsn.training.loss import class_weights
+from tsn.training.probe import fit_probe
 from tsn.training.state import State
 from tsn.training.validation import hold_out
 
@@ -90,7 +91,18 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     )
     weights = None if weights is None else weights.to(device)
     setup = Setup(job, train_set, validation_set, device, task.threads, group, weights)
-    fit(setup, state, state_file, Path(files.log), save_seconds)
+    if job.recipe.method == "sgd":
+        fit(setup, state, state_file, Path(files.log), save_seconds)
+    elif group.is_main:
+        snippets = CentreSnippets(
+            shards,
+            train_set.videos,
+            job.modality,
+            job.recipe.segments,
+            job.model.input_size,
+            len(classes) if bce else 0,
+        )
+        fit_probe(setup, state, snippets, Path(files.log))
     if group.is_main:
         loss = "bce" if bce else "cross_entropy"
         save_models(job, state, Path(files.model), classes, shards.fingerprint, loss)
