@@ -47,7 +47,9 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     names = _counted_alike(names, labels)
     # From a number or code of a class, or its name, to its name.
     known = {name: name for name in names.values()} | names
-    for split, part, row in read:
+    read.reverse()
+    while read:  # a row is a kilobyte, and there may be a million
+        split, part, row = read.pop()
         try:
             _add(dataset, listed, files.video(row, known), row, split, part)
         except InvalidRowError as error:
