@@ -10,6 +10,7 @@ from tsn.data.dataset import CentreSnippets, TestSnippets, TrainingSnippets
 from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
 from tsn.flow.build_warped import build_warped_shard
+from tsn.predict.streams import Clip, ClipStream, Streams
 from tsn.runtime.errors import UserError
 from tsn.shards.build import build_rgb_shard
 from tsn.shards.format import Shard
@@ -123,3 +124,14 @@ def test_a_shard_that_claims_another_size_of_a_video_is_damaged(shards, tmp_path
         file["videos"][...] = table
     with pytest.raises(UserError, match="damaged on disk"):
         Shard(copy)
+
+
+def test_prediction_makes_frames_as_the_shards_hold_them(shards):
+    with Shard(shards["rgb"]) as shard:
+        streams = Streams({"rgb": shard.fingerprint}, 1)
+        clip = Clip(streams, 7)
+        path = next(video.path for video in shards["videos"] if video.id == "tall")
+        clip.frames = dict(enumerate(decode.read_frames(path, streams.size)))
+        assert ClipStream(clip, "rgb").size_at(0) == SIZES["tall"]
+        stored = shard.read(shard.videos["tall"], range(7))
+        np.testing.assert_array_equal(clip.read("rgb", range(7)), stored)
