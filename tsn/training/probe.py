@@ -97,7 +97,7 @@ def fit_classifier(
     solver = torch.optim.LBFGS(
         parameters,
         max_iter=MAX_ITERATIONS,
-        tolerance_grad=1e-9,
+        tolerance_grad=1e-6,
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )
