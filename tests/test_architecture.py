@@ -21,8 +21,9 @@ PACKAGES = (
     "evaluation",
     "report",
     "predict",
+    "serve",
 )
-COMMANDS = ("convert", "export", "index", "localise", "status", "verify")
+COMMANDS = ("convert", "export", "features", "index", "localise", "status", "verify")
 """Modules on top of the packages; nothing imports them."""
 
 RANK = {name: rank for rank, name in enumerate((*PACKAGES, *COMMANDS))}

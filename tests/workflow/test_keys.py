@@ -95,16 +95,19 @@ KEYS = {
     "training.per_modality": ({"flow": {"lr": 0.1}}, TRAINING),
     "test.segments": (7, TEST | {"fill_table"}),
     "test.crops": (1, TEST | {"fill_table"}),
-    "test.crop_size": (96, TEST | {"fill_table"}),
+    "test.crop_size": (96, TEST | {"extract_features"} | {"fill_table"}),
     "test.snippet_sampling": ("caffe", TEST | {"fill_table"}),
     "test.pooling": ("max", TEST | {"fill_table"}),
     "test.protocol": ("dense", TEST | {"fill_table"}),
     "test.stride": (0.5, TEST | {"fill_table"}),
-    "test.engine": ("torch", TEST | {"fill_table"}),
+    "test.engine": ("torch", TEST | {"extract_features"} | {"fill_table"}),
     "fusion.weights": ({"flow": 1}, {"fuse_scores", "fill_table"}),
     "fusion.compare": ({"both": {"flow": 1}}, {"fuse_scores"}),
     "fusion.fuse": ("probabilities", {"fuse_scores", "search_weights", "fill_table"}),
     "fusion.pooling": ("max", {"fuse_scores", "search_weights", "fill_table"}),
+    "features.stride": (4, {"extract_features"}),
+    "features.crops": (10, {"extract_features"}),
+    "features.layer": ("scores", {"extract_features"}),
     "datasets.own.videos": ("elsewhere", VIDEOS),
     "datasets.own.splits": ([2], VIDEOS | {"draw_clips", "fill_table"}),
     "datasets.own.shards": (1, INDEX),
@@ -126,7 +129,18 @@ KEYS = {
     "datasets.demo.test_per_class": (7, INDEX),
     "datasets.demo.render_seed": (7, INDEX),
 }
-OF_ALL = ("data", "frames", "flow", "model", "training", "test", "fusion", "seed", "modalities")
+OF_ALL = (
+    "data",
+    "frames",
+    "flow",
+    "model",
+    "training",
+    "test",
+    "fusion",
+    "features",
+    "seed",
+    "modalities",
+)
 
 
 @pytest.fixture(scope="module")

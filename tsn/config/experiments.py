@@ -22,6 +22,7 @@ from tsn.config.schema import (
     DataConfig,
     DatasetConfig,
     Document,
+    FeaturesConfig,
     FlowConfig,
     FramesConfig,
     FusionConfig,
@@ -55,6 +56,7 @@ class Settings:
     trainings: dict[str, TrainingConfig]
     test: TestConfig
     fusion: FusionConfig
+    features: FeaturesConfig
     blocks: dict
 
     @property
@@ -231,6 +233,7 @@ def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> S
         },
         typed("test", blocks["test"]),
         typed("fusion", blocks["fusion"]),
+        typed("features", blocks["features"]),
         blocks,
     )
     check_settings(settings, where)

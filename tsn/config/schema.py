@@ -709,6 +709,23 @@ class FusionConfig:
         return {str(modality): weight for modality, weight in self.weights.items()}
 
 
+@dataclass(frozen=True, config=LAZY)
+class FeaturesConfig:
+    """Features for other programs, `features.h5`."""
+
+    stride: Annotated[Count, doc("frames from one snippet to the next", "ours")] = 8
+    crops: Annotated[
+        Literal[1, 5, 10], WHOLE, doc("per snippet, as in `test`; features are their mean", "ours")
+    ] = 1
+    layer: Annotated[
+        Literal["pool", "scores"],
+        doc(
+            "`pool`: what the last layer is given; `scores`: what it makes of that, before softmax",
+            "ours",
+        ),
+    ] = "pool"
+
+
 BLOCKS: dict[str, type] = {
     "data": DataConfig,
     "frames": FramesConfig,
@@ -717,6 +734,7 @@ BLOCKS: dict[str, type] = {
     "training": TrainingConfig,
     "test": TestConfig,
     "fusion": FusionConfig,
+    "features": FeaturesConfig,
 }
 
 
@@ -779,10 +797,11 @@ _LAYERS: dict[str, Any] = {
     ),
     "test": _layer_of("Test", (TestConfig,)),
     "fusion": _layer_of("Fusion", (FusionConfig,)),
+    "features": _layer_of("Features", (FeaturesConfig,)),
 }
 # Shards are shared by all experiments of a data set, so frames and flow are not theirs to set.
 _EXPERIMENT: dict[str, Any] = {"seed": _SeedKey, "modalities": _ModalitiesKey} | {
-    name: _LAYERS[name] for name in ("model", "training", "test", "fusion")
+    name: _LAYERS[name] for name in ("model", "training", "test", "fusion", "features")
 }
 Override = _layer_of(
     "Override", **_EXPERIMENT, **{k: _LAYERS[k] for k in ("data", "frames", "flow")}

@@ -235,6 +235,11 @@ def _check_match(
         raise UserError(
             f"{model_file}: was trained for other classes than the index has; train it again"
         )
+    check_shards(model_file, info, store)
+
+
+def check_shards(model_file: Path | str, info: ModelInfo, store: ShardSet) -> None:
+    """Raise UserError if a model was trained on other shards; warn if that is not known."""
     if not info.shards:
         logger.warning(
             "%s: was imported and does not say how its %s was made; where it was made otherwise, "

@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     dense = arguments.stride or arguments.timeline or arguments.camera
     if arguments.segments and dense is not None:
         parser.error("--segments is not for a --stride, a --timeline or a --camera")
+    if arguments.saliency is not None and dense is not None:
+        parser.error("--saliency is not for a --stride, a --timeline or a --camera")
     if arguments.camera is None:
         if arguments.timeline is None and (named := _given(arguments, _OF_TIMELINES)):
             parser.error(f"--{named[0]} is about segments of a --timeline")
@@ -84,13 +86,20 @@ def _run(arguments: argparse.Namespace) -> int:
         return _watch(arguments, run)
     videos, _ = find_video_files(arguments.videos)
     outputs = plan_outputs(
-        videos, arguments.json, arguments.strip, arguments.video, arguments.timeline
+        videos,
+        arguments.json,
+        arguments.strip,
+        arguments.video,
+        arguments.timeline,
+        arguments.saliency,
     )
 
     # Importing torch takes seconds: errors in the arguments come first.
     from tsn.predict import figures
     from tsn.predict.ensemble import Ensemble
+    from tsn.predict.moments import find_moments
     from tsn.predict.output import JsonFile, as_dict, as_text
+    from tsn.predict.saliency import write_saliency
     from tsn.predict.timeline import (
         Merging,
         detections,
@@ -103,6 +112,8 @@ def _run(arguments: argparse.Namespace) -> int:
     asked = _asked(arguments, ("segments", "crops", "stride"))
     if arguments.stride or arguments.timeline is not None:
         asked["protocol"] = "dense"
+    elif arguments.saliency is not None:
+        asked["protocol"] = "segments"
     test = replace(run.protocol, **asked)
     merging = Merging(**_asked(arguments, _OF_TIMELINES))
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads, arguments.flow_weights)
@@ -127,7 +138,12 @@ def _run(arguments: argparse.Namespace) -> int:
             files, segments, classes = outputs[video], [], ensemble.classes
             stem = files.get("timeline")
             partial = stem.with_name(f"{stem.name}.partial.npz") if stem else None
-            prediction = ensemble.predict(str(video), partial)
+            if "saliency" in files:
+                moments = find_moments(ensemble, str(video))
+                write_saliency(files["saliency"], moments, ensemble)
+                prediction = moments.prediction
+            else:
+                prediction = ensemble.predict(str(video), partial)
             if stem and prediction.timeline:
                 segments = find_segments(prediction.timeline, merging)
                 write_timeline(stem, str(video), prediction.timeline, segments, classes)
@@ -209,6 +225,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these of the fusion: {', '.join(MODALITIES)}",
     )  # fmt: skip
     add("--segments", type=_count, metavar="N", help="snippets a video (default: as tested)")
+    add(
+        "--saliency", metavar="OUT",
+        help="draw where each network looks in the most telling snippets: a .png, or a folder",
+    )  # fmt: skip
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
     add(
         "--flow-weights", metavar="FILE",

@@ -1,6 +1,6 @@
 """The models of a run, applied to video files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,9 @@ from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
 from tsn.video.decode import to_grey
 from tsn.video.isolation import probe, read_frames
+
+Advance = Callable[[str, float], None]
+"""Told what is worked on, and which fraction of it is done; what it raises ends the work."""
 
 ANY_LENGTH = 2**62
 """Frames: videos that are not trained on may be of any length."""
@@ -64,6 +67,7 @@ class Ensemble:
 
     Attributes:
         classes: names in the order of the scores.
+        networks: by modality, with what their files say of them.
         streams: makes frames and flow of decoded frames.
         fused_of: what is fused, "logits" or "probabilities".
         loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
@@ -90,22 +94,22 @@ class Ensemble:
     ):
         self._run, self._test, self.fused_of = run, test or run.protocol, run.fuse
         self._device = prepare(threads)
-        self._networks = {
+        self.networks = {
             modality: (network.to(memory_format=torch.channels_last).to(self._device), info)
             for modality, (network, info) in load_networks(run, modalities).items()
         }
         self._scorers = {
             modality: Scorer(network, self._device, self._test.engine)
-            for modality, (network, _) in self._networks.items()
+            for modality, (network, _) in self.networks.items()
         }
-        about = next(iter(self._networks.values()))[1]
+        about = next(iter(self.networks.values()))[1]
         self.classes, self.loss = about.classes, about.loss
-        self.streams = Streams({m: run.shards[m] for m in self._networks}, threads, flow_weights)
+        self.streams = Streams({m: run.shards[m] for m in self.networks}, threads, flow_weights)
 
     @property
     def weights(self) -> dict[str, float]:
         """The fusion weights of the networks that take part."""
-        return {modality: self._run.weights[modality] for modality in self._networks}
+        return {modality: self._run.weights[modality] for modality in self.networks}
 
     @oom_as_user_error("close other programs, or run on a machine with more")
     def predict(self, path: str, partial: Path | None = None) -> Prediction:
@@ -122,30 +126,41 @@ class Ensemble:
         """
         if self._test.protocol == "dense":
             return self._predict_densely(path, partial)
-        clip = self._decode(path)
-        scores = {
-            modality: pool_crops(crops, self._test.pooling)
-            for modality, crops in self.score_clip(clip).items()
-        }
+        clip = self.decode(path)
+        return self.pool(path, clip, self.score_clip(clip))
+
+    def pool(self, path: str, clip: Clip, crops: dict[str, torch.Tensor]) -> Prediction:
+        """The answer for a video from what `score_clip` found.
+
+        Raises:
+            UserError: the scores are not finite.
+        """
+        pooling = self._test.pooling
+        scores = {modality: pool_crops(scores, pooling) for modality, scores in crops.items()}
         return self._prediction(path, clip.length, scores)
 
     @oom_as_user_error("close other programs, or run on a machine with more")
-    def score_clip(self, clip: Clip, starts: list[int] | None = None) -> dict[str, torch.Tensor]:
+    def score_clip(
+        self, clip: Clip, starts: list[int] | None = None, advance: Advance | None = None
+    ) -> dict[str, torch.Tensor]:
         """Score snippets of a clip.
 
         Args:
             clip: holds their frames.
             starts: of the snippets; None: those of the test protocol.
+            advance: called before each modality.
 
         Returns:
             By modality, float64 (snippets, crops, C), on the device.
         """
         found = {}
-        for modality, scorer in self._scorers.items():
-            snippets = self._snippets(clip, modality)
+        for number, (modality, scorer) in enumerate(self._scorers.items()):
+            if advance:
+                advance(NAMES[modality], number / len(self._scorers))
+            snippets = self.snippets(clip, modality)
             chosen = snippets.starts(0) if starts is None else np.array(starts)
             loader = [snippets.snippets(0, chosen)]
-            mirrored = mirrored_labels(self._networks[modality][1].swap, self.classes)
+            mirrored = mirrored_labels(self.networks[modality][1].swap, self.classes)
             (found[modality],) = score_videos(scorer, loader, snippets, self._device, mirrored)
         return found
 
@@ -155,19 +170,15 @@ class Ensemble:
         return combine(scores, self.weights, self.fused_of, self.loss) / total
 
     def _predict_densely(self, path: str, partial: Path | None) -> Prediction:
-        test, networks = self._test, self._networks
+        test, networks = self._test, self.networks
         packets, exact_rate = probe(path)
         rate = float(exact_rate)
         about = Path(path).stat()
         key = [self._run.sha256, asdict(test), [*networks], about.st_size, about.st_mtime_ns]
         scores = SnippetScores(networks, partial, key)
-        # What belongs to the screen is known at the end only: warped flow takes a pass before.
-        overlay = find_overlay(map(to_grey, self._frames(path))) if self._has_warped_flow else None
-        frames = self._frames(path)
         length = 0
         with progress(packets, "frames", Path(path).name) as advance:
-            for clip, starts in dense_clips(self.streams, frames, rate, test.stride, len(scores)):
-                clip.overlay = overlay
+            for clip, starts in self.dense_clips(path, rate, test.stride, len(scores)):
                 if starts:
                     scores.add(self.score_clip(clip, starts))
                 advance(clip.length - length)
@@ -191,6 +202,16 @@ class Ensemble:
         scores.forget()
         return found
 
+    def dense_clips(
+        self, path: str, rate: float, stride: float, done: int = 0
+    ) -> Iterator[tuple[Clip, list[int]]]:
+        """The clips of a video file for `score_clip`, see `tsn.predict.dense.dense_clips`."""
+        # What belongs to the screen is known at the end only: warped flow takes a pass before.
+        overlay = find_overlay(map(to_grey, self._frames(path))) if self._has_warped_flow else None
+        for clip, starts in dense_clips(self.streams, self._frames(path), rate, stride, done):
+            clip.overlay = overlay
+            yield clip, starts
+
     def _prediction(self, path: str, length: int, scores: dict[str, np.ndarray]) -> Prediction:
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
@@ -200,16 +221,24 @@ class Ensemble:
 
     @property
     def _has_warped_flow(self) -> bool:
-        return "warped_flow" in self._networks
+        return "warped_flow" in self.networks
 
     def _frames(self, path: str) -> Iterator[np.ndarray]:
         return read_frames(path, self.streams.size, max_frames=ANY_LENGTH)
 
-    def _decode(self, path: str) -> Clip:
+    def starts(self, clip: Clip, modality: str) -> np.ndarray:
+        """Starts of the snippets of the test protocol."""
+        return self.snippets(clip, modality).starts(0)
+
+    def decode(self, path: str, advance: Advance | None = None) -> Clip:
         """The frames that the snippets of all modalities are made of.
 
         Which they are depends on the number of frames, which a file says before it is decoded;
         where it is wrong, the video is decoded again.
+
+        Args:
+            path: the video.
+            advance: called with each frame.
         """
         length = probe(path)[0]
         while True:
@@ -217,6 +246,8 @@ class Ensemble:
             needed, count = self._needed(clip), 0
             overlay = OverlayFinder() if self._has_warped_flow else None
             for count, frame in enumerate(self._frames(path), 1):
+                if advance:
+                    advance("frames", min(count / max(length, 1), 1.0))
                 if count - 1 in needed:
                     clip.frames[count - 1] = frame
                 if overlay:
@@ -229,18 +260,19 @@ class Ensemble:
     def _needed(self, clip: Clip) -> set[int]:
         """Numbers of the frames that snippets are made of; a flow field needs two."""
         needed: set[int] = set()
-        for modality in self._networks:
-            stream, snippets = ClipStream(clip, STREAM_OF[modality]), self._snippets(clip, modality)
+        for modality in self.networks:
+            stream, snippets = ClipStream(clip, STREAM_OF[modality]), self.snippets(clip, modality)
             indices = snippets.indices(0, snippets.starts(0))
             needed |= {*indices.tolist()}
             if stream.stream != "rgb":
                 needed |= {*(indices + 1).tolist()}
         return needed
 
-    def _snippets(self, clip: Clip, modality: str) -> TestSnippets:
+    def snippets(self, clip: Clip, modality: str) -> TestSnippets:
+        """The snippets of a clip, of which it is the only video."""
         video = Video("", "", "")
         stream = ClipStream(clip, STREAM_OF[modality])
-        input_size = self._networks[modality][1].input_size
+        input_size = self.networks[modality][1].input_size
         # Dense ones are asked for by their starts.
         test = replace(self._test, protocol="segments")
         return TestSnippets(stream, [video], modality, test, input_size)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tsn.runtime.errors import UserError
 
-_ENDINGS = {"strip": ".png", "video": ".mp4"}
+_ENDINGS = {"strip": ".png", "video": ".mp4", "saliency": ".png"}
 
 
 def plan_outputs(
@@ -16,6 +16,7 @@ def plan_outputs(
     strip: str | None,
     video: str | None,
     timeline: str | None = None,
+    saliency: str | None = None,
 ) -> dict[Path, dict[str, Path]]:
     """Choose the files that show each video.
 
@@ -25,17 +26,18 @@ def plan_outputs(
         strip: value of --strip: a .png, or a folder.
         video: value of --video: an .mp4, or a folder.
         timeline: value of --timeline: a folder.
+        saliency: value of --saliency: a .png, or a folder.
 
     Returns:
-        By video: the figures to write, by kind, "strip" or "video"; and for "timeline" a path
-        without an ending, which several files share.
+        By video: the figures to write, by kind, "strip", "video" or "saliency"; and for
+        "timeline" a path without an ending, which several files share.
 
     Raises:
         UserError: an output is of the wrong kind, or would overwrite a video.
     """
     outputs: dict[Path, dict[str, Path]] = {path: {} for path in videos}
-    names = _names(videos)
-    for kind, target in (("strip", strip), ("video", video)):
+    names = names_of(videos)
+    for kind, target in (("strip", strip), ("video", video), ("saliency", saliency)):
         if target is None:
             continue
         ending, path = _ENDINGS[kind], Path(target)
@@ -69,7 +71,7 @@ def plan_outputs(
     return outputs
 
 
-def _names(videos: Sequence[Path]) -> dict[Path, str]:
+def names_of(videos: Sequence[Path]) -> dict[Path, str]:
     """A name of its own for each video: its path below the folder that all share.
 
     Without the ending, unless another video differs only in its ending.

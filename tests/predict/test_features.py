@@ -1,0 +1,89 @@
+"""Features are what the last layer makes snippet scores of, from videos and from shards."""
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from tsn import features
+from tsn.config.schema import FeaturesConfig
+from tsn.evaluation.features import extract_features
+from tsn.predict.ensemble import Ensemble
+from tsn.predict.features import FeatureExtractor
+from tsn.predict.run import read_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
+
+CHOSEN = FeaturesConfig(stride=4, crops=5)
+
+
+@pytest.fixture(scope="module")
+def found(run) -> dict:
+    finished = read_run(run.split)
+    test = replace(finished.protocol, crops=CHOSEN.crops)
+    ensemble = Ensemble(finished, test, ["rgb", "flow"])
+    return FeatureExtractor(ensemble, CHOSEN)(str(run.videos[0]), "0")
+
+
+def test_features_put_through_the_classifier_are_the_scores_of_the_snippets(run, found):
+    finished = read_run(run.split)
+    test = replace(finished.protocol, crops=CHOSEN.crops)
+    ensemble = Ensemble(finished, test, ["rgb", "flow"])
+    ((clip, starts),) = ensemble.dense_clips(str(run.videos[0]), 1.0, CHOSEN.stride)
+    assert starts == [0, 4, 8] == found["rgb"].starts.tolist()
+    for modality, scores in ensemble.score_clip(clip, starts).items():
+        network, _ = ensemble.networks[modality]
+        values = found[modality].values
+        assert values.shape[1] == network.classifier.in_features and values.dtype == np.float32
+        with torch.inference_mode():
+            again = network.classifier(torch.from_numpy(values)).numpy()
+        expected = scores.mean(1).numpy()
+        assert np.abs(expected).max() > 0.1
+        assert np.allclose(again, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert found["flow"].frames == 16 and found["flow"].fps > 0
+
+
+def test_shards_give_the_features_of_the_video(run, found, tmp_path):
+    folder = run.results.parent
+    for modality in ("rgb", "flow"):
+        sources = (
+            str(run.split / modality / "model.pt"),
+            str(folder / "index.tsv"),
+            [str(folder / f"{modality}.h5")],
+        )
+        extract_features(tmp_path / "features.h5", sources, CHOSEN, 32, 1)
+        with h5py.File(tmp_path / "features.h5") as file:
+            assert sorted(file) == ["0", "1", "2"]
+            group = file["0"]
+            assert np.allclose(group["features"][()], found[modality].values, atol=1e-6)
+            assert group["starts"][()].tolist() == found[modality].starts.tolist()
+            assert dict(group.attrs) == {"fps": found[modality].fps, "frames": 16, "stride": 4}
+            assert json.loads(file.attrs["about"])["layer"] == "pool"
+
+
+def test_all_forms_hold_the_same_array(run, tmp_path):
+    video = str(run.videos[0])
+    options = ["-e", str(run.split), "--modalities", "rgb", "--layer", "scores", "-j", "1"]
+    for form in ("npy", "csv", "h5"):
+        assert features.main([video, *options, "--form", form, "-o", str(tmp_path / form)]) == 0
+    array = np.load(tmp_path / "npy/rgb/0.npy")
+    assert array.shape == (2, 2) and array.dtype == np.float32
+    # As mmaction2's LoadLocalizationFeature does.
+    table = np.loadtxt(tmp_path / "csv/rgb/0.csv", dtype=np.float32, delimiter=",", skiprows=1)
+    assert np.array_equal(table, array)
+    with h5py.File(tmp_path / "h5/rgb.h5") as file:
+        assert np.array_equal(file["0/features"][()], array)
+    about = json.loads((tmp_path / "npy/rgb/features.json").read_text())
+    assert about["videos"]["0"]["starts"] == [0, 8] and about["stride"] == 8
+
+
+def test_a_video_that_is_none_does_not_stop_the_others(run, tmp_path, capsys):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video")
+    options = ["-e", str(run.split), "--modalities", "rgb", "-j", "1", "-o", str(tmp_path / "out")]
+    assert features.main([str(bad), str(run.videos[0]), *options]) == 1
+    assert "bad.mp4" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").rglob("*.npy"))) == 1

@@ -1,0 +1,75 @@
+"""When a video tells its class: scores of its snippets over time, and the most telling ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsn.flow.draw import colour_code
+from tsn.models.modality import SNIPPET_FRAMES, STREAM_OF
+from tsn.predict.ensemble import Advance, Ensemble, Prediction
+from tsn.predict.streams import Clip
+from tsn.predict.timeline import to_probabilities
+from tsn.video.isolation import probe
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A prediction, and what it is made of, over the S snippets of the video.
+
+    Attributes:
+        prediction: the answer.
+        clip: frames and flow that the snippets are made of.
+        starts: by modality, int (S,), their first frames or flow fields.
+        times: float64 (S,), of the snippets' middles in seconds.
+        probabilities: float64 (S, C), fused and of each snippet alone.
+        leads: float64 (S,), fused score of the answer over that of the second class, divided by S:
+            where snippets are averaged, they add up to the lead of the whole video.
+    """
+
+    prediction: Prediction
+    clip: Clip
+    starts: dict[str, np.ndarray]
+    times: np.ndarray
+    probabilities: np.ndarray
+    leads: np.ndarray
+
+    def telling(self, count: int) -> list[int]:
+        """The snippets with the largest leads, by time."""
+        return sorted(np.argsort(-self.leads, kind="stable")[:count].tolist())
+
+
+def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) -> Moments:
+    """Score a video snippet by snippet; the ensemble's protocol is "segments".
+
+    Raises:
+        VideoError: the video is bad.
+        UserError: its scores are not finite, or memory is full.
+    """
+    clip = ensemble.decode(path, advance)
+    crops = ensemble.score_clip(clip, advance=advance)
+    prediction = ensemble.pool(path, clip, crops)
+    fused = ensemble.fuse({m: scores.mean(1).cpu().numpy() for m, scores in crops.items()})
+    order = np.argsort(-prediction.fused, kind="stable")
+    second = order[min(1, len(order) - 1)]
+    starts = {modality: ensemble.starts(clip, modality) for modality in crops}
+    first = next(iter(starts))
+    rate = float(probe(path, count=False)[1])
+    return Moments(
+        prediction,
+        clip,
+        starts,
+        (starts[first] + SNIPPET_FRAMES[first] / 2) / rate,
+        to_probabilities(fused, ensemble.fused_of, ensemble.loss),
+        (fused[:, order[0]] - fused[:, second]) / len(fused),
+    )
+
+
+def image_of(moments: Moments, modality: str, snippet: int) -> np.ndarray:
+    """What a modality sees of a snippet: its middle frame or flow field, uint8 (H, W, 3) RGB."""
+    clip, stream = moments.clip, STREAM_OF[modality]
+    last = clip.length - 1 - (stream != "rgb")
+    middle = min(int(moments.starts[modality][snippet]) + SNIPPET_FRAMES[modality] // 2, last)
+    (image,) = clip.read(stream, [middle])
+    if stream == "rgb":
+        return image
+    return colour_code(image.astype(np.float32) - 128)
