@@ -117,7 +117,9 @@ def read_progress(job: Job, run_is_on: bool) -> Seen:
     line = lines[-1] if lines else ""
     if line.startswith("error: "):
         return Seen("failed", line.removeprefix("error: "), time.time() - written)
-    age, left, whole = time.time() - written, None, None
+    age = time.time() - written
+    left: float | None = None
+    whole: float | None = None
     if (rate := _ETA.search(line)) and rate[1] != rate[2]:
         done, total, hours, minutes, seconds = map(int, rate.groups())
         left = hours * 3600 + minutes * 60 + seconds

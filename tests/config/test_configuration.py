@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tsn.config.checks import check_model
+from tsn.config.checks import check_model, check_networks
 from tsn.config.experiments import Configuration, Settings, paper_weights
 from tsn.config.fields import build, plain
 from tsn.config.load import with_current_names
@@ -225,7 +225,7 @@ def test_weights_that_may_be_had_pass():
 def test_a_linear_probe_of_a_random_network_is_refused(config):
     config["model"]["cross_modality"] = False
     with pytest.raises(UserError, match=r"training\.method: linear_probe .* of flow is none"):
-        resolve(config, "ucf101", "linear_probe")
+        check_networks(resolve(config, "ucf101", "linear_probe"))
 
 
 def test_timm_is_asked_for_before_anything_runs(monkeypatch):

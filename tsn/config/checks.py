@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from tsn.config.experiments import Settings
 
 
+def check_networks(settings: "Settings") -> None:
+    """Check the networks of an experiment that is run, which need not hold for one that is not.
+
+    Raises:
+        UserError: see `check_model`, or for a linear probe of a network that is not pretrained.
+    """
+    for modality, model in settings.models.items():
+        check_model(model)
+        if settings.training(modality).method == "linear_probe" and model.weights == "none":
+            raise UserError(
+                "training.method: linear_probe fits the classifier of a pretrained network, and "
+                f"model.weights of {modality} is none, or cross_modality false"
+            )
+
+
 def check_model(model: ModelConfig) -> None:
     """Check what can be known of a network before hours of flow are computed.
 
@@ -133,11 +148,6 @@ def check_settings(settings: "Settings", where: str) -> None:
             f"{size} px in frames.{key} {where}"
         )
     for modality, recipe in settings.trainings.items():
-        if recipe.method == "linear_probe" and settings.model(modality).weights == "none":
-            raise UserError(
-                f"training.method: linear_probe fits the classifier of a pretrained network, and "
-                f"model.weights of {modality} is none, or cross_modality false {where}"
-            )
         counts = {"epochs": recipe.epochs, "iterations": recipe.iterations}
         lengths = {key: count for key, count in counts.items() if count is not None}
         if len(lengths) != 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tsn.config.checks import check_classes, check_model
+from tsn.config.checks import check_classes, check_networks
 from tsn.config.experiments import Configuration
 from tsn.config.fields import plain
 from tsn.config.load import read_config, with_current_names_of_all
@@ -92,8 +92,7 @@ def exit_on_user_error(function):
 def settings(dataset, experiment=None):
     """The configuration of a data set under an experiment (by default the published one)."""
     resolved = configuration.settings(dataset, experiment or configuration.experiment)
-    for model in resolved.models.values():
-        check_model(model)
+    check_networks(resolved)
     return resolved
 
 

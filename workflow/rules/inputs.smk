@@ -14,10 +14,7 @@ def table_plan(wildcards):
     for row in plan["rows"]:
         if row["experiment"]:
             try:
-                for model in configuration.settings(
-                    wildcards.dataset, row["experiment"]
-                ).models.values():
-                    check_model(model)
+                check_networks(configuration.settings(wildcards.dataset, row["experiment"]))
             except UserError as error:
                 raise UserError(
                     f"experiment {row['experiment']}: {error}; or set "
