@@ -88,12 +88,10 @@ class Fused(nn.Module):
             For each network the scores of its snippets before softmax, float32 (N, K, classes);
             then the fused scores and the probabilities, (N, classes).
         """
-        snippets = []
-        for network, video in zip(self.networks.values(), videos, strict=True):
-            # As constants: ONNX has no pooling to a size, as VGG's, of an input of unknown size.
-            image = [int(size) for size in video.shape[2:]]
-            scores = network(video.reshape(-1, *image))
-            snippets.append(scores.unflatten(0, video.shape[:2]))
+        snippets = [
+            network(video.flatten(0, 1)).unflatten(0, video.shape[:2])
+            for network, video in zip(self.networks.values(), videos, strict=True)
+        ]
         pooled = [s.mean(1) if self._pooling == "average" else s.amax(1) for s in snippets]
         if self._fuse == "probabilities":
             pooled = [self._probabilities(scores) for scores in pooled]
