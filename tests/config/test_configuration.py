@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from tsn.config.checks import check_model, check_networks
+from tsn.config.datasets import DatasetConfig
 from tsn.config.experiments import Configuration, Settings, paper_weights
 from tsn.config.fields import build, plain
 from tsn.config.load import with_current_names
-from tsn.config.schema import DatasetConfig, ModelConfig, TrainingConfig
+from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.models.published import NAMES
 from tsn.runtime.errors import UserError
 

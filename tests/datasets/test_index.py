@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from tsn.config.datasets import FolderDataset
 from tsn.config.fields import plain
-from tsn.config.schema import FolderDataset
 from tsn.datasets.build_index import (
     index_dataset,
     report,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tsn.config.schema import DatasetConfig, FolderDataset, OfficialDataset
+from tsn.config.datasets import DatasetConfig, FolderDataset, OfficialDataset
 from tsn.datasets import layouts
 from tsn.datasets.group_split import assign_folds
 from tsn.datasets.records import Video

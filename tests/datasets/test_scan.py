@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tsn.config.schema import DemoDataset, FolderDataset, OfficialDataset
+from tsn.config.datasets import DemoDataset, FolderDataset, OfficialDataset
 from tsn.datasets.build_index import plan_listing
 from tsn.datasets.listing import list_videos, oddities
 from tsn.runtime.errors import UserError

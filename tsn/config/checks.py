@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tsn.config.datasets import DATASETS, DatasetConfig
 from tsn.config.fields import build, keys_of
-from tsn.config.schema import DATASETS, DatasetConfig, ModelConfig, TrainingConfig
+from tsn.config.schema import ModelConfig, TrainingConfig
 from tsn.models.download import expected_digits, is_address
 from tsn.models.names import check_name
 from tsn.models.published import NAMES, find

@@ -15,12 +15,12 @@ from functools import cache
 from typing import Any
 
 from tsn.config.checks import check_settings, checked_dataset
+from tsn.config.datasets import DatasetConfig
 from tsn.config.fields import build, keys_of
 from tsn.config.layers import merge, of_modality, override, with_preset
 from tsn.config.schema import (
     BLOCKS,
     DataConfig,
-    DatasetConfig,
     Document,
     FeaturesConfig,
     FlowConfig,

@@ -1,6 +1,8 @@
 """Types of values in the configuration, lenient where YAML's or a shell's text has one meaning."""
 
 import functools
+import os
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -66,6 +68,21 @@ def _unique(values: tuple) -> tuple:
     return values
 
 
+def _home(path: str) -> str:
+    return os.path.expanduser(path)  # noqa: PTH111 - Path() refuses users that there are not
+
+
+def shaped(pattern: str, what: str) -> AfterValidator:
+    """A check of a text's form."""
+
+    def check(text: str | None) -> str | None:
+        if text is not None and not re.fullmatch(pattern, text):
+            raise PydanticCustomError("shape", f"is not {what}")
+        return text
+
+    return AfterValidator(check)
+
+
 def doc(text: str, source: str = "", unit: str = "", **limits: Any) -> Any:
     """What a key means, for the table of keys, and its range."""
     return Field(description=text, json_schema_extra={"source": source, "unit": unit}, **limits)
@@ -78,6 +95,13 @@ Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 MAP = BeforeValidator(_map)
 NULLABLE = BeforeValidator(_nullable)
+SHORT = Field(max_length=100)  # of 255 bytes that a file's name may have
+Name = Annotated[
+    Text,
+    SHORT,
+    shaped(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, a letter first"),
+]
+Folder = Annotated[Text, AfterValidator(_home)]
 WHOLE = BeforeValidator(_whole)
 UNIQUE = AfterValidator(_unique)
 

@@ -1,16 +1,14 @@
-"""The configuration: every key with its type, range and meaning, in one place.
+"""The configuration: every key with its type, range and meaning, in one place; those of data sets
+are in `tsn.config.datasets`.
 
 From here come the checks and their sentences, the table of keys in config/README.md
 (`tsn.config.table`), the JSON schema and the objects that the code uses. config/config.yaml holds
 the defaults. Nothing here imports numpy, torch or pandas: it runs while the Snakefile is parsed.
 """
 
-import os
-import re
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -22,18 +20,30 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
+from tsn.config.datasets import (
+    DATASETS,
+    FRAME_FOLDERS,
+    DemoDataset,
+    FolderDataset,
+    ListDataset,
+    OfficialDataset,
+    Splits,
+)
 from tsn.config.fields import (
     LAZY,
     MAP,
     NULLABLE,
+    SHORT,
     UNIQUE,
     WHOLE,
     Count,
+    Name,
     Number,
     Seed,
     Text,
     Whole,
     doc,
+    shaped,
 )
 from tsn.config.frame_folders import FrameFolders
 from tsn.config.presets import PRESETS
@@ -41,44 +51,11 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.models.modality import MODALITIES
 from tsn.video import MAX_SIDE
 
-
-def _home(path: str) -> str:
-    return os.path.expanduser(path)  # noqa: PTH111 - Path() refuses users that there are not
-
-
-def _expression(pattern: str | None) -> str | None:
-    try:
-        re.compile(pattern or "")
-    except re.error as error:
-        raise PydanticCustomError(
-            "expression", "is not a regular expression: {error}", {"error": str(error)}
-        ) from None
-    return pattern
-
-
-def _shaped(pattern: str, what: str) -> AfterValidator:
-    """A check of a text's form."""
-
-    def check(text: str | None) -> str | None:
-        if text is not None and not re.fullmatch(pattern, text):
-            raise PydanticCustomError("shape", f"is not {what}")
-        return text
-
-    return AfterValidator(check)
-
-
-_SHORT = Field(max_length=100)  # of 255 bytes that a file's name may have
 Segments = Annotated[Whole, Field(ge=1, le=1000)]
-Name = Annotated[
-    Text,
-    _SHORT,
-    _shaped(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, a letter first"),
-]
 # No underscore: it parts the names of table and data set in results/tables/{table}_{dataset}.md.
 TableName = Annotated[
-    Text, _SHORT, _shaped(r"[A-Za-z0-9][A-Za-z0-9.-]*", "letters, digits, . and -, a letter first")
+    Text, SHORT, shaped(r"[A-Za-z0-9][A-Za-z0-9.-]*", "letters, digits, . and -, a letter first")
 ]
-Folder = Annotated[Text, AfterValidator(_home)]
 Modality = Literal["rgb", "flow", "warped_flow", "rgb_diff"]
 Modalities = Annotated[tuple[Modality, ...], Field(min_length=1), UNIQUE]
 Weights = Annotated[
@@ -89,7 +66,7 @@ Fraction = Annotated[Number, Field(ge=0, lt=1)]
 Sha256: TypeAlias = Annotated[
     Annotated[
         Text,
-        _shaped(
+        shaped(
             "[0-9a-fA-F]{8,64}", "a SHA-256 in hexadecimal, all 64 digits or at least the first 8"
         ),
     ]
@@ -127,204 +104,14 @@ Flip = Annotated[
     ),
 ]
 
-Splits = Annotated[
-    tuple[Count, ...], Field(min_length=1), UNIQUE, doc("which splits are run and averaged")
-]
-_COLUMNS = ["path", "label", "split", "group", "id", "start", "end", "start_frame", "end_frame"]
-
 
 Pooling = Annotated[
-    Text, _shaped("average|max|window|top[1-9][0-9]*", "average, max, window, or top2, top3 ...")
+    Text, shaped("average|max|window|top[1-9][0-9]*", "average, max, window, or top2, top3 ...")
 ]
-
-
-def _columns(columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-    for key in columns:
-        if key not in _COLUMNS:
-            raise PydanticCustomError("unknown_key", "", {"key": key, "known": _COLUMNS})
-    return columns
 
 
 def _kind_of_splits(value: object) -> str:
     return "<map>" if isinstance(value, dict | Layer) else "<list>"
-
-
-def _kind_of_annotations(value: object) -> str:
-    if isinstance(value, dict):
-        return "<map>"
-    return "<list>" if isinstance(value, list) else "<name>"
-
-
-OfficialSplits = Annotated[
-    tuple[Annotated[Literal[1, 2, 3], WHOLE], ...],
-    Field(min_length=1),
-    UNIQUE,
-    doc("which splits are run and averaged; the official ones are 1, 2 and 3"),
-]
-Shards = Annotated[
-    Whole,
-    doc(
-        "number of shards; fixed, so that a new video touches one shard. Aim at 5–10 minutes of "
-        "flow per shard",
-        ge=1,
-        le=10000,
-    ),
-]
-Videos = Annotated[Folder, doc("folder with one folder of videos per class")]
-Classes = Annotated[
-    Annotated[tuple[Text, ...], Field(min_length=1), UNIQUE] | None,
-    NULLABLE,
-    doc("only these classes; `null` means all"),
-]
-FRAME_FOLDERS = doc(
-    "the videos are folders of images: `{naming: mmaction2}`, see "
-    "[docs/data.md](../docs/data.md#folders-of-frames-and-flow)"
-)
-FrameFoldersKey = Annotated[FrameFolders | None, NULLABLE, FRAME_FOLDERS]
-
-
-@dataclass(frozen=True, config=LAZY)
-class OfficialDataset:
-    """UCF101 or HMDB51 with their official lists."""
-
-    name: Name
-    layout: Literal["ucf101", "hmdb51"]
-    videos: Videos
-    lists: Annotated[
-        Folder,
-        doc(
-            "folder with the official lists: `classInd.txt`, `trainlist01.txt` … (`ucf101`); "
-            "`<class>_test_split1.txt` … (`hmdb51`)"
-        ),
-    ]
-    splits: OfficialSplits = (1,)
-    shards: Shards = 16
-    classes: Classes = None
-    frame_folders: FrameFoldersKey = None
-    check_counts: Annotated[
-        bool,
-        doc(
-            "stop if the lists have not the official numbers of videos; `false` for lists of your "
-            "own"
-        ),
-    ] = True
-
-
-Parts = Annotated[
-    dict[Text, Annotated[Literal["train", "test"] | None, NULLABLE]],
-    MAP,
-    doc("what is done with a part, where docs/data.md leaves it open: `{val: train, extra: null}`"),
-]
-Folds = Annotated[
-    Annotated[Whole, Field(ge=2, le=100)] | None, doc("`splits: {folds: 5}`: how many")
-]
-TestRatio = Annotated[Number, doc("fraction of each class that is tested", gt=0, lt=1)]
-GroupPattern = Annotated[
-    Annotated[str, AfterValidator(_expression)] | None,
-    NULLABLE,
-    doc(
-        "regular expression searched in the video id (`class/name`, without ending); videos with "
-        "the same match (its first group, if any) stay on one side of the split. `_(g\\d+)_` "
-        "keeps UCF101's clips of one source together"
-    ),
-]
-SplitSeed = Annotated[Seed, doc("seed of the split")]
-
-
-@dataclass(frozen=True, config=LAZY)
-class FolderDataset:
-    """A folder per class."""
-
-    name: Name
-    videos: Videos
-    layout: Literal["folder"] = "folder"
-    parts: Parts = Field(default_factory=dict)
-    nested: Annotated[bool, doc("every folder with videos is a class, named by its whole path")] = (
-        False
-    )
-    splits: Splits = (1,)
-    folds: Folds = None
-    shards: Shards = 16
-    classes: Classes = None
-    frame_folders: FrameFoldersKey = None
-    test_ratio: TestRatio = 0.3
-    group_pattern: GroupPattern = None
-    split_seed: SplitSeed = 1
-
-
-@dataclass(frozen=True, config=LAZY)
-class ListDataset:
-    """Videos, or clips of them, as lists name them."""
-
-    name: Name
-    videos: Videos
-    annotations: Annotated[
-        Annotated[Text, Tag("<name>")]
-        | Annotated[list[Text], Tag("<list>")]
-        | Annotated[dict[Text, Any], Tag("<map>")],
-        Discriminator(_kind_of_annotations),
-        doc(
-            "a list, several, one per part (`{train: …, val: …, test: …}`), or per split and part "
-            "(`{1: {train: …, test: …}}`)"
-        ),
-    ]
-    layout: Literal["list"] = "list"
-    class_list: Annotated[str, doc("names of the classes, in their order")] = ""
-    columns: Annotated[
-        dict[Text, Text | list[Text]],
-        AfterValidator(_columns),
-        MAP,
-        doc("what the columns of a table are called: `{path: filename, label: [verb, noun]}`"),
-    ] = Field(default_factory=dict)
-    multi_label: Annotated[
-        bool,
-        doc(
-            "rows that name a video again add a class to it, and Charades' videos are taken whole; "
-            "`a|b` in a label names several classes in any case"
-        ),
-    ] = False
-    parts: Parts = Field(default_factory=dict)
-    splits: Splits = (1,)
-    folds: Folds = None
-    shards: Shards = 16
-    classes: Classes = None
-    frame_folders: FrameFoldersKey = None
-    test_ratio: TestRatio = 0.3
-    group_pattern: GroupPattern = None
-    split_seed: SplitSeed = 1
-
-
-@dataclass(frozen=True, config=LAZY)
-class DemoDataset:
-    """The set of moving shapes that the project renders."""
-
-    name: Name
-    layout: Literal["demo"] = "demo"
-    splits: Annotated[
-        tuple[Annotated[Literal[1], WHOLE], ...],
-        Field(min_length=1),
-        UNIQUE,
-        doc("the one split that it has"),
-    ] = (1,)
-    shards: Shards = 16
-    train_per_class: Annotated[Count, doc("training clips of each of the nine classes")] = 12
-    test_per_class: Annotated[Count, doc("test clips of each of the nine classes")] = 6
-    render_seed: Annotated[Seed, doc("seed of the rendering")] = 1
-
-
-DATASETS: dict[str, type] = {
-    "ucf101": OfficialDataset,
-    "hmdb51": OfficialDataset,
-    "folder": FolderDataset,
-    "list": ListDataset,
-    "demo": DemoDataset,
-}
-"""By layout."""
-
-DatasetConfig = Annotated[
-    OfficialDataset | FolderDataset | ListDataset | DemoDataset, Field(discriminator="layout")
-]
-"""Where the videos of a data set are and how they are split."""
 
 
 @dataclass(frozen=True, config=LAZY)
@@ -475,7 +262,7 @@ class ModelConfig:
     ]
     consensus: Annotated[
         Text,
-        _shaped(
+        shaped(
             "average|max|weighted|top[1-9][0-9]*",
             "average, max, weighted, or the k highest snippets of each class, such as top2",
         ),

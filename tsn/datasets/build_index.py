@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tsn.config.datasets import DatasetConfig
 from tsn.config.fields import build
-from tsn.config.schema import DatasetConfig
 from tsn.datasets.index import CHECKSUM, COLUMNS
 from tsn.datasets.listing import Listing, check_usable, leaks, list_videos
 from tsn.datasets.records import Video

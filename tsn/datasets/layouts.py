@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from tsn.config.schema import FolderDataset, ListDataset, OfficialDataset
+from tsn.config.datasets import FolderDataset, ListDataset, OfficialDataset
 from tsn.datasets.annotations import read_text, split_line
 from tsn.datasets.class_list import read_class_list
 from tsn.datasets.group_split import OFFICIAL_GROUPS, assign_folds, group_of, sample_groups

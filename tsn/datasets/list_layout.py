@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tsn.config.schema import ListDataset
+from tsn.config.datasets import ListDataset
 from tsn.datasets.annotations import InvalidRowError, Row, read_annotations
 from tsn.datasets.class_list import number_order, plain_number, read_class_list
 from tsn.datasets.names_on_disk import NamesOnDisk

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tsn.config.schema import (
+from tsn.config.datasets import (
     DatasetConfig,
     DemoDataset,
     FolderDataset,

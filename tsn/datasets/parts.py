@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tsn.config.schema import FolderDataset, ListDataset
+from tsn.config.datasets import FolderDataset, ListDataset
 from tsn.datasets.scan import Scan
 
 PARTS = {
