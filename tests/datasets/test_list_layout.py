@@ -6,10 +6,11 @@ import re
 import pytest
 
 from tsn.config.checks import checked_dataset
-from tsn.datasets.annotations import read_annotations, split_line
+from tsn.datasets.annotations import read_annotations
 from tsn.datasets.build_index import plan_listing, report, write_index
 from tsn.datasets.index import class_names, read_index
 from tsn.datasets.listing import Listing, leaks
+from tsn.datasets.plain_list import split_line
 from tsn.runtime.errors import UserError
 from tsn.video.span import Span
 

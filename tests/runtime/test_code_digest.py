@@ -73,7 +73,7 @@ def test_a_change_of_a_network_trains_again_and_computes_no_flow(reruns):
 
 def test_making_the_index_is_no_part_of_what_reads_it(reruns):
     assert reruns("datasets/demo_scene.py", "0.62 +", "0.63 +") == {"render_demo"}
-    assert reruns("datasets/annotations.py", "60 * value", "61 * value") == {"index_videos"}
+    assert reruns("datasets/rows.py", "60 * value", "61 * value") == {"index_videos"}
 
 
 def test_a_published_figure_is_part_of_the_report(reruns):

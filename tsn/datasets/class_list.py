@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tsn.datasets.annotations import is_comment, read_text
+from tsn.datasets.rows import is_comment, read_text
 from tsn.runtime.errors import UserError
 
 _NUMBERS = ("id", "number", "index", "class_id", "class_index", "label_id", "label")

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tsn.config.datasets import FolderDataset, ListDataset, OfficialDataset
-from tsn.datasets.annotations import read_text, split_line
 from tsn.datasets.class_list import read_class_list
 from tsn.datasets.group_split import OFFICIAL_GROUPS, assign_folds, group_of, sample_groups
 from tsn.datasets.parts import has_parts, kind_of, sides_of
+from tsn.datasets.plain_list import split_line
 from tsn.datasets.records import Video
+from tsn.datasets.rows import read_text
 from tsn.datasets.scan import Scan, is_side_file
 from tsn.runtime.errors import UserError
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsn.config.datasets import ListDataset
-from tsn.datasets.annotations import InvalidRowError, Row, read_annotations
+from tsn.datasets.annotations import read_annotations
 from tsn.datasets.class_list import number_order, plain_number, read_class_list
 from tsn.datasets.names_on_disk import NamesOnDisk
 from tsn.datasets.parts import kind_of, sides_of
 from tsn.datasets.records import Video
+from tsn.datasets.rows import InvalidRowError, Row
 from tsn.datasets.scan import Scan, without_suffix
 from tsn.runtime.errors import UserError
 from tsn.video.naming import TAR
