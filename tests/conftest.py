@@ -1,6 +1,7 @@
 """Tiny data sets, shards and configurations that tests of several packages share."""
 
 import copy
+import logging
 import shutil
 import sys
 import sysconfig
@@ -35,6 +36,16 @@ def _torch_as_it_was() -> Iterator[None]:
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].use_deterministic_algorithms(False)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Commands send the project's messages to the terminal alone, where `caplog` does not look."""
+    logger = logging.getLogger("tsn")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:], logger.propagate = handlers, True
+    logger.setLevel(level)
 
 
 @pytest.fixture

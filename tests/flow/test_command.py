@@ -127,6 +127,8 @@ def test_every_parameter_of_the_method_is_an_option(folder, monkeypatch, capsys)
     chosen = TVL1Params(0.2, 0.1, 0.25, 2, 0.6, 1, 0.05, 30, 5, 0.1)
     options = []
     for field in fields(TVL1Params):
+        if field.name == "variant":  # the other one is the native engines' alone
+            continue
         assert getattr(chosen, field.name) != field.default
         name = field.name.strip("_").replace("_", "-")
         options += [f"--{name}", str(getattr(chosen, field.name))]
@@ -137,7 +139,13 @@ def test_every_parameter_of_the_method_is_an_option(folder, monkeypatch, capsys)
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     shown = capsys.readouterr().out
-    assert all(f"  {option} " in shown for option in options[::2])
+    assert all(f"  {option} " in shown for option in [*options[::2], "--variant"])
+
+
+def test_the_variant_is_an_option(run, folder):
+    assert run("in/one.mp4", "-o", "a.h5", "-s", "32x24", "--variant", "opencv_cuda")[0] == 0
+    with Shard(folder / "a.h5") as shard:
+        assert shard.fingerprint["variant"] == "opencv_cuda"
 
 
 def test_other_algorithms_make_the_same_files(folder, monkeypatch):
