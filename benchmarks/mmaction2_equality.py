@@ -35,7 +35,7 @@ from tsn.data.dataset import TestSnippets
 from tsn.data.sampling import centre_starts, snippet_indices
 from tsn.datasets.records import Video
 from tsn.flow.build import build_flow_shard
-from tsn.models.modality import SNIPPET_FRAMES
+from tsn.models.modality import snippet_frames
 from tsn.shards.build import build_rgb_shard
 from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import load_model
@@ -79,7 +79,7 @@ def compare(modality: str, clip: Path, snippets: int, folder: Path) -> None:
     whole = TestSnippets(shards, [video], modality, test, info.input_size)
     our_crops = whole.cut(whole[0])
     rows = shards.length(video.id)
-    length = SNIPPET_FRAMES[modality]
+    length = snippet_frames(modality)
     starts = centre_starts(rows, length, snippets)
     their_starts = their_sampling(rows, length, snippets)
     images = [snippet_indices(start, length, rows) for start in starts]

@@ -62,9 +62,8 @@ def _run(arguments: argparse.Namespace) -> int:
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
     extract = FeatureExtractor(ensemble, chosen)
     failed = False
-    with feature_folder(
-        Path(arguments.out), [*ensemble.networks], chosen, arguments.form
-    ) as writers:
+    infos = [info for _, info in ensemble.networks.values()]
+    with feature_folder(Path(arguments.out), infos, chosen, arguments.form) as writers:
         for video in track(videos, len(videos), "videos", "features"):
             try:
                 found = extract(str(video), names_of(videos)[video])

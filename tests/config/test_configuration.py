@@ -250,6 +250,15 @@ def test_weights_of_an_override_replace_the_weights_below(config):
     assert resolve(config, "ucf101", "tsn").fusion.weights == {"flow": 3}
 
 
+def test_the_length_of_snippets_is_nothing_to_rgb(config):
+    """Its network is shared with that of other lengths."""
+    config["experiments"]["long"] = {"model": {"snippet_length": 10}}
+    configuration = Configuration(config)
+    assert configuration.settings("ucf101", "long").model("flow").snippet_length == 10
+    assert configuration.trained_by("ucf101", "long", "rgb") == "tsn"
+    assert configuration.trained_by("ucf101", "long", "flow") == "long"
+
+
 def test_class_weights_of_an_experiment_replace_those_below(config):
     config["training"]["class_weights"] = {"a": 2, "b": 3}
     config["experiments"]["tsn"] = {"training": {"class_weights": {"c": 4}}}

@@ -67,6 +67,17 @@ def test_an_item_depends_on_seed_epoch_and_id_but_not_on_the_other_videos(tiny_s
     assert not torch.equal(data[5, 3][0], for_training(tiny_set, make_job, seed=2)[5, 3][0])
 
 
+@pytest.mark.parametrize(("modality", "channels"), [("rgb", 3), ("flow", 6), ("rgb_diff", 9)])
+def test_snippets_may_have_another_length(tiny_set, make_job, modality, channels):
+    stream = "flow" if modality == "flow" else "rgb"
+    store = ShardSet(tiny_set.shards[stream])
+    videos = members(read_index(tiny_set.index), 1, "test")
+    data = TestSnippets(store, videos, modality, TestConfig(4, 1, 32, "caffe"), 32, (), 3)
+    assert data[0].shape == (4, channels, 48, 64)
+    centres = CentreSnippets(store, videos, modality, 2, 32, snippet_length=3)
+    assert centres[0][0].shape == (2, channels, 32, 32)
+
+
 def test_mirroring_exchanges_the_labels_of_classes_that_it_exchanges(tiny_set, make_job):
     plain = for_training(tiny_set, make_job)
     labels = mirrored_labels({"red": "blue"}, ("red", "blue"))

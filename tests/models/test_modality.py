@@ -1,6 +1,6 @@
 import pytest
 
-from tsn.models.modality import SNIPPET_FRAMES, STREAM_OF, channels_of, check_modality
+from tsn.models.modality import MODALITIES, STREAM_OF, channels_of, check_modality, snippet_frames
 from tsn.runtime.errors import UserError
 
 
@@ -11,11 +11,13 @@ from tsn.runtime.errors import UserError
 )
 def test_a_snippet_has_three_channels_per_image_and_two_per_flow_field(modality, channels):
     assert channels_of(modality) == channels
+    assert channels_of(modality, 3) == (channels if modality == "rgb" else channels * 3 / 5)
 
 
 def test_what_a_snippet_reads():
     """Six frames give five differences; warped flow has shards of its own."""
-    assert SNIPPET_FRAMES == {"rgb": 1, "flow": 5, "warped_flow": 5, "rgb_diff": 6}
+    assert [snippet_frames(name) for name in MODALITIES] == [1, 5, 5, 6]
+    assert [snippet_frames(name, 8) for name in MODALITIES] == [1, 8, 8, 9]
     own = ("rgb", "flow", "warped_flow")
     assert tuple(STREAM_OF[name] for name in own) == own
     assert STREAM_OF["rgb_diff"] == "rgb"

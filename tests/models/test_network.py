@@ -28,6 +28,11 @@ def test_every_modality_gives_one_score_per_class(modality, channels):
     assert model(videos(channels)).shape == (2, 4)
 
 
+def test_a_snippet_may_have_another_length():
+    model = build("flow", snippet_length=3).eval()
+    assert model.channels == 6 and model(videos(6)).shape == (2, 4)
+
+
 @pytest.mark.parametrize("consensus", ["average", "max"])
 def test_the_score_of_a_video_is_the_consensus_of_its_snippets(consensus):
     model = build(weights="imagenet", consensus=consensus).eval()

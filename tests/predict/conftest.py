@@ -26,6 +26,8 @@ from tsn.training.train import new_network
 
 SIZE = (64, 48)
 PROTOCOL = TestConfig(segments=4, crops=10, crop_size=32, snippet_sampling="segment_centres")
+LENGTHS = {"rgb": 5, "flow": 8, "warped_flow": 5, "rgb_diff": 3}
+"""Of snippets; RGB has one frame whatever it is."""
 WEIGHTS = {"rgb": 1.0, "flow": 1.0, "warped_flow": 0.5, "rgb_diff": 1.0}
 
 
@@ -59,7 +61,8 @@ def run(tmp_path_factory, make_job) -> Finished:
         owner = "other" if modality == "rgb_diff" else "mine"
         model = results / "set" / owner / "split1" / modality / "model.pt"
         stream = shards["rgb" if modality == "rgb_diff" else modality]
-        _save(model, make_job(modality), ShardSet([stream]).fingerprint, owner)
+        job = make_job(modality, model={"snippet_length": LENGTHS[modality]})
+        _save(model, job, ShardSet([stream]).fingerprint, owner)
         scores[modality] = score(model, index, [stream], 1, PROTOCOL, 1)
     split = results / "set" / "mine" / "split1"
     fusion = fuse_split(list(scores.values()), FusionConfig(WEIGHTS), read_index(index), 1, "mine")
@@ -83,6 +86,6 @@ def _save(path: Path, job, fingerprint: dict, owner: str) -> None:
     torch.nn.init.normal_(network.classifier.weight, std=1e5)
     info = ModelInfo(
         "set", owner, 1, job.modality, ("a", "b"), job.model.backbone, job.model.consensus, 2, 32,
-        1, fingerprint, "0",
+        1, fingerprint, "0", snippet_length=job.model.snippet_length,
     )  # fmt: skip
     save_model(path, network, info)

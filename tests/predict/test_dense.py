@@ -20,17 +20,19 @@ from tsn.predict.run import read_run
 @pytest.mark.parametrize("count", [3, 6, 47, 200])
 @pytest.mark.parametrize("rate", [10, 29.97])
 @pytest.mark.parametrize("stride", [0.05, 0.5, 2.3])
-def test_clips_have_the_frames_of_their_snippets_and_hardly_more(count, rate, stride):
+@pytest.mark.parametrize("longest", [LONGEST, 11])
+def test_clips_have_the_frames_of_their_snippets_and_hardly_more(count, rate, stride, longest):
+    """Snippets of another length lie where those of the usual one do."""
     starts, most = [], 0
-    for clip, some in dense_clips(None, np.arange(count), rate, stride):
+    for clip, some in dense_clips(None, np.arange(count), rate, stride, 0, longest):
         starts += some
         most = max(most, len(clip.frames))
         for start in some:
-            frames = range(start, min(start + LONGEST, count))
+            frames = range(start, min(start + longest, count))
             assert [clip.frames[n] for n in frames] == list(frames)
         length = clip.length
     assert length == count and starts == dense_starts(count, rate, stride).tolist()
-    assert most <= (dense.BLOCK + 1) * LONGEST
+    assert most <= (dense.BLOCK + 1) * longest
 
 
 def test_clips_go_on_after_what_is_done():

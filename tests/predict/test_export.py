@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.predict.conftest import LENGTHS
 from tsn import export
 from tsn.predict.run import read_run
 
@@ -42,7 +43,9 @@ def test_an_exported_run_gives_the_scores_of_the_fusion_for_any_number_of_snippe
     about = {p.key: p.value for p in onnx.load(out).metadata_props}
     assert json.loads(about["classes"]) == ["a", "b"]
     assert json.loads(about["weights"]) == weights
-    assert json.loads(about["inputs"])["flow"]["dtype"] == "uint8"
+    assert inputs["flow"].shape[2] == 2 * LENGTHS["flow"]
+    flow = json.loads(about["inputs"])["flow"]
+    assert flow["dtype"] == "uint8" and flow["content"].startswith("8 consecutive fields")
 
 
 def test_a_model_is_exported_for_pytorch_alone(run, shards, tmp_path):

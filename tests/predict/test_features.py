@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.predict.conftest import LENGTHS
 from tsn import features
 from tsn.config.schema import FeaturesConfig
 from tsn.evaluation.features import extract_features
@@ -61,7 +62,9 @@ def test_shards_give_the_features_of_the_video(run, found, tmp_path):
             assert np.allclose(group["features"][()], found[modality].values, atol=1e-6)
             assert group["starts"][()].tolist() == found[modality].starts.tolist()
             assert dict(group.attrs) == {"fps": found[modality].fps, "frames": 16, "stride": 4}
-            assert json.loads(file.attrs["about"])["layer"] == "pool"
+            about = json.loads(file.attrs["about"])
+            assert about["layer"] == "pool"
+            assert about["snippet_frames"] == (1 if modality == "rgb" else LENGTHS["flow"])
 
 
 def test_all_forms_hold_the_same_array(run, tmp_path):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.predict.conftest import LENGTHS
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.moments import find_moments
 from tsn.predict.run import read_run
@@ -19,6 +20,7 @@ def test_leads_of_the_snippets_add_up_to_the_lead_of_the_answer(run):
     scores = sum(run.scores[m].values[0] for m in ("rgb", "flow"))
     assert found.leads.sum() == pytest.approx(np.ptp(scores), rel=1e-3)
     assert found.probabilities.shape == (4, 2) and len(found.times) == 4
+    assert (found.middles["flow"] - found.starts["flow"] == LENGTHS["flow"] // 2).all()
     best = found.telling(1)[0]
     assert found.leads[best] == found.leads.max()
     assert {stage for stage, _ in stages} == {"frames", "RGB", "optical flow"}

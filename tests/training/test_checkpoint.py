@@ -137,6 +137,13 @@ def test_a_model_file_without_its_description_is_refused(tmp_path, network):
         load_model(tmp_path / "model.pt")
 
 
+def test_a_model_from_before_snippets_had_a_length_has_five(model_file):
+    state = read_state(model_file)
+    del state["info"]["snippet_length"]
+    write_state(model_file, state)
+    assert load_model(model_file)[1].snippet_length == 5
+
+
 def frozen_layers(network) -> int:
     network.train()
     return sum(not layer.training for layer in network.modules() if isinstance(layer, BatchNorm))

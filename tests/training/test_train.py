@@ -409,3 +409,11 @@ def test_a_compiled_network_trains_alike(run, make_job, tiny_network, monkeypatc
     assert compiled.keys() == plain.keys()
     for key, value in plain.items():
         assert torch.allclose(compiled[key], value, rtol=1e-4, atol=1e-5), key
+
+
+def test_another_length_of_snippets_reaches_the_model_file(run, make_job, tiny_network):
+    """Three flow fields of two channels."""
+    job = make_job("flow", epochs=1, lr_milestones=(), model={"snippet_length": 3})
+    found = run(job)
+    network, info = load_model(found.folder / "model.pt")
+    assert info.snippet_length == 3 and network.channels == 6

@@ -67,6 +67,7 @@ KEYS = {
     "model.cross_modality": (False, TRAINING | {"fill_table"}),
     "model.consensus": ("max", TRAINING | {"fill_table"}),
     "model.input_size": (96, TRAINING | {"fill_table"}),
+    "model.snippet_length": (3, TRAINING | {"fill_table"}),
     "model.per_modality": ({"flow": {"input_size": 96}}, TRAINING | {"fill_table"}),
     "training.preset": ("caffe", TRAINING),
     "training.segments": (4, TRAINING),

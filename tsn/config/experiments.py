@@ -31,7 +31,7 @@ from tsn.config.schema import (
     TestConfig,
     TrainingConfig,
 )
-from tsn.models.modality import STREAM_OF
+from tsn.models.modality import SNIPPET_LENGTH, STREAM_OF
 from tsn.runtime.errors import UserError
 
 _KEYS = tuple(Override.model_fields)
@@ -243,12 +243,12 @@ def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> S
 def _model_keys(block: dict, modality: str) -> dict:
     """The keys of one modality's network, without what means nothing to it.
 
-    Cross-modality initialisation is not for RGB; without it, a modality other than RGB starts
-    from scratch, whatever the weights are.
+    Cross-modality initialisation and the length of snippets are not for RGB. Without the former, a
+    modality other than RGB starts from scratch, whatever the weights are.
     """
     keys = of_modality(block, modality)
     if modality == "rgb":
-        return {**keys, "cross_modality": True}
+        return {**keys, "cross_modality": True, "snippet_length": SNIPPET_LENGTH}
     return keys if keys.get("cross_modality") else {**keys, "weights": "none", "sha256": None}
 
 

@@ -48,7 +48,7 @@ from tsn.config.fields import (
 from tsn.config.frame_folders import FrameFolders
 from tsn.config.presets import PRESETS
 from tsn.config.tvl1_params import TVL1Params
-from tsn.models.modality import MODALITIES
+from tsn.models.modality import MODALITIES, SNIPPET_LENGTH
 from tsn.video import MAX_SIDE
 
 Segments = Annotated[Whole, Field(ge=1, le=1000)]
@@ -273,6 +273,10 @@ class ModelConfig:
         ),
     ]
     input_size: Annotated[Side, doc("side of the network's input", "paper", "px")]
+    snippet_length: Annotated[
+        Whole,
+        doc("flow fields, or differences of frames, in a snippet; RGB has one frame", ge=1, le=64),
+    ] = SNIPPET_LENGTH
 
 
 @dataclass(frozen=True, config=LAZY)

@@ -28,7 +28,7 @@ from tsn.data.transforms import (
     test_crops,
 )
 from tsn.datasets.records import Video
-from tsn.models.modality import FLOW_MODALITIES, SNIPPET_FRAMES, STREAM_OF
+from tsn.models.modality import FLOW_MODALITIES, SNIPPET_LENGTH, STREAM_OF, snippet_frames
 from tsn.runtime.errors import UserError
 from tsn.video import Size
 
@@ -72,7 +72,14 @@ class _Snippets(Dataset):
         videos: those that are not quarantined, in the order of the items.
     """
 
-    def __init__(self, shards: Store, videos: list[Video], modality: str, multi_hot: int = 0):
+    def __init__(
+        self,
+        shards: Store,
+        videos: list[Video],
+        modality: str,
+        multi_hot: int = 0,
+        snippet_length: int = SNIPPET_LENGTH,
+    ):
         if shards.stream != STREAM_OF[modality]:
             raise UserError(
                 f"the modality {modality} needs {STREAM_OF[modality]} shards, got {shards.stream}"
@@ -84,7 +91,7 @@ class _Snippets(Dataset):
         self._first = np.cumsum([0, *(len(video.labels) for video in self.videos)])
         self._multi_hot = multi_hot
         self._shards, self._modality = shards, modality
-        self._length = SNIPPET_FRAMES[modality]
+        self._length = snippet_frames(modality, snippet_length)
         self.is_flow = modality in FLOW_MODALITIES
 
     def __len__(self) -> int:
@@ -150,6 +157,7 @@ class TrainingSnippets(_Snippets):
         mirrored: see `mirrored_labels`.
         multi_hot: 0, or the number of classes C: labels are then float32 (C,), 1 for each of the
             video's classes.
+        snippet_length: flow fields or differences in a snippet.
     """
 
     def __init__(
@@ -162,8 +170,9 @@ class TrainingSnippets(_Snippets):
         seed: int,
         mirrored: list[int] | None = None,
         multi_hot: int = 0,
+        snippet_length: int = SNIPPET_LENGTH,
     ):
-        super().__init__(shards, videos, modality, multi_hot)
+        super().__init__(shards, videos, modality, multi_hot, snippet_length)
         self._mirrored = mirrored
         self._recipe, self._side, self._seed = recipe, input_size, seed
         self._hashes = np.array([_stable_hash(video.id) for video in self.videos], np.uint64)
@@ -201,8 +210,9 @@ class CentreSnippets(_Snippets):
         segments: int,
         input_size: int,
         multi_hot: int = 0,
+        snippet_length: int = SNIPPET_LENGTH,
     ):
-        super().__init__(shards, videos, modality, multi_hot)
+        super().__init__(shards, videos, modality, multi_hot, snippet_length)
         self._segments, self._side = segments, input_size
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int | torch.Tensor]:
@@ -227,6 +237,7 @@ class TestSnippets(_Snippets):
         test: the protocol.
         input_size: side of the network's input in pixels.
         rates: frames per second of each usable video, for the dense protocol.
+        snippet_length: flow fields or differences in a snippet.
 
     Attributes:
         counts: number of snippets of each video.
@@ -244,8 +255,9 @@ class TestSnippets(_Snippets):
         test: TestConfig,
         input_size: int,
         rates: Sequence[float] = (),
+        snippet_length: int = SNIPPET_LENGTH,
     ):
-        super().__init__(shards, videos, modality)
+        super().__init__(shards, videos, modality, snippet_length=snippet_length)
         self._test, self._rates, self._side = test, np.array(rates), input_size
         self.crops_per_snippet = test.crops
         self.flipped = [crop.flip for crop in test_crops((1, 1), 1, test.crops)]

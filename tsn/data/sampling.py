@@ -7,9 +7,9 @@ frames than a snippet has the one start 0, and its last frame is repeated (`snip
 
 import numpy as np
 
-from tsn.models.modality import SNIPPET_FRAMES
+from tsn.models.modality import SNIPPET_LENGTH
 
-LONGEST = max(SNIPPET_FRAMES.values())
+LONGEST = SNIPPET_LENGTH + 1
 """Frames that snippets of all modalities take: six frames have five flow fields between them."""
 
 
@@ -63,8 +63,8 @@ def caffe_starts(frames: int, length: int, segments: int) -> np.ndarray:
 
 
 def dense_starts(frames: int, rate: float, stride: float) -> np.ndarray:
-    """One start every `stride` seconds while the longest snippet fits, so that those of all
-    modalities lie at the same times; 0 alone in a video that is shorter than that.
+    """One start every `stride` seconds while the longest snippet of the usual length fits, so that
+    those of all modalities lie at the same times; 0 alone in a video that is shorter than that.
 
     Args:
         frames: of the video, also where the snippets are of flow.

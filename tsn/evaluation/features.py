@@ -18,14 +18,13 @@ from tsn.data.loader import make_loader
 from tsn.datasets.index import read_index
 from tsn.evaluation.engine import Scorer
 from tsn.evaluation.protocol import check_shards, frame_rates, score_videos
-from tsn.models.modality import SNIPPET_FRAMES
 from tsn.models.network import TSN
 from tsn.runtime.files import atomic_path, sha256_of
 from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.runtime.progress import track
 from tsn.shards.hdf5 import WITH_CHECKSUMS
 from tsn.shards.store import ShardSet
-from tsn.training.checkpoint import load_model
+from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
 
 
@@ -55,9 +54,10 @@ def cut_off(network: TSN, layer: str) -> TSN:
     return network
 
 
-def describe(modality: str, chosen: FeaturesConfig) -> dict:
+def describe(info: ModelInfo, chosen: FeaturesConfig) -> dict:
     """What features are: modality, layer, stride and crops, and frames or fields of a snippet."""
-    return {"modality": modality, **asdict(chosen), "snippet_frames": SNIPPET_FRAMES[modality]}
+    frames = info.snippet_frames
+    return {"modality": info.modality, **asdict(chosen), "snippet_frames": frames}
 
 
 @oom_as_user_error("run fewer jobs at a time, or on a GPU with more")
@@ -97,9 +97,8 @@ def extract_features(
         stride=chosen.stride,
     )
     # A rate of one frame a second makes seconds frames.
-    snippets = TestSnippets(
-        store, videos, info.modality, test, info.input_size, [1.0] * len(videos)
-    )
+    about = test, info.input_size, [1.0] * len(videos), info.snippet_length
+    snippets = TestSnippets(store, videos, info.modality, *about)
     network = cut_off(network, chosen.layer).to(memory_format=torch.channels_last).to(device)
     scorer = Scorer(network, device, engine)
     loader = make_loader(snippets, device, threads, batch_size=None)
@@ -117,14 +116,14 @@ def extract_features(
                 rates[number],
             )
 
-    about = describe(info.modality, chosen) | {
+    described = describe(info, chosen) | {
         "dataset": info.dataset,
         "experiment": info.experiment,
         "split": info.split,
         "model": sha256_of(model_file),
         "shards": store.fingerprint,
     }
-    with feature_file(path, about) as add:
+    with feature_file(path, described) as add:
         for video in features():
             add(video)
 

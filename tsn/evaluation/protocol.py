@@ -83,7 +83,8 @@ def score(
         rates = frame_rates(usable, test.protocol == "dense")
     else:
         rates = [frame_rate] * len(usable)
-    snippets = TestSnippets(store, usable, info.modality, test, info.input_size, rates)
+    about = test, info.input_size, rates, info.snippet_length
+    snippets = TestSnippets(store, usable, info.modality, *about)
     network = network.to(memory_format=torch.channels_last).to(device)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"test {info.modality} split {split}"

@@ -24,14 +24,6 @@ STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_di
 SNIPPET_LENGTH = 5
 """Flow fields, or RGB differences, in a snippet (Simonyan & Zisserman 2014; tsn-pytorch)."""
 
-SNIPPET_FRAMES = {
-    "rgb": 1,
-    "flow": SNIPPET_LENGTH,
-    "warped_flow": SNIPPET_LENGTH,
-    "rgb_diff": SNIPPET_LENGTH + 1,
-}
-"""Frames or flow fields read per snippet: six frames give five differences."""
-
 
 def check_modality(modality: str) -> str:
     """Return `modality`; raise UserError if it is none of MODALITIES."""
@@ -40,11 +32,19 @@ def check_modality(modality: str) -> str:
     return modality
 
 
-def channels_of(modality: str) -> int:
+def snippet_frames(modality: str, length: int = SNIPPET_LENGTH) -> int:
+    """Frames or flow fields read per snippet: six frames give five differences; rgb: one."""
+    check_modality(modality)
+    if modality == "rgb":
+        return 1
+    return length if modality in FLOW_MODALITIES else length + 1
+
+
+def channels_of(modality: str, length: int = SNIPPET_LENGTH) -> int:
     """Channels of one snippet.
 
     rgb: 3; flow and warped_flow: 2 L (x, y, x, y, ...); rgb_diff: 3 L (R, G, B, R, ...), with
-    L = SNIPPET_LENGTH.
+    L = length.
 
     Raises:
         UserError: unknown modality.
@@ -52,4 +52,4 @@ def channels_of(modality: str) -> int:
     check_modality(modality)
     if modality == "rgb":
         return 3
-    return SNIPPET_LENGTH * (2 if modality in FLOW_MODALITIES else 3)
+    return length * (2 if modality in FLOW_MODALITIES else 3)

@@ -8,7 +8,7 @@ from torch import nn
 from tsn.models.adapt import adapt_first_conv
 from tsn.models.backbones import build_backbone
 from tsn.models.consensus import build_consensus
-from tsn.models.modality import channels_of
+from tsn.models.modality import SNIPPET_LENGTH, channels_of
 from tsn.models.partial_bn import freeze_batch_norm, has_untrained_statistics
 from tsn.models.preprocessing import for_modality
 from tsn.runtime.errors import UserError
@@ -43,6 +43,7 @@ class TSN(nn.Module):
             first convolution averaged over RGB. False: the whole network from scratch, whatever
             `weights` says, as the temporal stream in the paper's row "pre-train spatial";
             partial_bn should be False then.
+        snippet_length: flow fields or RGB differences in a snippet; means nothing to rgb.
 
     Raises:
         UserError: any argument that does not name something known or is out of range.
@@ -61,13 +62,14 @@ class TSN(nn.Module):
         dropout: float = 0.8,
         partial_bn: bool = True,
         cross_modality: bool = True,
+        snippet_length: int = SNIPPET_LENGTH,
     ):
         super().__init__()
         if num_classes < 1:
             raise UserError(f"{num_classes} classes: a classifier needs at least 1")
         if not 0 <= dropout < 1:
             raise UserError(f"dropout {dropout} is outside 0 <= p < 1: give a probability")
-        self.channels = channels_of(modality)
+        self.channels = channels_of(modality, snippet_length)
         self.partial_bn = partial_bn
         if modality != "rgb" and not cross_modality:
             weights, sha256 = "none", None
@@ -77,7 +79,8 @@ class TSN(nn.Module):
         elif base.channels != self.channels:
             raise UserError(
                 f"{weights}: these weights take {base.channels} channels, and {modality} has "
-                f"{self.channels}: give weights that were trained on RGB, or on {modality}"
+                f"{self.channels}: give weights that were trained on RGB, or on {modality} "
+                "with as many fields or differences a snippet (model.snippet_length)"
             )
         self.normalise = for_modality(modality, base.preprocessing)
         self.net = base.net

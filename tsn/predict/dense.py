@@ -16,7 +16,12 @@ BLOCK = 16
 
 
 def dense_clips(
-    streams: Streams, frames: Iterable[np.ndarray], rate: float, stride: float, done: int = 0
+    streams: Streams,
+    frames: Iterable[np.ndarray],
+    rate: float,
+    stride: float,
+    done: int = 0,
+    longest: int = LONGEST,
 ) -> Iterator[tuple[Clip, list[int]]]:
     """Cut a video into clips that hold the frames of the next snippets, and no others.
 
@@ -26,6 +31,7 @@ def dense_clips(
         rate: frames per second.
         stride: seconds from one snippet to the next.
         done: leave out so many snippets.
+        longest: frames of a snippet, at least `LONGEST`; the last ones may have fewer.
 
     Yields:
         A clip, and the starts of its snippets, those of `tsn.data.sampling.dense_starts`. The
@@ -39,7 +45,7 @@ def dense_clips(
     for count, frame in enumerate(frames, 1):
         if count > start(number):
             clip.frames[count - 1] = frame
-        while count >= start(number) + LONGEST:
+        while count >= start(number) + longest:
             starts.append(start(number))
             number += 1
         if len(starts) >= BLOCK:
@@ -48,6 +54,9 @@ def dense_clips(
             kept = {n: frame for n, frame in clip.frames.items() if n >= start(number)}
             clip, starts = Clip(streams, 0), []
             clip.frames = kept
+    while count >= start(number) + LONGEST:
+        starts.append(start(number))
+        number += 1
     clip.length = count
     yield clip, starts if number else [0]
 

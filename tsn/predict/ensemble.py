@@ -9,7 +9,7 @@ import torch
 
 from tsn.config.schema import TestConfig
 from tsn.data.dataset import TestSnippets
-from tsn.data.sampling import dense_starts
+from tsn.data.sampling import LONGEST, dense_starts
 from tsn.data.transforms import mirrored_labels
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
@@ -17,7 +17,7 @@ from tsn.evaluation.fusion import combine
 from tsn.evaluation.pooling import pool, pool_crops
 from tsn.evaluation.protocol import score_videos
 from tsn.flow.overlay import OverlayFinder, find_overlay
-from tsn.models.modality import NAMES, STREAM_OF
+from tsn.models.modality import FLOW_MODALITIES, NAMES, STREAM_OF
 from tsn.models.network import TSN
 from tsn.predict.dense import SnippetScores, dense_clips
 from tsn.predict.run import FinishedRun
@@ -105,6 +105,15 @@ class Ensemble:
         about = next(iter(self.networks.values()))[1]
         self.classes, self.loss = about.classes, about.loss
         self.streams = Streams({m: run.shards[m] for m in self.networks}, threads, flow_weights)
+
+    @property
+    def longest(self) -> int:
+        """Frames that a snippet of each modality is made of, at least `LONGEST`."""
+        frames = (
+            info.snippet_frames + (modality in FLOW_MODALITIES)
+            for modality, (_, info) in self.networks.items()
+        )
+        return max(LONGEST, *frames)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -208,7 +217,8 @@ class Ensemble:
         """The clips of a video file for `score_clip`, see `tsn.predict.dense.dense_clips`."""
         # What belongs to the screen is known at the end only: warped flow takes a pass before.
         overlay = find_overlay(map(to_grey, self._frames(path))) if self._has_warped_flow else None
-        for clip, starts in dense_clips(self.streams, self._frames(path), rate, stride, done):
+        frames = self._frames(path)
+        for clip, starts in dense_clips(self.streams, frames, rate, stride, done, self.longest):
             clip.overlay = overlay
             yield clip, starts
 
@@ -272,10 +282,10 @@ class Ensemble:
         """The snippets of a clip, of which it is the only video."""
         video = Video("", "", "")
         stream = ClipStream(clip, STREAM_OF[modality])
-        input_size = self.networks[modality][1].input_size
+        info = self.networks[modality][1]
         # Dense ones are asked for by their starts.
-        test = replace(self._test, protocol="segments")
-        return TestSnippets(stream, [video], modality, test, input_size)
+        about = replace(self._test, protocol="segments"), info.input_size
+        return TestSnippets(stream, [video], modality, *about, snippet_length=info.snippet_length)
 
 
 def load_networks(

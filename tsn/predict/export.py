@@ -11,7 +11,7 @@ from tsn.data.dataset import TestSnippets
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import TOLERANCE
 from tsn.models.export import OPSET, POOLINGS, Fused, write_onnx, write_pt2
-from tsn.models.modality import FLOW_MODALITIES, SNIPPET_FRAMES, STREAM_OF
+from tsn.models.modality import FLOW_MODALITIES, STREAM_OF
 from tsn.models.network import TSN
 from tsn.predict.ensemble import load_networks
 from tsn.predict.run import FinishedRun, frame_size
@@ -104,7 +104,7 @@ def describe(run: FinishedRun, networks: Networks) -> dict:
 
 def _input(info: ModelInfo, run: FinishedRun) -> dict:
     modality, side = info.modality, info.input_size
-    frames = SNIPPET_FRAMES[modality]
+    frames = info.snippet_frames
     if modality in FLOW_MODALITIES:
         bound = info.shards.get("bound", "bound")
         what = (
@@ -139,7 +139,8 @@ def _snippets(
                 continue
         store = ShardSet([path])
         few = replace(run.protocol, protocol="segments", segments=SNIPPETS, crops=1)
-        items = TestSnippets(store, videos, modality, few, info.input_size)
+        length = info.snippet_length
+        items = TestSnippets(store, videos, modality, few, info.input_size, snippet_length=length)
         crops = [items.cut(items[n]).contiguous() for n in range(len(items))]
         return torch.stack(crops)
     raise UserError(

@@ -10,6 +10,7 @@ from tsn.config.schema import FeaturesConfig
 from tsn.evaluation.features import Features, cut_off, describe, feature_file
 from tsn.predict.ensemble import Ensemble
 from tsn.runtime.files import atomic_path, write_json
+from tsn.training.checkpoint import ModelInfo
 from tsn.video.isolation import probe
 
 Add = Callable[[Features], None]
@@ -52,13 +53,13 @@ class FeatureExtractor:
 
 @contextmanager
 def feature_folder(
-    folder: Path, modalities: list[str], chosen: FeaturesConfig, form: str
+    folder: Path, infos: list[ModelInfo], chosen: FeaturesConfig, form: str
 ) -> Iterator[dict[str, Add]]:
     """Write features of many videos, with a function by modality.
 
     Args:
         folder: where to.
-        modalities: their names.
+        infos: of the networks, one a modality.
         chosen: which features.
         form: "h5": `{modality}.h5`, see `tsn.evaluation.features.feature_file`; "npy" or "csv":
             `{modality}/{id}.npy` and the like, with `{modality}/features.json`, which says what
@@ -67,13 +68,13 @@ def feature_folder(
     with ExitStack() as stack:
         write = feature_file if form == "h5" else (_npy if form == "npy" else _csv)
         yield {
-            modality: stack.enter_context(
+            info.modality: stack.enter_context(
                 write(
-                    folder / (f"{modality}.h5" if form == "h5" else modality),
-                    describe(modality, chosen),
+                    folder / (f"{info.modality}.h5" if form == "h5" else info.modality),
+                    describe(info, chosen),
                 )
             )
-            for modality in modalities
+            for info in infos
         }
 
 

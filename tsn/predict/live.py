@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsn.data.sampling import LONGEST
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.streams import Clip
 from tsn.predict.timeline import to_probabilities
@@ -53,7 +52,7 @@ def watch(ensemble: Ensemble, source: str, window: float, every: float = 1.0) ->
             opened, pause = True, 1.0
             arrived, frames = found
             due = time.monotonic() + every
-            clip = Clip(ensemble.streams, LONGEST)
+            clip = Clip(ensemble.streams, len(frames))
             clip.frames = dict(enumerate(frames))
             scores = ensemble.score_clip(clip, [0])
             means = {modality: crops[0].mean(0).cpu().numpy() for modality, crops in scores.items()}
@@ -78,7 +77,8 @@ class _Latest:
 
     def __init__(self, source: str, ensemble: Ensemble):
         self.error: VideoError | None = None
-        self._frames: deque[np.ndarray] = deque(maxlen=LONGEST)
+        self._longest = ensemble.longest
+        self._frames: deque[np.ndarray] = deque(maxlen=self._longest)
         self._arrived, self._new, self._ended = 0.0, 0, False
         self._changed = threading.Condition()
         work = threading.Thread(target=self._read, args=(source, ensemble), daemon=True)
@@ -88,10 +88,10 @@ class _Latest:
         """The last frames, once that time has come and all are new; None after the end.
 
         Returns:
-            When the newest one arrived (`time.monotonic`), and `LONGEST` frames.
+            When the newest one arrived (`time.monotonic`), and as many frames as a snippet has.
         """
         with self._changed:
-            while not (self._new >= LONGEST and self._arrived >= due):
+            while not (self._new >= self._longest and self._arrived >= due):
                 if self._ended:
                     return None
                 self._changed.wait()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsn.flow.draw import colour_code
-from tsn.models.modality import SNIPPET_FRAMES, STREAM_OF
+from tsn.models.modality import STREAM_OF
 from tsn.predict.ensemble import Advance, Ensemble, Prediction
 from tsn.predict.streams import Clip
 from tsn.predict.timeline import to_probabilities
@@ -20,6 +20,7 @@ class Moments:
         prediction: the answer.
         clip: frames and flow that the snippets are made of.
         starts: by modality, int (S,), their first frames or flow fields.
+        middles: by modality, int (S,), their middle frames or flow fields.
         times: float64 (S,), of the snippets' middles in seconds.
         probabilities: float64 (S, C), fused and of each snippet alone.
         leads: float64 (S,), fused score of the answer over that of the second class, divided by S:
@@ -29,6 +30,7 @@ class Moments:
     prediction: Prediction
     clip: Clip
     starts: dict[str, np.ndarray]
+    middles: dict[str, np.ndarray]
     times: np.ndarray
     probabilities: np.ndarray
     leads: np.ndarray
@@ -52,13 +54,15 @@ def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) 
     order = np.argsort(-prediction.fused, kind="stable")
     second = order[min(1, len(order) - 1)]
     starts = {modality: ensemble.starts(clip, modality) for modality in crops}
+    frames = {modality: ensemble.networks[modality][1].snippet_frames for modality in crops}
     first = next(iter(starts))
     rate = float(probe(path, count=False)[1])
     return Moments(
         prediction,
         clip,
         starts,
-        (starts[first] + SNIPPET_FRAMES[first] / 2) / rate,
+        {modality: starts[modality] + frames[modality] // 2 for modality in crops},
+        (starts[first] + frames[first] / 2) / rate,
         to_probabilities(fused, ensemble.fused_of, ensemble.loss),
         (fused[:, order[0]] - fused[:, second]) / len(fused),
     )
@@ -68,7 +72,7 @@ def image_of(moments: Moments, modality: str, snippet: int) -> np.ndarray:
     """What a modality sees of a snippet: its middle frame or flow field, uint8 (H, W, 3) RGB."""
     clip, stream = moments.clip, STREAM_OF[modality]
     last = clip.length - 1 - (stream != "rgb")
-    middle = min(int(moments.starts[modality][snippet]) + SNIPPET_FRAMES[modality] // 2, last)
+    middle = min(int(moments.middles[modality][snippet]), last)
     (image,) = clip.read(stream, [middle])
     if stream == "rgb":
         return image

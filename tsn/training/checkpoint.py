@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from tsn.models.fold import fold_batch_norm
+from tsn.models.modality import SNIPPET_LENGTH, snippet_frames
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import atomic_path
@@ -37,6 +38,12 @@ class ModelInfo:
     code_version: str
     swap: dict[str, str] = field(default_factory=dict)
     loss: str = "cross_entropy"
+    snippet_length: int = SNIPPET_LENGTH
+
+    @property
+    def snippet_frames(self) -> int:
+        """Frames or flow fields read per snippet."""
+        return snippet_frames(self.modality, self.snippet_length)
 
 
 def save_model(path: Path | str, network: TSN, info: ModelInfo) -> None:
@@ -66,6 +73,7 @@ def load_model(path: Path | str) -> tuple[TSN, ModelInfo]:
             "none",
             info.segments,
             consensus=info.consensus,
+            snippet_length=info.snippet_length,
         )
         network.load_state_dict(state["network"])
         fold_batch_norm(network.net, network.channels, info.input_size)

@@ -101,6 +101,7 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
             job.recipe.segments,
             job.model.input_size,
             len(classes) if bce else 0,
+            job.model.snippet_length,
         )
         fit_probe(setup, state, snippets, Path(files.log))
     if group.is_main:
@@ -127,17 +128,17 @@ def build_datasets(
     Raises:
         UserError: if either is empty where it must not be.
     """
-    recipe, size = job.recipe, job.model.input_size
+    recipe, size, length = job.recipe, job.model.input_size, job.model.snippet_length
     trained, held_out = hold_out(videos, recipe.validation, job.seed)
     train_set = TrainingSnippets(
-        shards, trained, job.modality, recipe, size, job.seed, mirrored, multi_hot
+        shards, trained, job.modality, recipe, size, job.seed, mirrored, multi_hot, length
     )
     if not len(train_set):
         raise UserError(
             f"split {job.split}: every train video is quarantined in the {shards.stream} shards"
         )
     validation_set = CentreSnippets(
-        shards, held_out, job.modality, recipe.segments, size, multi_hot
+        shards, held_out, job.modality, recipe.segments, size, multi_hot, length
     )
     if recipe.validation and not len(validation_set):
         raise UserError(
@@ -170,6 +171,7 @@ def new_network(classes: int, modality: str, model: ModelConfig, recipe: Trainin
         dropout=recipe.dropout,
         partial_bn=recipe.partial_bn and not from_scratch,
         cross_modality=model.cross_modality,
+        snippet_length=model.snippet_length,
     )
     _check_input_size(network, model)
     fold_batch_norm(network.net, network.channels, model.input_size)
@@ -229,6 +231,7 @@ def save_models(
         seed=job.seed,
         shards=fingerprint,
         code_version=code_version(),
+        snippet_length=job.model.snippet_length,
         swap=job.recipe.swap,
         loss=loss,
     )
