@@ -26,7 +26,6 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
     """
     torch.set_num_threads(max(threads, 1))
     if torch.cuda.is_available():
-        torch.backends.cudnn.benchmark = True
         # A scheduler may show each process its own GPU only.
         device = torch.device("cuda", local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)

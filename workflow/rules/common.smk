@@ -234,11 +234,7 @@ def gpus_here():
     return len(usable_gpus()) if workflow.is_main_process and workflow.local_exec else 0
 
 
-if (
-    workflow.is_main_process
-    and workflow.local_exec
-    and workflow.global_resources.get("gpu") is None
-):
+if workflow.is_main_process and workflow.local_exec and "gpu" not in workflow.global_resources:
     # As many GPU jobs at a time as there are GPUs; `--resources gpu=N` allows fewer.
     workflow.register_resource("gpu", max(1, gpus_here()))
 
