@@ -50,6 +50,23 @@ def test_flow_is_the_motion_to_the_next_frame(clip, algorithm):
     assert np.abs(inner[:, 1] + 0.6).mean() < 0.1
 
 
+def test_the_two_frames_of_a_pair_may_lie_further_apart(clip):
+    plain, estimator = create_estimator("dis"), create_estimator("dis", step=2)
+    flow = estimator(clip)
+    np.testing.assert_array_equal(flow, plain.pairs(clip[:-2], clip[2:]))
+    np.testing.assert_array_equal(estimator.quantised(clip)[0], quantise(flow))
+    assert estimator.fingerprint == {**plain.fingerprint, "step": 2}
+    assert recreate_estimator(estimator.fingerprint).step == 2
+    warped = WarpedFlow(estimator)
+    assert warped(clip, flow).shape == flow.shape
+    assert warped.fingerprint["step"] == 2
+
+
+def test_a_clip_that_is_shorter_than_the_step_has_one_pair(clip):
+    flow = create_estimator("dis", step=5)(clip[:3])
+    np.testing.assert_array_equal(flow, create_estimator("dis").pairs(clip[:1], clip[2:3]))
+
+
 def test_raft_is_torchvisions_on_grey_frames_of_minus_one_to_one(render, weights):
     first, second = render(128, 136), render(128, 136, (2.0, 1.0))
     network = optical_flow.raft_small().eval()

@@ -71,7 +71,7 @@ def run(tmp_path_factory, make_job) -> Finished:
 
 
 def _shards(folder: Path, sources: list[Video]) -> dict[str, str]:
-    flow = FlowConfig("native", 6.0, TVL1Params())
+    flow = FlowConfig("native", 6.0, TVL1Params(), step=2)
     shards = {name: str(folder / f"{name}.h5") for name in ("rgb", "flow", "warped_flow")}
     build_rgb_shard(shards["rgb"], sources, FramesConfig(SIZE, 90))
     build_flow_shard(shards["flow"], sources, SIZE, flow, 1)

@@ -50,6 +50,7 @@ KEYS = {
     "flow.sha256": ("0123456789", FLOW),
     "flow.backend": ("native_cpu", FLOW),
     "flow.bound": (7, FLOW),
+    "flow.step": (2, FLOW),
     "flow.tau": (0.1, FLOW),
     "flow.lambda_": (0.1, FLOW),
     "flow.theta": (0.1, FLOW),

@@ -48,7 +48,7 @@ from tsn.config.fields import (
 from tsn.config.frame_folders import FrameFolders
 from tsn.config.presets import PRESETS
 from tsn.config.tvl1_params import TVL1Params
-from tsn.models.modality import MODALITIES, SNIPPET_LENGTH
+from tsn.models.modality import MAX_FLOW_STEP, MODALITIES, SNIPPET_LENGTH
 from tsn.video import MAX_SIDE
 
 Segments = Annotated[Whole, Field(ge=1, le=1000)]
@@ -221,6 +221,9 @@ class FlowConfig:
         ),
     ] = "default"
     sha256: Annotated[Sha256, doc("checksum of that file, in hex")] = None
+    step: Annotated[
+        Whole, doc("frames from the first to the second of a pair", ge=1, le=MAX_FLOW_STEP)
+    ] = 1
 
 
 @dataclass(frozen=True, config=LAZY)

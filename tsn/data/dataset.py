@@ -40,6 +40,8 @@ class Store(Protocol):
     """What snippets are read from: `tsn.shards.store.ShardSet`, or frames that are in memory."""
 
     stream: str
+    extra_frames: int
+    """By which a video's frames outnumber its flow fields; 0 for rgb."""
 
     def usable(self, video_id: str) -> bool:
         """Whether a video is not quarantined."""
@@ -277,7 +279,7 @@ class TestSnippets(_Snippets):
         """Starts of the snippets of a video, in frames or flow fields."""
         length = max(self._num_frames(number), 1)
         if self._test.protocol == "dense":
-            frames = length + self.is_flow
+            frames = length + self._shards.extra_frames
             return dense_starts(frames, float(self._rates[number]), self._test.stride)
         rule = SNIPPET_SAMPLING[self._test.snippet_sampling]
         return rule(length, self._length, self._test.segments)

@@ -112,7 +112,7 @@ def extract_features(
                 video.id,
                 crops.mean(1).float().cpu().numpy(),
                 snippets.starts(number),
-                store.length(video.id) + snippets.is_flow,
+                store.length(video.id) + store.extra_frames,
                 rates[number],
             )
 

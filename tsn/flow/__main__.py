@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tsn.config.fields import keys_of
 from tsn.config.tvl1_params import TVL1Params
+from tsn.models.modality import MAX_FLOW_STEP
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 from tsn.video import MAX_SIDE
@@ -33,8 +34,9 @@ formats:
   mp4    OUT/NAME.mp4: the frames beside their flow, colour-coded
   png    OUT/NAME.png: four frames of the video above their flow
 
-  A video of N frames has N-1 pairs; flow t is the motion from frame t to t+1, x to the right,
-  y down. Colours: hue is direction, the stronger the faster, white does not move.
+  A video of N frames has N-1 pairs; flow t is the motion from frame t to t+1 (--step 2: N-2, to
+  t+2), x to the right, y down. Colours: hue is direction, the stronger the faster, white does not
+  move.
 """
 
 _EXAMPLES = f"""\
@@ -102,6 +104,7 @@ def _export(
             arguments.threads,
             arguments.weights or "default",
             arguments.sha256,
+            arguments.step,
         ),
         arguments.threads,
         arguments.warped,
@@ -181,6 +184,11 @@ def _parser() -> argparse.ArgumentParser:
         "-a", "--algorithm", choices=ALGORITHMS, metavar="A", default="tvl1",
         help=f"{', '.join(ALGORITHMS)} (default: tvl1, to which --backend and what follows it "
         "belong)",
+    )  # fmt: skip
+    add(
+        "--step", type=int, choices=range(1, MAX_FLOW_STEP + 1), metavar="N", default=1,
+        help=f"frames from the first to the second of a pair, 1 to {MAX_FLOW_STEP} "
+        "(default: %(default)s)",
     )  # fmt: skip
     add("--weights", metavar="W", help="raft, raft_small: torchvision's name, or a file")
     add("--sha256", metavar="HEX", help="checksum of the weights")

@@ -20,6 +20,7 @@ def create_estimator(
     threads: int = 1,
     weights: str = "default",
     sha256: str | None = None,
+    step: int = 1,
 ) -> FlowEstimator:
     """Return what computes the flow of an algorithm.
 
@@ -30,10 +31,24 @@ def create_estimator(
         threads: Pairs computed at the same time.
         weights: Of RAFT, see `tsn.flow.raft.RAFT`.
         sha256: Checksum of the file with the weights.
+        step: Frames from the first to the second of a pair.
 
     Raises:
         UserError: The algorithm is unknown, or it cannot run here.
     """
+    estimator = _create(algorithm, params, backend, threads, weights, sha256)
+    estimator.step = step
+    return estimator
+
+
+def _create(
+    algorithm: str,
+    params: TVL1Params,
+    backend: str,
+    threads: int,
+    weights: str,
+    sha256: str | None,
+) -> FlowEstimator:
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UserError(f"flow needs a whole number of threads from 1 up, not {threads!r}")
     if algorithm == "tvl1":
@@ -64,7 +79,7 @@ def recreate_estimator(
     Raises:
         UserError: The algorithm cannot run here, or its weights are not known.
     """
-    algorithm = fingerprint["algorithm"]
+    algorithm, step = fingerprint["algorithm"], fingerprint.get("step", 1)
     if algorithm == "imported":
         raise UserError(
             "the flow was imported from folders of images, and nothing says how it was computed; "
@@ -72,14 +87,15 @@ def recreate_estimator(
         )
     if algorithm == "tvl1":
         params = TVL1Params.from_record(dict(fingerprint))
-        return create_estimator(algorithm, params, fingerprint["backend"], threads)
+        return create_estimator(algorithm, params, fingerprint["backend"], threads, step=step)
     weights = weights or fingerprint.get("source")
     if weights is None and "weights" in fingerprint:
         raise UserError(
             f"the flow was computed by {algorithm} with weights of one's own, which are not in the "
             "models; name their file with --flow-weights"
         )
-    return create_estimator(algorithm, threads=threads, weights=weights or "default")
+    weights = weights or "default"
+    return create_estimator(algorithm, threads=threads, weights=weights, step=step)
 
 
 def flow_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def build_flow_shard(
 
     def parts_of(video: Video) -> Iterator[Part]:
         frames = read_frames(video, size, "grey", max_frames, folders)
-        for stack in overlapping_chunks(frames, chunk):
+        for stack in overlapping_chunks(frames, chunk, flow.step):
             yield flow_part(*estimator.quantised(stack, flow.bound))
 
     fingerprint = {**estimator.fingerprint, **size_record(size), "bound": flow.bound}
@@ -104,22 +104,27 @@ def _resized(field: np.ndarray, wanted: FrameSize, bound: float) -> np.ndarray:
 def estimator_of(flow: FlowConfig, threads: int) -> FlowEstimator:
     """What computes the flow that a configuration asks for."""
     return create_estimator(
-        flow.algorithm, flow.params, flow.backend, threads, flow.weights, flow.sha256
+        flow.algorithm, flow.params, flow.backend, threads, flow.weights, flow.sha256, flow.step
     )
 
 
-def overlapping_chunks(frames: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:
-    """Stacks of up to `pairs` + 1 frames; the last frame of one is the first of the next.
+def overlapping_chunks(
+    frames: Iterable[np.ndarray], pairs: int, step: int = 1
+) -> Iterator[np.ndarray]:
+    """Stacks of up to `pairs` + `step` frames; the last `step` of one are the first of the next.
 
     Examples:
         >>> [chunk.tolist() for chunk in overlapping_chunks(map(np.array, range(5)), 2)]
         [[0, 1, 2], [2, 3, 4]]
+        >>> [chunk.tolist() for chunk in overlapping_chunks(map(np.array, range(6)), 2, 3)]
+        [[0, 1, 2, 3, 4], [2, 3, 4, 5]]
     """
     frames = iter(frames)
-    last = list(islice(frames, 1))
-    while more := list(islice(frames, pairs)):
-        yield np.stack(last + more)
-        last = more[-1:]
+    stack = more = list(islice(frames, pairs + step))
+    while more:
+        yield np.stack(stack)
+        more = list(islice(frames, pairs))
+        stack = stack[-step:] + more
 
 
 def quantised_part(flow: np.ndarray, bound: float) -> Part:

@@ -88,9 +88,9 @@ def warped_flow_fields(
         return read_frames(video, flow_shard.size, "grey", max_frames, folders)
 
     overlay = find_overlay(frames())
-    start = 0
-    for stack in overlapping_chunks(frames(), CHUNK):
-        stop = start + len(stack) - 1
+    start, estimator = 0, warped_flow.estimator
+    for stack in overlapping_chunks(frames(), CHUNK, estimator.step):
+        stop = start + len(stack) - estimator.step_in(len(stack))
         if stop > stored.length:
             raise changed
         flow = dequantise(flow_shard.read(stored, range(start, stop)), bound)

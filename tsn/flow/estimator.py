@@ -22,27 +22,41 @@ class FlowEstimator(ABC):
     Args:
         engine: Computes the flow of validated frames.
         takes_gpu_tensors: Whether the engine takes tensors that lie on a GPU.
+
+    Attributes:
+        step: Frames from the first to the second of a pair.
     """
+
+    step = 1
 
     def __init__(self, engine: Engine, takes_gpu_tensors: bool = False) -> None:
         self._engine = engine
         self._takes_gpu_tensors = takes_gpu_tensors
 
     @property
-    @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
-        """What determines the flow: algorithm, parameters, implementation, version."""
+        """What determines the flow: algorithm, parameters, implementation, version and step."""
+        return self._made_by() | ({"step": self.step} if self.step > 1 else {})
+
+    @abstractmethod
+    def _made_by(self) -> dict[str, Any]:
+        """The fingerprint without the step."""
+
+    def step_in(self, count: int) -> int:
+        """The step in a clip of `count` frames: a short one has one pair, its first and last."""
+        return max(1, min(self.step, count - 1))
 
     def __call__(self, frames: "Array") -> Any:
-        """Compute the flow between neighbouring frames.
+        """Compute the flow between frames that lie `step` apart, by default neighbours.
 
         Args:
             frames: Grey frames (T, H, W), T >= 1, uint8 or float on the 0..255 scale; a NumPy
                 array or a torch tensor, for native_cuda on the GPU or on the CPU.
 
         Returns:
-            float32 (T-1, 2, H, W), of the same type and on the same device as the input: at [t]
-            the motion from frame t to frame t+1 in px, x (rightwards) then y (downwards).
+            float32 (T-s, 2, H, W), s = step_in(T), of the same type and on the same device as the
+            input: at [t] the motion from frame t to frame t+s in px, x (rightwards) then y
+            (downwards).
 
         Raises:
             ValueError: Wrong type, shape or value; the message names it.
@@ -50,17 +64,23 @@ class FlowEstimator(ABC):
         checked = self._check_frames("frames", frames)
         if len(checked) < 2:
             return _empty_flow(frames, "float32")
-        return as_type_of(frames, self._engine.sequence(checked))
+        return as_type_of(frames, self._flow(checked))
+
+    def _flow(self, frames: "Array") -> Any:
+        step = self.step_in(len(frames))
+        if step == 1:
+            return self._engine.sequence(frames)
+        return self._engine.pairs(frames[:-step], frames[step:])
 
     def quantised(self, frames: "Array", bound: float = BOUND) -> tuple[Any, float]:
-        """Compute the flow between neighbouring frames as bytes.
+        """Compute the flow of a call as bytes.
 
         Args:
             frames: As for a call.
             bound: Motion in px beyond which flow is clipped.
 
         Returns:
-            uint8 (T-1, 2, H, W), of the same type and on the same device as the input, as
+            uint8 (T-s, 2, H, W), of the same type and on the same device as the input, as
             `tsn.flow.quantise.quantise` makes it; and the fraction (0..1) of clipped values.
 
         Raises:
@@ -70,10 +90,10 @@ class FlowEstimator(ABC):
         checked = self._check_frames("frames", frames)
         if len(checked) < 2:
             return _empty_flow(frames, "uint8"), 0.0
-        if isinstance(self._engine, QuantisingEngine):
+        if self.step == 1 and isinstance(self._engine, QuantisingEngine):
             data, clipped = self._engine.quantised(checked, bound)
         else:
-            flow = self._engine.sequence(checked)
+            flow = self._flow(checked)
             data, clipped = quantise(flow, bound), clipped_fraction(flow, bound)
         return as_type_of(frames, data), clipped
 

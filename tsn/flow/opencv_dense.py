@@ -32,8 +32,7 @@ class OpenCVDenseFlow(FlowEstimator):
         super().__init__(_Engine(algorithm, threads))
         self._algorithm = algorithm
 
-    @property
-    def fingerprint(self) -> dict[str, Any]:
+    def _made_by(self) -> dict[str, Any]:
         """What determines the flow."""
         return {
             "algorithm": self._algorithm,

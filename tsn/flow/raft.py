@@ -67,8 +67,7 @@ class RAFT(FlowEstimator):
         super().__init__(_Engine(network.eval()))
         self._algorithm, self._digest = algorithm, _digest(state)
 
-    @property
-    def fingerprint(self) -> dict[str, Any]:
+    def _made_by(self) -> dict[str, Any]:
         """What determines the flow; `source` names published weights."""
         return {
             "algorithm": self._algorithm,

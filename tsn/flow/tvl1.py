@@ -135,8 +135,7 @@ class TVL1(FlowEstimator):
             self.backend = "native_cpu"
             return _create_engine(self.backend, params, threads)
 
-    @property
-    def fingerprint(self) -> dict[str, Any]:
+    def _made_by(self) -> dict[str, Any]:
         """What determines the flow: algorithm, parameters, backend, implementation, version.
 
         The native engine is one backend here: CPU and GPU differ no more than the CPU does from

@@ -11,7 +11,6 @@ the second frame is warped by it, and the flow to it is computed again (Wang et 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,10 +63,13 @@ class WarpedFlow:
     Args:
         estimator: Computes the flow to the warped frames.
         threads: Pairs whose camera motion is estimated at the same time.
+
+    Attributes:
+        estimator: The same; also which frames make a pair.
     """
 
     def __init__(self, estimator: FlowEstimator, threads: int = 1) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
         self._pool = ThreadPoolExecutor(threads, "camera") if threads > 1 else None
         with compiling(Path(__file__).parent):
             _compile()
@@ -78,7 +80,7 @@ class WarpedFlow:
 
         That of the flow itself stands under its algorithm's name.
         """
-        flow = self._estimator.fingerprint
+        flow = self.estimator.fingerprint
         return {
             "algorithm": f"warped {flow['algorithm']}",
             "version": VERSION,
@@ -86,6 +88,7 @@ class WarpedFlow:
             "opencv": cv2.__version__,
             **_PARAMETERS,
             flow["algorithm"]: flow,
+            **({"step": flow["step"]} if "step" in flow else {}),
         }
 
     def __call__(
@@ -101,14 +104,14 @@ class WarpedFlow:
 
         Args:
             frames: Grey frames, uint8 (T, H, W).
-            flow: Their flow, float (T-1, 2, H, W) in px, of the same estimator; quantised and
-                dequantised is precise enough.
+            flow: Their flow, float (T-1, 2, H, W) in px, or less by the estimator's step, and of
+                it; quantised and dequantised is precise enough.
             overlay: What belongs to the screen and not to the scene, bool (H, W), as
                 `tsn.flow.overlay.find_overlay` finds it over the whole clip; None for nothing.
 
         Returns:
-            The warped flow, float32 (T-1, 2, H, W), and the camera's motion per pair. Where none
-            was accepted, as with a camera that stands still, the warped flow is the input flow.
+            The warped flow, float32 of the flow's shape, and the camera's motion per pair. Where
+            none was accepted, as with a camera that stands still, the warped flow is the input.
 
         Raises:
             ValueError: Wrong type or shape; the message names it.
@@ -117,22 +120,24 @@ class WarpedFlow:
             raise ValueError(
                 f"frames must be uint8 (T, H, W), not {frames.dtype} of shape {frames.shape}"
             )
-        expected = (len(frames) - 1, 2, *frames.shape[1:])
+        step = self.estimator.step_in(len(frames))
+        expected = (len(frames) - step, 2, *frames.shape[1:])
         if flow.shape != expected or not np.issubdtype(flow.dtype, np.floating):
             raise ValueError(
                 f"flow must be floating point of shape {expected}, not {flow.dtype} of shape "
                 f"{flow.shape}"
             )
         detected = self._map(partial(detect_features, overlay=overlay), frames)
-        # A frame's features serve the pair before it and the pair after it.
-        motions = self._map(estimate_homography, frames, frames[1:], flow, pairwise(detected))
+        # A frame's features serve the pair that ends with it and the pair that begins with it.
+        found = zip(detected, detected[step:], strict=False)
+        motions = self._map(estimate_homography, frames, frames[step:], flow, found)
         warped = np.array(flow, np.float32)
         moved = [t for t, motion in enumerate(motions) if motion.accepted]
         if moved:
             homographies = (motions[t].homography for t in moved)
-            following = (frames[t + 1] for t in moved)
+            following = (frames[t + step] for t in moved)
             stabilised = self._map(warp_to_previous, frames[moved], following, homographies)
-            warped[moved] = self._estimator.pairs(frames[moved], np.stack(stabilised))
+            warped[moved] = self.estimator.pairs(frames[moved], np.stack(stabilised))
         return warped, motions
 
     def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:

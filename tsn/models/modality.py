@@ -24,6 +24,10 @@ STREAM_OF = {"rgb": "rgb", "flow": "flow", "warped_flow": "warped_flow", "rgb_di
 SNIPPET_LENGTH = 5
 """Flow fields, or RGB differences, in a snippet (Simonyan & Zisserman 2014; tsn-pytorch)."""
 
+MAX_FLOW_STEP = SNIPPET_LENGTH
+"""Most frames between the two of a flow field: a dense test, whose snippets begin no later than
+`SNIPPET_LENGTH` frames before the last one, finds a field at each start."""
+
 
 def check_modality(modality: str) -> str:
     """Return `modality`; raise UserError if it is none of MODALITIES."""

@@ -110,7 +110,7 @@ class Ensemble:
     def longest(self) -> int:
         """Frames that a snippet of each modality is made of, at least `LONGEST`."""
         frames = (
-            info.snippet_frames + (modality in FLOW_MODALITIES)
+            info.snippet_frames + (self.streams.step if modality in FLOW_MODALITIES else 0)
             for modality, (_, info) in self.networks.items()
         )
         return max(LONGEST, *frames)
@@ -268,14 +268,13 @@ class Ensemble:
             length = count
 
     def _needed(self, clip: Clip) -> set[int]:
-        """Numbers of the frames that snippets are made of; a flow field needs two."""
+        """Numbers of the frames that snippets are made of; flow, of all of its pairs."""
         needed: set[int] = set()
         for modality in self.networks:
             stream, snippets = ClipStream(clip, STREAM_OF[modality]), self.snippets(clip, modality)
             indices = snippets.indices(0, snippets.starts(0))
-            needed |= {*indices.tolist()}
-            if stream.stream != "rgb":
-                needed |= {*(indices + 1).tolist()}
+            for step in range(stream.extra_frames + 1):
+                needed |= {*(indices + step).tolist()}
         return needed
 
     def snippets(self, clip: Clip, modality: str) -> TestSnippets:

@@ -7,7 +7,7 @@ import numpy as np
 from tsn.flow.draw import colour_code
 from tsn.models.modality import STREAM_OF
 from tsn.predict.ensemble import Advance, Ensemble, Prediction
-from tsn.predict.streams import Clip
+from tsn.predict.streams import Clip, ClipStream
 from tsn.predict.timeline import to_probabilities
 from tsn.video.isolation import probe
 
@@ -71,7 +71,7 @@ def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) 
 def image_of(moments: Moments, modality: str, snippet: int) -> np.ndarray:
     """What a modality sees of a snippet: its middle frame or flow field, uint8 (H, W, 3) RGB."""
     clip, stream = moments.clip, STREAM_OF[modality]
-    last = clip.length - 1 - (stream != "rgb")
+    last = ClipStream(clip, stream).length_at(0) - 1
     middle = min(int(moments.middles[modality][snippet]), last)
     (image,) = clip.read(stream, [middle])
     if stream == "rgb":

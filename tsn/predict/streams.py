@@ -29,6 +29,7 @@ class Streams:
 
     Attributes:
         size: (width, height) of the frames in pixels, or their shorter side.
+        step: frames from the first to the second of a pair.
 
     Raises:
         UserError: the models were tested on streams that differ in size or flow, or this machine
@@ -53,13 +54,14 @@ class Streams:
         self.size: FrameSize = sizes.pop()
         self._quality: int = made["rgb"]["jpeg_quality"] if "rgb" in made else 0
         self._warped: WarpedFlow | None = None
+        self.step = 1
         if warped := made.get("warped_flow"):
             plain = {**flow_fingerprint(warped), "bound": warped["bound"]} | {
                 key: warped[key] for key in ("size", "short_side") if key in warped
             }
             _check_equal(made.setdefault("flow", plain), plain, "warped_flow")
         if flow := made.get("flow"):
-            self._bound = flow["bound"]
+            self._bound, self.step = flow["bound"], flow.get("step", 1)
             self._estimator = recreate_estimator(flow, threads, flow_weights)
             _check_engine(flow, self._estimator.fingerprint, "flow")
         if warped:
@@ -72,13 +74,13 @@ class Streams:
         return decode_jpeg(np.frombuffer(data, np.uint8), frame.shape[1::-1])
 
     def flow(self, frames: np.ndarray) -> np.ndarray:
-        """Quantised flow of neighbouring grey frames (n + 1, H, W): uint8 (n, 2, H, W)."""
+        """Quantised flow of consecutive grey frames (n + step, H, W): uint8 (n, 2, H, W)."""
         return np.asarray(quantise(self._estimator(frames), self._bound))
 
     def warped_flow(
         self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None
     ) -> np.ndarray:
-        """Quantised warped flow of grey frames (n + 1, H, W) and their quantised flow."""
+        """Quantised warped flow of grey frames (n + step, H, W) and their quantised flow."""
         assert self._warped is not None
         warped = self._warped(frames, dequantise(flow, self._bound), overlay)
         return np.asarray(quantise(warped, self._bound))
@@ -117,7 +119,8 @@ class Clip:
 
     def _flow(self, stream: str, run: list[int]) -> np.ndarray:
         """Flow fields of consecutive numbers."""
-        grey = np.stack([to_grey(self.frames[t]) for t in (*run, run[-1] + 1)])
+        stop = min(run[-1] + self.streams.step + 1, self.length)
+        grey = np.stack([to_grey(self.frames[t]) for t in range(run[0], stop)])
         if stream == "flow":
             return self.streams.flow(grey)
         return self.streams.warped_flow(grey, self.read("flow", run), self.overlay)
@@ -128,6 +131,7 @@ class ClipStream:
 
     def __init__(self, clip: Clip, stream: str):
         self._clip, self.stream = clip, stream
+        self.extra_frames = 0 if stream == "rgb" else clip.streams.step
 
     def usable(self, _: str) -> bool:
         """A clip that is decoded is usable."""
@@ -138,8 +142,8 @@ class ClipStream:
         return 0
 
     def length_at(self, _: int) -> int:
-        """Number of frames or flow fields of the video; a flow field is between two frames."""
-        return self._clip.length - (self.stream != "rgb")
+        """Number of frames or flow fields of the video; a short one has one field."""
+        return max(self._clip.length - self.extra_frames, 1)
 
     def size_at(self, _: int) -> Size:
         """(width, height) of its frames in pixels."""

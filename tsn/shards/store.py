@@ -29,6 +29,7 @@ class ShardSet:
         stream: "rgb", "flow" or "warped_flow".
         size: (width, height) in pixels, or the shorter side of frames of several sizes.
         fingerprint: what determines the frames or flow fields, the same for all shards.
+        extra_frames: by which a video's frames outnumber its flow fields; 0 for rgb.
 
     Raises:
         UserError: if a shard is absent or damaged, or they were made differently.
@@ -56,6 +57,7 @@ class ShardSet:
         if first is None:
             raise UserError("no shard was given")
         self.stream, self.size, self.fingerprint = first.stream, first.size, first.fingerprint
+        self.extra_frames = 0 if self.stream == "rgb" else self.fingerprint.get("step", 1)
         self._clipped = np.array(clipped)
         table = np.array(entries, np.int64)
         self._shard, self._start, self._length, self._ok, *self._sides = np.ascontiguousarray(

@@ -45,7 +45,7 @@ class FlowChunk:
     """Consecutive pairs of a video.
 
     Attributes:
-        frames: uint8 (pairs + 1, H, W, 3) RGB: the first of each pair, then the last's second.
+        frames: uint8 (pairs + step, H, W, 3) RGB: the first of each pair, then what is left.
         flow: float32 (pairs, 2, H, W) in px.
         warped_flow: like `flow`, or None where it is not wanted.
     """
@@ -66,7 +66,8 @@ def flow_chunks(video: str, options: Options, advance: Advance) -> Iterator[Flow
     fitting = min(CHUNK, MAX_PIXELS // first[..., 0].size)
     warped_flow = WarpedFlow(options.estimator, options.threads) if options.warped else None
     overlay = find_overlay(read_frames(video, options.size, "grey")) if options.warped else None
-    for stack in overlapping_chunks(chain([first], frames), max(fitting, options.threads)):
+    pairs, step = max(fitting, options.threads), options.estimator.step
+    for stack in overlapping_chunks(chain([first], frames), pairs, step):
         grey = np.stack([to_grey(frame) for frame in stack])
         flow = options.estimator(grey)
         yield FlowChunk(stack, flow, warped_flow(grey, flow, overlay) if warped_flow else None)
@@ -79,11 +80,13 @@ def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
     Raises:
         VideoError: the video is bad.
     """
-    pairs = sum(1 for _ in read_frames(video, options.size)) - 1
+    length = sum(1 for _ in read_frames(video, options.size))
+    step = options.estimator.step_in(length)
+    pairs = length - step
     wanted = sorted(set(np.linspace(0, pairs - 1, min(count, pairs)).round().astype(int).tolist()))
-    either = {t for pair in wanted for t in (pair, pair + 1)}
+    either = {t for pair in wanted for t in (pair, pair + step)}
     kept = {t: frame for t, frame in enumerate(read_frames(video, options.size)) if t in either}
-    first, second = (np.stack([to_grey(kept[pair + after]) for pair in wanted]) for after in (0, 1))
+    first, second = (np.stack([to_grey(kept[p + after]) for p in wanted]) for after in (0, step))
     flow = options.estimator.pairs(first, second)
     warped = None
     if options.warped:
@@ -95,4 +98,4 @@ def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
                 for a, b, field in zip(first, second, flow, strict=True)
             ]
         )
-    return FlowChunk(np.stack([kept[t] for t in (*wanted, wanted[-1] + 1)]), flow, warped)
+    return FlowChunk(np.stack([kept[t] for t in (*wanted, wanted[-1] + step)]), flow, warped)

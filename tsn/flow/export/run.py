@@ -81,7 +81,7 @@ def _write_mp4(job: ExportJob, options: Options, advance: Advance) -> None:
         scale = colour_scale(sample_pairs(video, replace(options, warped=False), SAMPLE).flow)
     with mp4_file(job.outputs["flow"], probe(video)[1]) as write:
         for chunk in flow_chunks(video, options, advance):
-            parts = [chunk.frames[:-1]]
+            parts = [chunk.frames[: len(chunk.flow)]]
             for flow in (chunk.flow, chunk.warped_flow):
                 if flow is not None:
                     fields = limit_magnitude(flow, scale)
