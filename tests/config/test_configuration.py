@@ -398,6 +398,38 @@ def test_weights_are_searched_for_on_held_out_videos_only(config):
     Configuration(config)
 
 
+def test_probabilities_are_calibrated_on_held_out_videos_only(config):
+    config["fusion"]["calibrate"] = "temperature"
+    with pytest.raises(UserError, match=r"fusion\.calibrate: .*never on test videos.*for rgb; set"):
+        Configuration(config)
+
+
+@pytest.mark.parametrize("key", [{"calibrate": "temperature"}, {"weights": "search"}])
+def test_every_experiment_that_is_fused_holds_videos_out_for_what_is_fitted(config, key):
+    config["experiments"] |= {
+        "held_out": {"training": {"validation": 0.2}},
+        "all": {"fusion": {"experiments": ["held_out"], **key}},
+    }
+    Configuration(config)
+    config["experiments"]["all"]["fusion"]["experiments"].append("k5")
+    with pytest.raises(UserError, match=r"training\.validation of k5 holds none out for rgb; set"):
+        Configuration(config)
+
+
+def test_experiments_that_are_fused_have_the_modalities_and_the_test_of_the_fusion(config):
+    config["experiments"]["all"] = {"fusion": {"experiments": ["tsn", "tsn.seed2", "k5"]}}
+    Configuration(config)
+    config["experiments"]["k5"]["test"] = {"crops": 1}
+    with pytest.raises(UserError, match=r"fusion\.experiments: k5 has another `test`"):
+        Configuration(config)
+    config["experiments"]["k5"] = {"modalities": ["rgb"]}
+    with pytest.raises(UserError, match=r"fusion\.experiments: k5 does not train flow"):
+        Configuration(config)
+    config["experiments"]["all"] = {"fusion": {"experiments": ["unknown"]}}
+    with pytest.raises(UserError, match="there is no 'unknown'"):
+        Configuration(config)
+
+
 def test_a_length_in_iterations_unsets_that_in_epochs_below_it(config):
     config["experiments"]["tsn"] = {"training": {"iterations": 500}}
     recipe = resolve(config, "ucf101", "tsn").training("flow")

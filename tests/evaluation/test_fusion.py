@@ -7,7 +7,7 @@ import pytest
 
 from tsn.config.schema import FusionConfig
 from tsn.datasets.records import Video
-from tsn.evaluation.fusion import combine, fuse, fuse_split
+from tsn.evaluation.fusion import combine, fuse, fuse_split, merge_experiments, softmax
 from tsn.evaluation.predictions import confusion_matrix, predict_split, write_videos
 from tsn.evaluation.scores import Scores
 from tsn.runtime.errors import UserError
@@ -243,3 +243,21 @@ def test_scores_of_one_class_a_video_do_not_go_with_an_index_of_several():
     one = scores("rgb", {"a": [1, -2]})
     with pytest.raises(UserError, match="other classes than the index"):
         fuse_split([one], FusionConfig({"rgb": 1}), [*SEVERAL, TRAIN], 1, "tsn")
+
+
+def test_experiments_are_the_mean_of_their_scores_joined_by_id():
+    other = scores("rgb", {"c": [4, 0], "a": [1, 5]}, experiment="k5", model="m2")
+    merged, flow = merge_experiments([RGB, other, FLOW])
+    assert flow is FLOW
+    assert (merged.ids, merged.labels.tolist()) == (("a", "c"), [0, 1])
+    assert merged.values.tolist() == [[2, 3], [2, 1]]
+    assert (merged.experiment, merged.model) == ("tsn+k5", "model+m2")
+    (likely,) = merge_experiments([RGB, other], "probabilities")
+    a = (softmax(np.array([3.0, 1])) + softmax(np.array([1.0, 5]))) / 2
+    assert np.allclose(softmax(likely.values[0]), a)
+
+
+def test_experiments_of_other_shards_are_not_fused():
+    other = scores("rgb", {"a": [1, 5]}, experiment="k5", shards={"size": [1, 1]})
+    with pytest.raises(UserError, match="tsn and k5 were tested on different rgb shards"):
+        merge_experiments([RGB, other])

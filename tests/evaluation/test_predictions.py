@@ -43,6 +43,9 @@ def split() -> SplitPredictions:
             "flow": np.array([BLUE, RED, BLUE, RED, X, RED]),
             "fused": np.array([RED, RED, RED, BLUE, X, RED]),
         },
+        np.log([[3, 1, 1], [8, 1, 1], [2, 1, 1], [1, 3, 1], [np.nan] * 3, [3, 1, 1]]),
+        "logits",
+        "cross_entropy",
     )
 
 

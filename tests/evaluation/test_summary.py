@@ -136,7 +136,7 @@ def test_wall_times_count_what_another_experiment_did_for_this_one(tmp_path):
     benchmark(tmp_path, "train_model", "two_stream.split1.rgb", 100)
     benchmark(tmp_path, "train_model", "inputs.split1.rgb_diff", 30)
     benchmark(tmp_path, "score_videos", "inputs.split1.rgb", 7)
-    found = wall_times(tmp_path, "inputs", {"train_model": {"rgb": "two_stream"}})
+    found = wall_times(tmp_path, "inputs", {"train_model": {"rgb": ["two_stream"]}})
     assert {stage: entry["seconds"] for stage, entry in found.items()} == {
         "score_videos": 7,
         "score_videos/rgb": 7,

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from tests.predict.conftest import PROTOCOL, WEIGHTS
-from tsn.evaluation.fusion import combine
+from tsn.evaluation.fusion import combine, probabilities
 from tsn.evaluation.pooling import pool
 from tsn.flow.tvl1 import TVL1
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.run import find_run, read_run
 from tsn.runtime.errors import UserError
+from tsn.runtime.files import write_json
 from tsn.video import isolation
 from tsn.video.errors import VideoError
 
@@ -160,6 +161,23 @@ def test_several_splits_and_data_sets_must_be_told_apart(copy):
     shutil.copytree(results / "set", results / "tes")
     with pytest.raises(UserError, match="there are set/mine, tes/mine; name one"):
         find_run("mine", results, 1)
+
+
+def test_probabilities_are_calibrated_as_those_of_the_run(run, copy):
+    fusion = json.loads((copy / "fusion.json").read_text())
+    write_json(copy / "fusion.json", {**fusion, "calibration": {"temperature": 2.0}})
+    plain = Ensemble(read_run(run.split), modalities=["rgb"]).predict(str(run.videos[0]))
+    soft = Ensemble(read_run(copy), modalities=["rgb"]).predict(str(run.videos[0]))
+    assert soft.fused.tolist() == plain.fused.tolist()
+    assert soft.probabilities == pytest.approx(probabilities(plain.fused / 2, "cross_entropy"))
+
+
+def test_a_run_that_fuses_experiments_names_them(copy):
+    fusion = json.loads((copy / "fusion.json").read_text())
+    fusion["models"]["rgb"]["experiment"] = "tsn+k5"
+    write_json(copy / "fusion.json", fusion)
+    with pytest.raises(UserError, match="fuses the experiments tsn, k5; name one of these"):
+        read_run(copy)
 
 
 def test_a_damaged_fusion_is_told(copy):

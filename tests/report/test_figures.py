@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import tsn.report.accuracies as accuracies
+import tsn.report.calibration as calibration
 import tsn.report.classes as classes
 import tsn.report.confusion as confusion
 import tsn.report.curves as curves
@@ -26,7 +27,7 @@ def drawn(monkeypatch, tmp_path):
         with style.figure(path, *size, **grid) as seen[path.name]:
             yield seen[path.name]
 
-    for module in (accuracies, classes, confusion, curves, times):
+    for module in (accuracies, calibration, classes, confusion, curves, times):
         monkeypatch.setattr(module, "figure", keeping)
     return seen
 
@@ -183,3 +184,17 @@ def test_times_are_drawn_in_a_unit_that_fits(drawn, tmp_path, factor, unit):
     if factor == 1:
         assert axes.patches[1].get_width() == 10
         assert texts(axes)[1] == "10:00:00  (128 jobs)"
+
+
+def test_calibration_is_drawn_as_it_was_found(drawn, tmp_path):
+    bins = [{"confidence": 0.5, "accuracy": 0.25, "videos": 3}]
+    known = {
+        "temperature": 2.0,
+        "uncalibrated": {"ece": 0.25, "bins": bins},
+        "calibrated": {"ece": 0.0, "bins": bins},
+    }
+    calibration.draw_calibration(tmp_path / "c.svg", [known])
+    (before, after) = drawn["c.svg"][0]
+    assert before.collections[0].get_offsets().tolist() == [[50, 25]]
+    titles = [axes.get_title("left") for axes in (before, after)]
+    assert titles == ["uncalibrated: error 25.0 %", "calibrated: error 0.0 %"]

@@ -4,7 +4,7 @@ import pytest
 
 from tsn.config.experiments import Configuration
 from tsn.report.published import PUBLISHED
-from tsn.report.table_plan import plan_table, table_inputs
+from tsn.report.table_plan import plan_table, score_files, table_inputs
 from tsn.runtime.errors import UserError
 
 
@@ -134,6 +134,22 @@ def test_the_fusion_of_an_experiment_holds_in_a_table_of_ones_own(config, plan):
     assert [run["searched_by"] for run in searched["runs"]] == ["tsn"] * 3
     assert "results/ucf101/tsn/split2/weights.json" in table_inputs(found, "results")
     assert not any("two_stream/split1/weights" in path for path in table_inputs(found, "results"))
+
+
+def test_a_row_that_fuses_experiments_reads_the_scores_of_all_once(config, plan):
+    config["table_seeds"] = [1, 2]
+    config["experiments"]["both"] = {
+        "modalities": ["rgb", "flow"],
+        "fusion": {"experiments": ["two_stream", "k5.seed4"]},
+    }
+    config["tables"]["mine"] = {"ours": "both"}
+    first, *others = cells(plan("mine"), "ours")[-1]["runs"]
+    assert [run["split"] for run in others] == [2, 3]
+    assert score_files(first, "ucf101", "results") == [
+        f"results/ucf101/{experiment}/split1/{modality}/scores.h5"
+        for modality in ("rgb", "flow")
+        for experiment in ("two_stream", "k5.seed4")
+    ]
 
 
 def test_a_row_of_ones_own_joins_a_published_table(config, plan):

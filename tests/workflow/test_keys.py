@@ -107,6 +107,8 @@ KEYS = {
     "fusion.compare": ({"both": {"flow": 1}}, {"fuse_scores"}),
     "fusion.fuse": ("probabilities", {"fuse_scores", "search_weights", "fill_table"}),
     "fusion.pooling": ("max", {"fuse_scores", "search_weights", "fill_table"}),
+    "fusion.calibrate": ("temperature", {"fuse_scores"}),
+    "fusion.experiments": (["tsn", "k5"], {"fuse_scores", "fill_table"}),
     "features.stride": (4, {"extract_features"}),
     "features.crops": (10, {"extract_features"}),
     "features.layer": ("scores", {"extract_features"}),
@@ -237,6 +239,8 @@ def test_a_key_changes_the_parameters_of_the_rules_that_it_is_about(rules, base,
     if key == "model.sha256":
         layer["model"]["weights"] = str(PROJECT / "README.md")
         base["model"]["weights"] = str(PROJECT / "README.md")
+    if key == "fusion.calibrate":
+        base["training"]["validation"] = 0.1
     dataset = blocks[1] if blocks[:1] == ["datasets"] else "own"
     before, after = rules(base, dataset=dataset), rules(base, layer, dataset=dataset)
     changed = {rule for rule in before if before[rule] != after[rule]}

@@ -35,7 +35,7 @@ def test_the_page_lies_beside_the_results(finished):
 def test_snakemakes_report_has_everything_in_the_order_of_interest(report):
     entries = embedded(report, "results")
     names = {path.removeprefix("results/tiny/") for path in entries}
-    pictures = ("accuracies", "classes", "confusion", "curves", "times")
+    pictures = ("accuracies", "calibration", "classes", "confusion", "curves", "times")
     assert names >= {f"tsn/report/{name}.svg" for name in pictures} | {"tsn/report/report.html"}
     assert sum(name.startswith("clips/") for name in names) > 0
     # Snakemake sorts them by name.

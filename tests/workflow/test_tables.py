@@ -80,10 +80,16 @@ def test_a_mistake_is_one_sentence(fresh, target, sentence):
     assert f"error: {sentence}" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_searched_weights_score_the_held_out_videos_of_every_modality(fresh):
-    other = fresh.changed("fusion", weights="search").changed(
-        "training", **fresh.config["training"], validation=0.25
+def test_a_fusion_of_experiments_scores_their_held_out_videos_and_trains_nothing_of_its_own(fresh):
+    """Seeds 2 and 3 of three modalities, for searched weights and a temperature."""
+    fusion = {
+        "experiments": ["tsn.seed2", "tsn.seed3"],
+        "weights": "search",
+        "calibrate": "temperature",
+    }
+    other = fresh.changed("experiments", both={"fusion": fusion}).changed(
+        "training", validation=0.25
     )
-    jobs = other.would_run("results/tiny/tsn/split1/fusion.json")
-    assert (jobs["score_held_out"], jobs["search_weights"], jobs["fuse_scores"]) == (3, 1, 1)
-    assert jobs["train_model"] == 3
+    jobs = other.would_run("results/tiny/both/report/report.html")
+    assert [jobs[name] for name in ("train_model", "score_videos", "score_held_out")] == [6, 6, 6]
+    assert (jobs["search_weights"], jobs["fuse_scores"]) == (1, 1)

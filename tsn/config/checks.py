@@ -6,6 +6,7 @@ Nothing here imports numpy, torch or pandas: it runs while the Snakefile is pars
 import difflib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,14 +166,6 @@ def check_settings(settings: "Settings", where: str) -> None:
     combinations = {f"compare.{name}": w for name, w in settings.fusion.compare.items()}
     if isinstance(weights, dict):
         combinations["weights"] = weights
-    else:
-        for modality, recipe in settings.trainings.items():
-            if not recipe.validation:
-                raise UserError(
-                    "fusion.weights: search chooses them on training videos that are held out, "
-                    f"never on test videos, and training.validation holds none out for {modality}; "
-                    f"set it to 0.2, say {where}"
-                )
     for name, combination in combinations.items():
         for modality in combination:
             if modality not in settings.modalities:
@@ -182,3 +175,35 @@ def check_settings(settings: "Settings", where: str) -> None:
                 )
         if not any(combination.values()):
             raise UserError(f"fusion.{name}: at least one weight must be above zero {where}")
+
+
+def check_fusion(settings: "Settings", fused: list["Settings"]) -> None:
+    """Check that the experiments that are fused, usually its own, have what the fusion needs.
+
+    Raises:
+        UserError: naming the first that has not.
+    """
+    where = f"(datasets.{settings.dataset.name}, experiment {settings.experiment})"
+    needs_held_out = {
+        "weights: search chooses them": settings.fusion.weights == "search",
+        "calibrate: the temperature is fitted": settings.fusion.calibrate,
+    }
+    held_out = next((what for what, needed in needs_held_out.items() if needed), None)
+    for other in fused:
+        name = other.experiment
+        for modality in settings.modalities:
+            if modality not in other.modalities:
+                raise UserError(
+                    f"fusion.experiments: {name} does not train {modality}; leave one of them out "
+                    f"{where}"
+                )
+            if held_out and not other.training(modality).validation:
+                raise UserError(
+                    f"fusion.{held_out} on training videos that are held out, never on test "
+                    f"videos, and training.validation of {name} holds none out for {modality}; "
+                    f"set it to 0.2, say {where}"
+                )
+        if replace(other.test, engine="auto") != replace(settings.test, engine="auto"):
+            raise UserError(
+                f"fusion.experiments: {name} has another `test`; give both the same {where}"
+            )

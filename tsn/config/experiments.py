@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tsn.config.checks import check_settings, checked_dataset
+from tsn.config.checks import check_fusion, check_settings, checked_dataset
 from tsn.config.datasets import DatasetConfig
 from tsn.config.fields import build, keys_of
 from tsn.config.layers import merge, of_modality, override, with_preset
@@ -63,6 +63,11 @@ class Settings:
     def streams(self) -> list[str]:
         """The streams (shard types) that the modalities need."""
         return list(dict.fromkeys(STREAM_OF[modality] for modality in self.modalities))
+
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """The experiments whose scores are fused: usually its own."""
+        return self.fusion.experiments or (self.experiment,)
 
     def model(self, modality: str) -> ModelConfig:
         """The network of a modality that is trained."""
@@ -128,7 +133,8 @@ class Configuration:
                     )
         for dataset in self.datasets:
             for experiment in self.experiments:
-                self.settings(dataset, experiment)
+                settings = self.settings(dataset, experiment)
+                check_fusion(settings, [self.settings(dataset, name) for name in settings.fused])
 
     def _settings(self, dataset: str, experiment: str) -> Settings:
         """A data set's and an experiment's keys over those for all.

@@ -486,6 +486,24 @@ class FusionConfig:
         Literal["logits", "probabilities"],
         doc("what the weights apply to: `logits`, or `probabilities` (after softmax)", "paper"),
     ] = "logits"
+    calibrate: Annotated[
+        Literal["temperature"] | None,
+        NULLABLE,
+        doc(
+            "`temperature`: the fusion's probabilities are calibrated by one number, fitted on the "
+            "training videos that `training.validation` holds out; `null`: as they are",
+            "ours",
+        ),
+    ] = None
+    experiments: Annotated[
+        tuple[Name, ...],
+        UNIQUE,
+        doc(
+            "fuse the mean of these experiments' scores in place of the own: `[tsn, tsn.seed2, "
+            "k5]`; all must test in the same way",
+            "ours",
+        ),
+    ] = ()
     pooling: Annotated[
         Pooling | None,
         NULLABLE,

@@ -1,6 +1,7 @@
 """Late fusion: the weighted sum of the modalities' scores, joined by video id."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -84,6 +85,88 @@ def combine(
 def probabilities(scores: np.ndarray, loss: str) -> np.ndarray:
     """Probabilities of the classes: softmax along the last axis, or logistic for "bce"."""
     return np.exp(-np.logaddexp(0, -scores)) if loss == "bce" else softmax(scores)
+
+
+def to_logits(likely: np.ndarray, loss: str) -> np.ndarray:
+    """The inverse of `probabilities`; of 0 it is a large negative number."""
+    tiny = np.finfo(np.float64).tiny
+    found = np.log(np.maximum(likely, tiny))
+    return found - np.log(np.maximum(1 - likely, tiny)) if loss == "bce" else found
+
+
+def mean_of_several(fused: np.ndarray, weights: Mapping[str, float], loss: str) -> np.ndarray:
+    """What `combine` gives; of "bce" the weighted mean, whose classes have probabilities."""
+    return fused / sum(weights.values()) if loss == "bce" else fused
+
+
+def to_probabilities(
+    fused: np.ndarray, of: str, loss: str = "cross_entropy", temperature: float = 1.0
+) -> np.ndarray:
+    """Probabilities of the classes from what `mean_of_several` gives, float64 (..., C).
+
+    Args:
+        fused: (..., C); rows of NaN stay so.
+        of: what was fused.
+        loss: of the networks, see `probabilities`.
+        temperature: what logits are divided by: above 1, probabilities are softer.
+    """
+    if of == "logits":
+        return probabilities(fused / temperature, loss)
+    # The same as of their logarithms, but exact for 1; means over time may be a bit below 0.
+    powers = np.maximum(fused, 0) ** (1 / temperature)
+    if loss == "bce":
+        return powers / (powers + np.maximum(1 - fused, 0) ** (1 / temperature))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def merge_experiments(scores: list[Scores], of: str = "logits") -> list[Scores]:
+    """Scores of several experiments become one per modality and split: their mean, joined by id.
+
+    Args:
+        scores: any number per modality; a single one stays as it is.
+        of: mean of the "logits", or of the "probabilities", whose logits take their place.
+
+    Raises:
+        UserError: those of a modality were not made alike, or have no video in common.
+    """
+    groups: dict[tuple[int, str], list[Scores]] = {}
+    for entry in scores:
+        groups.setdefault((entry.split, entry.modality), []).append(entry)
+    return [group[0] if len(group) == 1 else _merge(group, of) for group in groups.values()]
+
+
+def _merge(scores: list[Scores], of: str) -> Scores:
+    check_match(scores)
+    first = scores[0]
+    for other in scores[1:]:
+        if other.shards != first.shards:
+            raise UserError(
+                f"fusion.experiments: {first.experiment} and {other.experiment} were tested on "
+                f"different {first.modality} shards; score both again"
+            )
+    rows = [dict(zip(entry.ids, entry.values, strict=True)) for entry in scores]
+    keep = [n for n, name in enumerate(first.ids) if all(name in row for row in rows)]
+    ids = tuple(first.ids[n] for n in keep)
+    if not ids:
+        raise UserError("fusion.experiments: they have no scored video in common")
+    values = np.array([[row[name] for name in ids] for row in rows], np.float64)
+    if of == "probabilities":
+        mean = to_logits(probabilities(values, first.loss).mean(0), first.loss)
+    else:
+        mean = values.mean(0)
+    return replace(
+        first,
+        experiment="+".join(entry.experiment for entry in scores),
+        model="+".join(entry.model for entry in scores),
+        ids=ids,
+        labels=first.labels[keep],
+        values=mean.astype(np.float32),
+        snippets=None,
+        maxima=None,
+        counts=None,
+        starts=None,
+        times=None,
+    )
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Measures of class scores: accuracies, or mean average precision for several classes a video.
+"""Measures of class scores: accuracies, mean average precision of several labels, calibration.
 
 Equal scores are ranked by class number. A video without a score has a row of NaN: none of its
 classes counts as found. Classes without test videos are left out of means over the classes.
@@ -14,6 +14,9 @@ MEASURES = {
     "f1": "macro-F1",
 }
 """Of a table of results, and their titles. The first that is there is the one that counts."""
+
+BINS = 15
+"""Of confidence, equally wide, as by Guo et al. (2017)."""
 
 
 def main_measure(result: dict) -> str:
@@ -95,3 +98,30 @@ def average_precision(scores: np.ndarray, positive: np.ndarray, total: int | Non
     precision = found[last] / (last + 1)
     total = int(positive.sum()) if total is None else total
     return float((precision * np.diff(found[last], prepend=0)).sum() / total)
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> dict:
+    """Accuracy against confidence, which is the probability of the predicted class.
+
+    Args:
+        confidence: float (V,), 0…1; videos with NaN, which have no prediction, are left out.
+        correct: bool (V,).
+
+    Returns:
+        "ece", the expected calibration error: |accuracy - confidence| of `BINS` bins, weighted by
+        their videos; "bins": "confidence" and "accuracy" (means, 0…1) and "videos" of those that
+        are not empty.
+    """
+    scored = ~np.isnan(confidence)
+    confidence, correct = confidence[scored], correct[scored]
+    bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins = [
+        {
+            "confidence": float(confidence[bin_of == n].mean()),
+            "accuracy": float(correct[bin_of == n].mean()),
+            "videos": int((bin_of == n).sum()),
+        }
+        for n in np.unique(bin_of)
+    ]
+    errors = [b["videos"] * abs(b["accuracy"] - b["confidence"]) for b in bins]
+    return {"ece": float(sum(errors) / max(len(correct), 1)), "bins": bins}

@@ -9,7 +9,7 @@ import numpy as np
 from tsn.datasets.index import class_names, members, multi_label
 from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
-from tsn.evaluation.fusion import align, fuse
+from tsn.evaluation.fusion import align, fuse, mean_of_several, to_probabilities
 from tsn.evaluation.scores import Scores
 from tsn.models.modality import FUSED
 from tsn.runtime.files import write_json, write_tsv
@@ -31,6 +31,9 @@ class SplitPredictions:
         ids: of the V test videos, quarantined ones included, in the order of the index.
         labels: int64 (V,), the true classes; bool (V, C) where videos may have several.
         predicted: int64 (V,) by modality, and by `FUSED`: labels, or `NO_PREDICTION`.
+        fused: float64 (V, C), see `tsn.evaluation.fusion.mean_of_several`; NaN for no prediction.
+        fuse: what was fused, "logits" or "probabilities".
+        loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
     """
 
     split: int
@@ -38,6 +41,9 @@ class SplitPredictions:
     ids: tuple[str, ...]
     labels: np.ndarray
     predicted: dict[str, np.ndarray]
+    fused: np.ndarray
+    fuse: str
+    loss: str
 
     @property
     def correct(self) -> dict[str, np.ndarray]:
@@ -48,6 +54,10 @@ class SplitPredictions:
         if self.labels.ndim == 1:
             return predicted == self.labels
         return self.labels[np.arange(len(predicted)), predicted] & (predicted != NO_PREDICTION)
+
+    def confidence(self, temperature: float = 1.0) -> np.ndarray:
+        """Float64 (V,): the fusion's probability of its prediction; NaN for none."""
+        return to_probabilities(self.fused, self.fuse, self.loss, temperature).max(1)
 
     def labels_at(self, place: int) -> list[int]:
         """The labels of a video by its place in `ids`."""
@@ -79,6 +89,9 @@ def predict_split(
         tuple(video.id for video in videos),
         labels_of(videos, len(classes), multi_label(index)),
         {name: _argmax(table) for name, table in values.items()},
+        mean_of_several(values[FUSED], weights, scores[0].loss),
+        of,
+        scores[0].loss,
     )
 
 

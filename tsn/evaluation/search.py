@@ -37,28 +37,9 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, of: str
     Raises:
         UserError: a scored video is not a training video of the split, or the scores do not match.
     """
-    check_match(scores)
-    training = {video.id: video for video in members(index, split, "train")}
-    for entry in scores:
-        check_index(entry, index, split)
-        stranger = next((name for name in entry.ids if name not in training), None)
-        if stranger is not None:
-            raise UserError(
-                f"fusion.weights: the {entry.modality} scores hold {stranger!r}, which is no "
-                f"training video of split {split}; weights are chosen on held-out training videos "
-                "only"
-            )
-    common = set.intersection(*(set(entry.ids) for entry in scores))
-    videos = [video for name, video in training.items() if name in common]
-    if not videos:
-        raise UserError(
-            "fusion.weights: no held-out video has scores of all modalities; raise "
-            "training.validation, or write the weights down"
-        )
+    values, labels = held_out_scores(scores, index, split, "fusion.weights")
     classes = tuple(class_names(index))
-    labels = labels_of(videos, len(classes), multi_label(index))
     measure = "map" if labels.ndim == 2 else "top1"
-    values = {entry.modality: _rows(entry, videos) for entry in scores}
     paper = _normalised(paper_weights(list(values)))
 
     def measured(weights: dict[str, float]) -> float:
@@ -73,10 +54,48 @@ def search_weights(scores: list[Scores], index: list[Video], split: int, of: str
         "weights": weights,
         measure: accuracy,
         f"paper_{measure}": measured(paper),
-        "videos": len(videos),
+        "videos": len(labels),
         "tried": len(tried),
         "fuse": of,
     }
+
+
+def held_out_scores(
+    scores: list[Scores], index: list[Video], split: int, key: str
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Scores of the training videos that all modalities have, and nothing but training videos.
+
+    Args:
+        scores: of held-out videos, one per modality.
+        index: the data set.
+        split: whose training videos they are of.
+        key: of the configuration that they are for.
+
+    Returns:
+        By modality float64 (V, C); labels, see `tsn.datasets.labels.labels_of`.
+
+    Raises:
+        UserError: a scored video is not a training video of the split, or the scores do not match.
+    """
+    check_match(scores)
+    training = {video.id: video for video in members(index, split, "train")}
+    for entry in scores:
+        check_index(entry, index, split)
+        stranger = next((name for name in entry.ids if name not in training), None)
+        if stranger is not None:
+            raise UserError(
+                f"{key}: the {entry.modality} scores hold {stranger!r}, which is no training "
+                f"video of split {split}; only held-out training videos may be used"
+            )
+    common = set.intersection(*(set(entry.ids) for entry in scores))
+    videos = [video for name, video in training.items() if name in common]
+    if not videos:
+        raise UserError(
+            f"{key}: no held-out video has scores of all modalities; raise training.validation, "
+            "or do without"
+        )
+    labels = labels_of(videos, len(class_names(index)), multi_label(index))
+    return {entry.modality: _rows(entry, videos) for entry in scores}, labels
 
 
 def _rank(entry: tuple[float, float, dict]) -> tuple:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tsn.evaluation.fusion import merge_experiments
 from tsn.evaluation.metrics import MEASURES
 from tsn.evaluation.scores import read_scores
 from tsn.models.modality import FLOW_MODALITIES, MODALITIES
@@ -20,7 +21,7 @@ from tsn.shards.quarantine import read_quarantine
 class Sources:
     """What a summary is made from: names, configuration blocks, and files of earlier stages.
 
-    `owners` says by stage (train_model, score_videos) and modality which experiment did the work.
+    `owners` says by stage (train_model, score_videos) and modality which experiments did the work.
     """
 
     dataset: str
@@ -31,13 +32,13 @@ class Sources:
     scores: list[str]
     quarantine: str
     benchmarks: str
-    owners: dict[str, dict[str, str]]
+    owners: dict[str, dict[str, list[str]]]
 
 
 def summarise(sources: Sources) -> dict:
     """The content of fusion.json; accuracies are fractions, 0…1, wall times seconds."""
     splits = [json.loads(Path(path).read_text(encoding="utf-8")) for path in sources.splits]
-    scores = [read_scores(path) for path in sources.scores]
+    scores = merge_experiments([read_scores(path) for path in sources.scores])
     flows = {s.modality: s.shards for s in scores if s.modality in FLOW_MODALITIES}
     plain = json.dumps(sources.blocks, sort_keys=True)
     return {
@@ -83,11 +84,13 @@ def mean_of(splits: list[dict]) -> dict:
     }
 
 
-def wall_times(folder: Path, experiment: str, owners: dict[str, dict[str, str]]) -> dict[str, dict]:
+def wall_times(
+    folder: Path, experiment: str, owners: dict[str, dict[str, list[str]]]
+) -> dict[str, dict]:
     """Seconds per stage, added up over its jobs, from Snakemake's benchmark files.
 
     Of stages that belong to experiments, only the jobs of this experiment count, and those that
-    another one did for it (`owners`, see `Sources`); tables belong to none. Training and test are
+    others did for it (`owners`, see `Sources`); tables belong to none. Training and test are
     also split by modality.
     """
     seconds: dict[str, list[float]] = {}
@@ -96,8 +99,8 @@ def wall_times(folder: Path, experiment: str, owners: dict[str, dict[str, str]])
         run = _RUN.fullmatch(job)
         modality = run["modality"] if run else None
         whose = run["experiment"] if run else job if stage in _PER_EXPERIMENT else None
-        owner = owners.get(stage, {}).get(modality or "", experiment)
-        if stage in _OF_NO_EXPERIMENT or whose not in (None, owner):
+        own = owners.get(stage, {}).get(modality or "", [experiment])
+        if stage in _OF_NO_EXPERIMENT or whose not in (None, *own):
             continue
         took = float(pd.read_csv(file, sep="\t")["s"].sum())
         for name in (stage, f"{stage}/{modality}") if modality else (stage,):

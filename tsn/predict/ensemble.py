@@ -13,7 +13,7 @@ from tsn.data.sampling import LONGEST, dense_starts
 from tsn.data.transforms import mirrored_labels
 from tsn.datasets.records import Video
 from tsn.evaluation.engine import Scorer
-from tsn.evaluation.fusion import combine
+from tsn.evaluation.fusion import combine, mean_of_several, to_probabilities
 from tsn.evaluation.pooling import pool, pool_crops
 from tsn.evaluation.protocol import score_videos
 from tsn.flow.overlay import OverlayFinder, find_overlay
@@ -22,7 +22,7 @@ from tsn.models.network import TSN
 from tsn.predict.dense import SnippetScores, dense_clips
 from tsn.predict.run import FinishedRun
 from tsn.predict.streams import Clip, ClipStream, Streams
-from tsn.predict.timeline import Timeline, to_probabilities
+from tsn.predict.timeline import Timeline
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
 from tsn.runtime.out_of_memory import oom_as_user_error
@@ -175,8 +175,8 @@ class Ensemble:
 
     def fuse(self, scores: dict[str, np.ndarray]) -> np.ndarray:
         """The weighted sum of the modalities' scores, (..., C); of "bce" the weighted mean."""
-        total = sum(self.weights.values()) if self.loss == "bce" else 1.0
-        return combine(scores, self.weights, self.fused_of, self.loss) / total
+        fused = combine(scores, self.weights, self.fused_of, self.loss)
+        return mean_of_several(fused, self.weights, self.loss)
 
     def _predict_densely(self, path: str, partial: Path | None) -> Prediction:
         test, networks = self._test, self.networks
@@ -206,6 +206,7 @@ class Ensemble:
             self.fuse(means),
             self.fused_of,
             self.loss,
+            self._run.temperature,
         )
         found = replace(self._prediction(path, length, pooled), timeline=timeline)
         scores.forget()
@@ -226,8 +227,12 @@ class Ensemble:
         if not all(np.isfinite(values).all() for values in scores.values()):
             raise UserError(f"{path!r}: its scores are not finite; train the models again")
         fused = self.fuse(scores)
-        found = to_probabilities(fused, self.fused_of, self.loss)
-        return Prediction(path, length, scores, fused, found, loss=self.loss)
+        probabilities = self.to_probabilities(fused)
+        return Prediction(path, length, scores, fused, probabilities, loss=self.loss)
+
+    def to_probabilities(self, fused: np.ndarray) -> np.ndarray:
+        """Probabilities of what `fuse` gives, (..., C), calibrated where the run is."""
+        return to_probabilities(fused, self.fused_of, self.loss, self._run.temperature)
 
     @property
     def _has_warped_flow(self) -> bool:

@@ -90,7 +90,7 @@ def describe(run: FinishedRun, networks: Networks) -> dict:
         "outputs": {
             **outputs,
             "scores": f"{run.fuse} of the pooled snippets, summed with the weights",
-            "probabilities": "of the classes, 0…1",
+            "probabilities": "of the classes, 0…1, before calibration",
         },
         "pooling": run.protocol.pooling,
         "weights": run.weights,

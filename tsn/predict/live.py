@@ -11,7 +11,6 @@ import numpy as np
 
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.streams import Clip
-from tsn.predict.timeline import to_probabilities
 from tsn.video.errors import VideoError
 from tsn.video.isolation import read_live
 from tsn.video.live import STDIN
@@ -61,7 +60,7 @@ def watch(ensemble: Ensemble, source: str, window: float, every: float = 1.0) ->
                 recent.popleft()
             fused = np.mean([scores for _, scores in recent], axis=0)
             latency = time.monotonic() - arrived
-            yield Moment(to_probabilities(fused, ensemble.fused_of, ensemble.loss), latency)
+            yield Moment(ensemble.to_probabilities(fused), latency)
         if source == STDIN and latest.error is None:
             return
         error = latest.error or VideoError("disconnected", source, "ended")

@@ -8,7 +8,6 @@ from tsn.flow.draw import colour_code
 from tsn.models.modality import STREAM_OF
 from tsn.predict.ensemble import Advance, Ensemble, Prediction
 from tsn.predict.streams import Clip, ClipStream
-from tsn.predict.timeline import to_probabilities
 from tsn.video.isolation import probe
 
 
@@ -63,7 +62,7 @@ def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) 
         starts,
         {modality: starts[modality] + frames[modality] // 2 for modality in crops},
         (starts[first] + frames[first] / 2) / rate,
-        to_probabilities(fused, ensemble.fused_of, ensemble.loss),
+        ensemble.to_probabilities(fused),
         (fused[:, order[0]] - fused[:, second]) / len(fused),
     )
 

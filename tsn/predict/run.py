@@ -28,6 +28,7 @@ class FinishedRun:
         shards: by modality, the fingerprint of the shards that it was tested on.
         weights: of the fusion, by modality; those above zero.
         fuse: what is fused, "logits" or "probabilities".
+        temperature: of the calibration of its probabilities; 1 for none.
         protocol: the test that the accuracies are of.
     """
 
@@ -40,6 +41,7 @@ class FinishedRun:
     weights: dict[str, float]
     fuse: str
     protocol: TestConfig
+    temperature: float = 1.0
 
 
 def find_run(name: str, results: Path, split: int | None) -> FinishedRun:
@@ -114,7 +116,8 @@ def read_run(folder: Path) -> FinishedRun:
         fused, models = fusion["fused"], fusion["models"]
         weights = {modality: weight for modality, weight in fused["weights"].items() if weight}
         dataset_folder = folder.absolute().parent.parent
-        return FinishedRun(
+        several = [m["experiment"] for m in models.values() if "+" in m["experiment"]]
+        run = FinishedRun(
             folder,
             fusion["dataset"],
             fusion["experiment"],
@@ -131,12 +134,18 @@ def read_run(folder: Path) -> FinishedRun:
             weights,
             fused["fuse"],
             build(TestConfig, fusion["protocol"]),
+            fusion.get("calibration", {"temperature": 1.0})["temperature"],
         )
     except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not a whole fusion.json of this version ({type(error).__name__}: {error}); "
             f"make it anew with snakemake --force {path}"
         ) from None
+    if several:
+        raise UserError(
+            f"{folder}: fuses the experiments {several[0].replace('+', ', ')}; name one of these"
+        )
+    return run
 
 
 def run_of_model(path: Path) -> FinishedRun:

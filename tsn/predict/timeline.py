@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsn.evaluation.fusion import probabilities
+from tsn.evaluation.fusion import to_probabilities
 from tsn.evaluation.localisation import overlaps
 from tsn.report.style import figure, printable
 from tsn.runtime.files import write_json, write_text
@@ -31,6 +31,7 @@ class Timeline:
         fused: float64 (T, C), see `tsn.evaluation.fusion.combine`.
         fuse: what was fused, "logits" or "probabilities".
         loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
+        temperature: of the calibration; 1 for none.
     """
 
     times: np.ndarray
@@ -39,6 +40,7 @@ class Timeline:
     fused: np.ndarray
     fuse: str = "logits"
     loss: str = "cross_entropy"
+    temperature: float = 1.0
 
     def probabilities(self, window: float) -> np.ndarray:
         """Probabilities over time, (T, C), of scores averaged over `window` seconds around each."""
@@ -47,7 +49,7 @@ class Timeline:
         first = np.maximum(np.arange(count) - half, 0)
         last = np.minimum(np.arange(count) + half + 1, count)
         means = (sums[last] - sums[first]) / (last - first)[:, None]
-        return to_probabilities(means, self.fuse, self.loss)
+        return to_probabilities(means, self.fuse, self.loss, self.temperature)
 
 
 class Segment(NamedTuple):
@@ -76,13 +78,6 @@ class Merging:
     lowest: float = 0.25
     shortest: float = 1.0
     max_overlap: float = 0.4
-
-
-def to_probabilities(fused: np.ndarray, fuse: str, loss: str = "cross_entropy") -> np.ndarray:
-    """Probabilities of fused scores, along the last axis; of "bce", `fused` are weighted means."""
-    if fuse == "logits":
-        return probabilities(fused, loss)
-    return fused if loss == "bce" else fused / fused.sum(-1, keepdims=True)
 
 
 def find_segments(timeline: Timeline, how: Merging = Merging()) -> list[Segment]:

@@ -35,7 +35,7 @@ class Content:
     Attributes:
         summary: of all splits (see tsn.evaluation.summary).
         predictions: of all splits, in their order.
-        figures: SVG files by what they show: accuracies, classes, confusion, curves, times.
+        figures: SVG files by what they show, see `tsn.report.results.FIGURES`.
         strips: what was drawn into `strips_folder`.
         strips_folder: where their images are.
         motion: what the flow of the data set is like.

@@ -5,9 +5,12 @@ from itertools import groupby
 from pathlib import Path
 
 from tsn.datasets.index import read_index
+from tsn.evaluation.calibration import calibration_of
+from tsn.evaluation.fusion import merge_experiments
 from tsn.evaluation.predictions import SplitPredictions, confusion_matrix, predict_split
 from tsn.evaluation.scores import read_scores
 from tsn.report.accuracies import draw_accuracies
+from tsn.report.calibration import draw_calibration
 from tsn.report.classes import draw_classes
 from tsn.report.clips import read_strips
 from tsn.report.confusion import draw_confusion
@@ -17,7 +20,7 @@ from tsn.report.page import Content, render
 from tsn.report.times import draw_times
 from tsn.runtime.files import write_text
 
-FIGURES = ("accuracies", "classes", "confusion", "curves", "times")
+FIGURES = ("accuracies", "calibration", "classes", "confusion", "curves", "times")
 
 
 def draw_results(
@@ -38,6 +41,8 @@ def draw_results(
     result = _read(summary)
     splits = predictions_of(result, index, scores)
     draw_accuracies(figures["accuracies"], result)
+    temperatures = [split.get("calibration", {}).get("temperature") for split in result["splits"]]
+    draw_calibration(figures["calibration"], list(map(calibration_of, splits, temperatures)))
     draw_classes(figures["classes"], result["splits"])
     draw_confusion(figures["confusion"], confusion_matrix(splits), splits[0].classes)
     draw_times(figures["times"], result["wall_time"])
@@ -69,18 +74,13 @@ def predictions_of(summary: dict, index: str, scores: list[str]) -> list[SplitPr
     videos = read_index(Path(index))
     read = sorted(map(read_scores, scores), key=lambda entry: entry.split)
     by_split = {split: list(group) for split, group in groupby(read, lambda entry: entry.split)}
-    return [
-        predict_split(
-            [
-                scores.repooled(split["protocol"].get("pooling"))
-                for scores in by_split[split["split"]]
-            ],
-            split["fused"]["weights"],
-            videos,
-            split["fused"]["fuse"],
-        )
-        for split in summary["splits"]
-    ]
+    predictions = []
+    for split in summary["splits"]:
+        pooling, of = split["protocol"].get("pooling"), split["fused"]["fuse"]
+        pooled = [scores.repooled(pooling) for scores in by_split[split["split"]]]
+        merged = merge_experiments(pooled, of)
+        predictions.append(predict_split(merged, split["fused"]["weights"], videos, of))
+    return predictions
 
 
 def _read(path: str) -> dict:

@@ -9,7 +9,7 @@ import numpy as np
 from tsn.datasets.index import class_names, members, multi_label, read_index
 from tsn.datasets.labels import labels_of
 from tsn.datasets.records import Video
-from tsn.evaluation.fusion import check_index, fuse, threshold
+from tsn.evaluation.fusion import check_index, fuse, merge_experiments, threshold
 from tsn.evaluation.metrics import MEASURES, main_measure, metrics
 from tsn.evaluation.scores import Scores, read_scores
 from tsn.report.table_plan import score_files, weights_file
@@ -66,7 +66,8 @@ class _Reader:
         split = run["split"]
         videos = self.tested.setdefault(split, members(self._index, split, "test"))
         paths = score_files(run, self._dataset, self._results)
-        scores = [self._read(path, split, row["pooling"]) for path in paths]
+        read = [self._read(path, split, row["pooling"]) for path in paths]
+        scores = merge_experiments(read, row["fuse"])
         classes = tuple(class_names(self._index))
         labels = labels_of(videos, len(classes), multi_label(self._index))
         fused = fuse(scores, weights, videos, row["fuse"])

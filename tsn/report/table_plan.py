@@ -27,7 +27,8 @@ def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
         not run), and one cell per column: "weights" (or "search": each run has its own),
         "published" (percent or None) and "runs": per seed and split, the "experiments" whose
         folders hold the scores, by modality, and where weights are searched for, "searched_by": the
-        experiment whose folder holds them. A cell that nothing can fill has no runs.
+        experiment whose folder holds them. Experiments that are fused are joined by "+". A cell
+        that nothing can fill has no runs.
 
     Raises:
         UserError: there is no such table, or no row of it has an experiment.
@@ -43,12 +44,13 @@ def plan_table(configuration: Configuration, name: str, dataset: str) -> dict:
     table = PUBLISHED.get(name) or _own_table(name, dataset, table_rows, configuration)
     by_name = {row.name: row for row in table.rows}
     names = [*by_name, *(name for name in table_rows if name not in by_name)]
-    seeds: Sequence[int | None] = configuration.table_seeds or [None]
     rows = []
     for row in (by_name.get(name, Row(name)) for name in names):
         experiment = table_rows.get(row.name)
         settings = configuration.settings(dataset, experiment) if experiment else None
         figures = row.figures.get(layout, (None,) * len(table.columns))
+        repeated = configuration.table_seeds and not (settings and settings.fusion.experiments)
+        seeds: Sequence[int | None] = configuration.table_seeds if repeated else [None]
         cells = []
         for column, published in zip(table.columns, figures, strict=True):
             weights = _weights(column, row, settings)
@@ -100,7 +102,8 @@ def score_files(run: dict, dataset: str, results: str) -> list[str]:
     """The score files of one run, in the order of its modalities."""
     return [
         f"{results}/{dataset}/{experiment}/split{run['split']}/{modality}/scores.h5"
-        for modality, experiment in run["experiments"].items()
+        for modality, experiments in run["experiments"].items()
+        for experiment in experiments.split("+")
     ]
 
 
@@ -146,10 +149,13 @@ def _runs(
     modalities = settings.modalities if weights == "search" else list(weights)
     if not set(modalities) <= set(settings.modalities):
         return []
-    dataset, name = settings.dataset.name, settings.experiment
-    if seed is not None:
-        name = with_seed(name, seed)
-    owners = {modality: configuration.scored_by(dataset, name, modality) for modality in modalities}
+    dataset = settings.dataset.name
+    name = settings.experiment if seed is None else with_seed(settings.experiment, seed)
+    fused = settings.fusion.experiments or (name,)
+    owners = {
+        modality: "+".join(configuration.scored_by(dataset, other, modality) for other in fused)
+        for modality in modalities
+    }
     number = settings.seed if seed is None else seed
     searched = {"searched_by": name} if weights == "search" else {}
     return [{"seed": number, "split": split, "experiments": owners, **searched} for split in splits]

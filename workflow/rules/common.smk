@@ -145,17 +145,19 @@ def model_of(wildcards):
     return f"{RUN}/{{modality}}/model.pt".format(**{**wildcards, "experiment": owner})
 
 
-def scores_of(wildcards, splits, modalities, name="scores"):
-    """The scores of an experiment; those that others have in common lie with the first of them."""
+def scores_of(wildcards, splits, modalities, name="scores.h5", owner_of=configuration.scored_by):
+    """The scores of an experiment, or of those that it fuses; those that others have in common lie
+    with the first of them."""
     return [
-        f"{RUN}/{{modality}}/{name}.h5".format(
+        f"{RUN}/{{modality}}/{name}".format(
             dataset=wildcards.dataset,
-            experiment=configuration.scored_by(wildcards.dataset, wildcards.experiment, modality),
+            experiment=owner_of(wildcards.dataset, experiment, modality),
             split=split,
             modality=modality,
         )
         for split in splits
         for modality in modalities
+        for experiment in settings(wildcards.dataset, wildcards.experiment).fused
     ]
 
 

@@ -1,6 +1,7 @@
 # in:  a model, results/{dataset}/index.tsv, the shards of the modality's stream
 # out: results/{dataset}/{experiment}/split{N}/{modality}/scores.h5, metrics.json
-#      …/{modality}/held_out.h5    where fusion.weights are searched for: the scores of training.validation's videos
+#      …/{modality}/held_out.h5    where fusion.weights are searched for, or fusion.calibrate is set: the scores of
+#                                  training.validation's videos
 
 
 rule score_videos:
@@ -34,7 +35,7 @@ rule score_videos:
 
 
 rule score_held_out:
-    """Score the training videos that validation holds out, for the search of fusion weights."""
+    """Score the training videos that validation holds out, for fusion weights and temperature."""
     input:
         model=model_of,
         index=f"{DATASET}/index.tsv",

@@ -16,7 +16,7 @@ rule search_weights:
             wc,
             [wc.split],
             settings(wc.dataset, wc.experiment).modalities,
-            "held_out",
+            "held_out.h5",
         ),
     output:
         weights=f"{RUN}/weights.json",
@@ -42,6 +42,7 @@ rule fuse_scores:
     """Fuse the scores of all modalities on one split."""
     input:
         weights=searched_weights,
+        held_out=calibration_scores,
         index=f"{DATASET}/index.tsv",
         scores=lambda wc: scores_of(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
     output:
@@ -74,11 +75,7 @@ rule summarise_fusion:
         splits=lambda wc: expand(
             f"{RUN}/fusion.json", **wc, split=settings(wc.dataset).dataset.splits
         ),
-        scores=lambda wc: scores_of(
-            wc,
-            settings(wc.dataset).dataset.splits,
-            settings(wc.dataset, wc.experiment).modalities,
-        ),
+        scores=all_scores,
         index_report=f"{DATASET}/index.txt",
         quarantine=f"{DATASET}/quarantine.tsv",
     output:
@@ -101,10 +98,13 @@ rule summarise_fusion:
         blocks=lambda wc: settings(wc.dataset, wc.experiment).blocks,
         owners=lambda wc: {
             stage: {
-                modality: owner(wc.dataset, wc.experiment, modality)
+                modality: [
+                    owner_of(wc.dataset, experiment, modality)
+                    for experiment in settings(wc.dataset, wc.experiment).fused
+                ]
                 for modality in settings(wc.dataset, wc.experiment).modalities
             }
-            for stage, owner in (
+            for stage, owner_of in (
                 ("train_model", configuration.trained_by),
                 ("score_videos", configuration.scored_by),
                 ("score_held_out", configuration.scored_by),

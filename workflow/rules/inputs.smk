@@ -7,6 +7,14 @@ def searched_weights(wildcards):
     return f"{RUN}/weights.json" if fusion.weights == "search" else []
 
 
+def calibration_scores(wildcards):
+    """Input function: the scores of held-out videos, if a split's fusion is to be calibrated."""
+    known = settings(wildcards.dataset, wildcards.experiment)
+    if not known.fusion.calibrate:
+        return []
+    return scores_of(wildcards, [wildcards.split], known.modalities, "held_out.h5")
+
+
 @exit_on_user_error
 def table_plan(wildcards):
     """What a table needs; its rows come from `tables` in the configuration."""
@@ -44,24 +52,12 @@ def shown(category, caption, title):
     }
 
 
-def all_scores(wildcards):
+def all_scores(wildcards, name="scores.h5", owner_of=configuration.scored_by):
     """Input function: the scores of all modalities on all splits, split by split."""
-    splits = settings(wildcards.dataset).dataset.splits
-    return scores_of(
-        wildcards, splits, settings(wildcards.dataset, wildcards.experiment).modalities
-    )
+    known = settings(wildcards.dataset, wildcards.experiment)
+    return scores_of(wildcards, known.dataset.splits, known.modalities, name, owner_of)
 
 
 def all_logs(wildcards):
     """Input function: the logs of the trainings, in the order of the scores."""
-    dataset, experiment = wildcards.dataset, wildcards.experiment
-    return [
-        f"{RUN}/{{modality}}/training.csv".format(
-            dataset=dataset,
-            experiment=configuration.trained_by(dataset, experiment, modality),
-            split=split,
-            modality=modality,
-        )
-        for split in settings(dataset).dataset.splits
-        for modality in settings(dataset, experiment).modalities
-    ]
+    return all_scores(wildcards, name="training.csv", owner_of=configuration.trained_by)

@@ -28,6 +28,9 @@ rule draw_results:
         accuracies=report(
             f"{REPORT}/accuracies.svg", **shown(RESULTS_PART, "accuracies", "top-1 accuracies")
         ),
+        calibration=report(
+            f"{REPORT}/calibration.svg", **shown(RESULTS_PART, "calibration", "calibration")
+        ),
         classes=report(f"{REPORT}/classes.svg", **shown(CLASSES_PART, "classes", "by class")),
         confusion=report(
             f"{REPORT}/confusion.svg", **shown(CLASSES_PART, "confusion", "confusion matrix")
@@ -93,6 +96,7 @@ rule write_report:
         scores=all_scores,
         clips=f"{DATASET}/clips",
         accuracies=f"{REPORT}/accuracies.svg",
+        calibration=f"{REPORT}/calibration.svg",
         classes=f"{REPORT}/classes.svg",
         confusion=f"{REPORT}/confusion.svg",
         curves=f"{REPORT}/curves.svg",
