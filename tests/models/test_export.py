@@ -1,13 +1,17 @@
 """Networks as ONNX files."""
 
+import warnings
+
 import pytest
 import torch
 
+from tsn.models.efficientnet_lite import SameConv2d
 from tsn.models.export import export_onnx
 from tsn.models.fold import fold_batch_norm
 from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
 
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
@@ -37,6 +41,15 @@ def test_onnx_runtime_gives_the_scores_of_pytorch_for_any_batch(
         scale = expected.abs().max()
         assert torch.allclose(torch.from_numpy(found) / scale, expected / scale, atol=1e-5)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_a_same_convolution_is_one_convolution_with_uneven_padding(tmp_path):
+    convolution, file = SameConv2d(4, 4, 3, stride=2, groups=4).eval(), tmp_path / "layer.onnx"
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(convolution, (torch.zeros(1, 4, 8, 9),), str(file), dynamo=False)
+    (node,) = onnx.load(file).graph.node
+    pads = {a.name: list(a.ints) for a in node.attribute}["pads"]
+    assert (node.op_type, pads) == ("Conv", [0, 1, 1, 1])
 
 
 class NotConvertible(torch.nn.Module):

@@ -27,7 +27,7 @@ symmetric         1e-5     RGB, ImageNet mean, std    .116         23/60
 127.5.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -65,6 +65,37 @@ STAGES = (
 )
 
 
+class _OnnxConv(torch.autograd.Function):
+    """A convolution with uneven padding, as ONNX has it: no layer of its own that copies."""
+
+    @staticmethod
+    def forward(
+        _: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        stride: tuple[int, ...],
+        pads: tuple[int, ...],
+        groups: int,
+    ) -> torch.Tensor:
+        above, left, below, right = pads
+        x = functional.pad(x, (left, right, above, below))
+        return functional.conv2d(x, weight, bias, stride, groups=groups)
+
+    @staticmethod
+    def symbolic(
+        graph: Any,
+        x: Any,
+        weight: Any,
+        bias: Any,
+        stride: tuple[int, ...],
+        pads: tuple[int, ...],
+        groups: int,
+    ) -> Any:
+        inputs = (x, weight) if bias is None else (x, weight, bias)
+        return graph.op("Conv", *inputs, strides_i=stride, pads_i=pads, group_i=groups)
+
+
 class SameConv2d(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: ceil(size / stride) outputs per side.
 
@@ -82,11 +113,9 @@ class SameConv2d(nn.Conv2d):
                 map(int, x.shape[-2:]), self.kernel_size, self.stride, strict=True
             )
         )
-        if torch.jit.is_tracing():  # type: ignore[attr-defined]
-            # ONNX has uneven padding, and wants constant kernels.
-            sides = columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
-            x = functional.pad(x, sides)
-            return functional.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
+        if torch.onnx.is_in_onnx_export():
+            pads = rows // 2, columns // 2, rows - rows // 2, columns - columns // 2
+            return _OnnxConv.apply(x, weight, bias, self.stride, pads, self.groups)
         # A zero before the kernel does what a copy of the image with one more row and column would.
         if rows % 2 or columns % 2:
             weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
