@@ -87,6 +87,15 @@ def test_threads_and_neighbours_do_not_change_warped_flow(pan):
     np.testing.assert_array_equal(one(frames[1:3], flow[1:2]), whole[1:2])
 
 
+def test_pairs_that_are_apart_have_the_warped_flow_of_the_whole_clip(pan):
+    frames = pan[0]
+    tvl1 = TVL1(backend="native_cpu")
+    flow, warped_flow = tvl1(frames), WarpedFlow(tvl1)
+    pairs = np.array([0, 2]), np.array([1, 3])
+    apart = warped_flow(frames, flow[[0, 2]], pairs=pairs)
+    np.testing.assert_array_equal(apart, warped_flow(frames, flow)[[0, 2]])
+
+
 def test_each_frame_is_searched_for_features_once(pan, monkeypatch):
     frames = pan[0]
     searched = []

@@ -13,6 +13,7 @@ from tsn.evaluation.pooling import pool
 from tsn.flow.tvl1 import TVL1
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.run import find_run, read_run
+from tsn.predict.streams import Clip
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import write_json
 from tsn.video import isolation
@@ -37,23 +38,19 @@ def test_a_test_video_gets_the_scores_that_the_pipeline_gave_it(run):
 
 def test_a_video_is_decoded_once_and_its_flow_computed_once(run, monkeypatch):
     """Four modalities; the flow that warped flow starts from is the flow modality's."""
-    decoded, pairs = [], []
-    read, flow = isolation.read_frames, TVL1.__call__
+    decoded, read = [], isolation.read_frames
 
     def reading(path, *arguments, **options):
         decoded.append(path)
         return read(path, *arguments, **options)
 
-    def computing(self, frames):
-        pairs.extend(frame.tobytes() for frame in frames[:-2])
-        return flow(self, frames)
-
     monkeypatch.setattr("tsn.predict.ensemble.read_frames", reading)
     monkeypatch.setattr("tsn.video.decode.read_frames", None)
-    monkeypatch.setattr(TVL1, "__call__", computing)
+    calls = count_calls(monkeypatch, TVL1, "pairs")
     ensemble = Ensemble(read_run(run.split))
     ensemble.predict(str(run.videos[0]))
     assert decoded == [str(run.videos[0])]
+    pairs = [a.tobytes() + b.tobytes() for call in calls for a, b in zip(*call, strict=True)]
     assert pairs and len(pairs) == len(set(pairs))
 
 
@@ -86,6 +83,33 @@ def test_a_modality_that_the_fusion_has_not_is_named(run):
     few = replace(read_run(run.split), weights={"rgb": 1.0})
     with pytest.raises(UserError, match=r"--modalities flow: .*fuses rgb; choose"):
         Ensemble(few, modalities=["flow"])
+
+
+def test_the_flow_of_snippets_that_are_apart_is_computed_at_once(run, monkeypatch):
+    ensemble = Ensemble(read_run(run.split), modalities=["flow", "warped_flow"])
+    decoded = ensemble.decode(str(run.videos[0]))
+    fields = sorted(decoded.frames)[: -ensemble.streams.step]
+    fields = [*fields[:2], *fields[-2:]]
+    for stream in ("flow", "warped_flow"):
+        one, other = (Clip(ensemble.streams, decoded.length) for _ in range(2))
+        one.frames = other.frames = decoded.frames
+        alone = np.concatenate([one.read(stream, [t]) for t in fields])
+        with monkeypatch.context() as patched:
+            calls = count_calls(patched, TVL1, "pairs")
+            np.testing.assert_array_equal(other.read(stream, fields), alone)
+        assert len(calls) <= (1 if stream == "flow" else 2)
+
+
+def count_calls(monkeypatch, kind, method) -> list:
+    """Arguments of the calls of a method, as they come."""
+    calls, original = [], getattr(kind, method)
+
+    def counted(self, *arguments):
+        calls.append(arguments)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(kind, method, counted)
+    return calls
 
 
 def test_a_bad_video_is_told(run, tmp_path):

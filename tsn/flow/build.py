@@ -47,9 +47,8 @@ def build_flow_shard(
         import_flow_shard(path, videos, size, folders, threads)
         return
     estimator = estimator_of(flow, threads)
-    backend = getattr(estimator, "backend", estimator.fingerprint["backend"])
-    logger.info("%s by %s", flow.algorithm, backend)
-    chunk = GPU_CHUNK if backend in GPU_BACKENDS else CHUNK
+    logger.info("%s by %s", flow.algorithm, _backend(estimator))
+    chunk = GPU_CHUNK if fills_gpu(estimator) else CHUNK
 
     def parts_of(video: Video) -> Iterator[Part]:
         frames = read_frames(video, size, "grey", max_frames, folders)
@@ -106,6 +105,15 @@ def estimator_of(flow: FlowConfig, threads: int) -> FlowEstimator:
     return create_estimator(
         flow.algorithm, flow.params, flow.backend, threads, flow.weights, flow.sha256, flow.step
     )
+
+
+def _backend(estimator: FlowEstimator) -> str:
+    return getattr(estimator, "backend", estimator.fingerprint["backend"])
+
+
+def fills_gpu(estimator: FlowEstimator) -> bool:
+    """Whether an estimator runs on a GPU that large batches of pairs keep busy."""
+    return _backend(estimator) in GPU_BACKENDS
 
 
 def overlapping_chunks(

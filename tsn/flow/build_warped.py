@@ -8,7 +8,7 @@ import numpy as np
 from tsn.config.frame_folders import FrameFolders
 from tsn.config.schema import FlowConfig
 from tsn.datasets.records import Video
-from tsn.flow.build import CHUNK, estimator_of, overlapping_chunks, quantised_part
+from tsn.flow.build import CHUNK, estimator_of, fills_gpu, overlapping_chunks, quantised_part
 from tsn.flow.overlay import find_overlay
 from tsn.flow.quantise import dequantise
 from tsn.flow.warped import WarpedFlow
@@ -17,6 +17,9 @@ from tsn.shards.build import Part, build_shard, size_record
 from tsn.shards.format import Shard
 from tsn.shards.frames import read_frames
 from tsn.video.decode import MAX_FRAMES
+
+GPU_CHUNK = 128
+"""Pairs at a time on a GPU: half of those of `tsn.flow.build`, for here flow is float32."""
 
 
 def build_warped_shard(
@@ -89,7 +92,8 @@ def warped_flow_fields(
 
     overlay = find_overlay(frames())
     start, estimator = 0, warped_flow.estimator
-    for stack in overlapping_chunks(frames(), CHUNK, estimator.step):
+    chunk = GPU_CHUNK if fills_gpu(estimator) else CHUNK
+    for stack in overlapping_chunks(frames(), chunk, estimator.step):
         stop = start + len(stack) - estimator.step_in(len(stack))
         if stop > stored.length:
             raise changed

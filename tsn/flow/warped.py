@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ from tsn.flow.features import detect_features
 from tsn.runtime.caches import compiling
 
 T = TypeVar("T")
+
+Pairs: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 VERSION = "3"
 """Raised whenever a change to the estimate or the warp changes its numbers."""
@@ -92,22 +94,32 @@ class WarpedFlow:
         }
 
     def __call__(
-        self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None = None
+        self,
+        frames: np.ndarray,
+        flow: np.ndarray,
+        overlay: np.ndarray | None = None,
+        pairs: Pairs | None = None,
     ) -> np.ndarray:
         """Return the warped flow alone; see `with_camera_motion`."""
-        return self.with_camera_motion(frames, flow, overlay)[0]
+        return self.with_camera_motion(frames, flow, overlay, pairs)[0]
 
     def with_camera_motion(
-        self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None = None
+        self,
+        frames: np.ndarray,
+        flow: np.ndarray,
+        overlay: np.ndarray | None = None,
+        pairs: Pairs | None = None,
     ) -> tuple[np.ndarray, list[CameraMotion]]:
         """Compute the warped flow of a clip.
 
         Args:
             frames: Grey frames, uint8 (T, H, W).
-            flow: Their flow, float (T-1, 2, H, W) in px, or less by the estimator's step, and of
-                it; quantised and dequantised is precise enough.
+            flow: Flow of the pairs, float (N, 2, H, W) in px, of the same estimator; quantised
+                and dequantised is precise enough.
             overlay: What belongs to the screen and not to the scene, bool (H, W), as
                 `tsn.flow.overlay.find_overlay` finds it over the whole clip; None for nothing.
+            pairs: Numbers of the first and of the second frames of the pairs, int (N,) each; None
+                for those that lie the estimator's step apart.
 
         Returns:
             The warped flow, float32 of the flow's shape, and the camera's motion per pair. Where
@@ -120,8 +132,11 @@ class WarpedFlow:
             raise ValueError(
                 f"frames must be uint8 (T, H, W), not {frames.dtype} of shape {frames.shape}"
             )
-        step = self.estimator.step_in(len(frames))
-        expected = (len(frames) - step, 2, *frames.shape[1:])
+        if pairs is None:
+            step, numbers = self.estimator.step_in(len(frames)), np.arange(len(frames))
+            pairs = numbers[:-step], numbers[step:]
+        first, second = pairs
+        expected = (len(first), 2, *frames.shape[1:])
         if flow.shape != expected or not np.issubdtype(flow.dtype, np.floating):
             raise ValueError(
                 f"flow must be floating point of shape {expected}, not {flow.dtype} of shape "
@@ -129,15 +144,15 @@ class WarpedFlow:
             )
         detected = self._map(partial(detect_features, overlay=overlay), frames)
         # A frame's features serve the pair that ends with it and the pair that begins with it.
-        found = zip(detected, detected[step:], strict=False)
-        motions = self._map(estimate_homography, frames, frames[step:], flow, found)
+        found = ((detected[a], detected[b]) for a, b in zip(first, second, strict=True))
+        motions = self._map(estimate_homography, frames[first], frames[second], flow, found)
         warped = np.array(flow, np.float32)
-        moved = [t for t, motion in enumerate(motions) if motion.accepted]
+        moved = [n for n, motion in enumerate(motions) if motion.accepted]
         if moved:
-            homographies = (motions[t].homography for t in moved)
-            following = (frames[t + step] for t in moved)
-            stabilised = self._map(warp_to_previous, frames[moved], following, homographies)
-            warped[moved] = self.estimator.pairs(frames[moved], np.stack(stabilised))
+            homographies = (motions[n].homography for n in moved)
+            before, after = frames[first[moved]], frames[second[moved]]
+            stabilised = self._map(warp_to_previous, before, after, homographies)
+            warped[moved] = self.estimator.pairs(before, np.stack(stabilised))
         return warped, motions
 
     def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:

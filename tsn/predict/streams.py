@@ -10,7 +10,7 @@ import numpy as np
 
 from tsn.flow.algorithms import flow_fingerprint, recreate_estimator
 from tsn.flow.quantise import dequantise, quantise
-from tsn.flow.warped import WarpedFlow
+from tsn.flow.warped import Pairs, WarpedFlow
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.shards.jpeg import decode_jpeg, encode_jpeg
@@ -65,7 +65,7 @@ class Streams:
             self._estimator = recreate_estimator(flow, threads, flow_weights)
             _check_engine(flow, self._estimator.fingerprint, "flow")
         if warped:
-            self._warped = WarpedFlow(self._estimator)
+            self._warped = WarpedFlow(self._estimator, threads)
             _check_engine(warped, self._warped.fingerprint, "warped_flow")
 
     def rgb(self, frame: np.ndarray) -> np.ndarray:
@@ -73,16 +73,21 @@ class Streams:
         data = encode_jpeg(frame, self._quality)
         return decode_jpeg(np.frombuffer(data, np.uint8), frame.shape[1::-1])
 
-    def flow(self, frames: np.ndarray) -> np.ndarray:
-        """Quantised flow of consecutive grey frames (n + step, H, W): uint8 (n, 2, H, W)."""
-        return np.asarray(quantise(self._estimator(frames), self._bound))
+    def flow(self, frames: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """Quantised flow, uint8 (N, 2, H, W), of pairs of grey frames (T, H, W).
+
+        `pairs` has the numbers of the first and of the second frames, int (N,) each.
+        """
+        first, second = pairs
+        flow = self._estimator.pairs(frames[first], frames[second])
+        return np.asarray(quantise(flow, self._bound))
 
     def warped_flow(
-        self, frames: np.ndarray, flow: np.ndarray, overlay: np.ndarray | None
+        self, frames: np.ndarray, pairs: Pairs, flow: np.ndarray, overlay: np.ndarray | None
     ) -> np.ndarray:
-        """Quantised warped flow of grey frames (n + step, H, W) and their quantised flow."""
+        """Quantised warped flow of pairs as in `flow`, of which `flow` is the quantised flow."""
         assert self._warped is not None
-        warped = self._warped(frames, dequantise(flow, self._bound), overlay)
+        warped = self._warped(frames, dequantise(flow, self._bound), overlay, pairs)
         return np.asarray(quantise(warped, self._bound))
 
 
@@ -111,19 +116,19 @@ class Clip:
         missing = sorted({*indices} - made.keys())
         if stream == "rgb":
             made.update((t, self.streams.rgb(self.frames[t])) for t in missing)
-        else:
-            for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
-                if len(run):
-                    made.update(zip(run.tolist(), self._flow(stream, run.tolist()), strict=True))
+        elif missing:
+            made.update(zip(missing, self._flow(stream, missing), strict=True))
         return np.stack([made[index] for index in indices])
 
-    def _flow(self, stream: str, run: list[int]) -> np.ndarray:
-        """Flow fields of consecutive numbers."""
-        stop = min(run[-1] + self.streams.step + 1, self.length)
-        grey = np.stack([to_grey(self.frames[t]) for t in range(run[0], stop)])
+    def _flow(self, stream: str, fields: list[int]) -> np.ndarray:
+        """Flow fields of these numbers, all at once: a batch keeps a GPU busy."""
+        ends = [min(t + self.streams.step, self.length - 1) for t in fields]
+        numbers = sorted({*fields, *ends})
+        grey = np.stack([to_grey(self.frames[t]) for t in numbers])
+        pairs = np.searchsorted(numbers, fields), np.searchsorted(numbers, ends)
         if stream == "flow":
-            return self.streams.flow(grey)
-        return self.streams.warped_flow(grey, self.read("flow", run), self.overlay)
+            return self.streams.flow(grey, pairs)
+        return self.streams.warped_flow(grey, pairs, self.read("flow", fields), self.overlay)
 
 
 class ClipStream:

@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.camera import CameraMotion
 from tsn.flow.cpu.cpu_engine import NativeEngine
 from tsn.flow.cuda import lane
 from tsn.flow.cuda.cuda_engine import CudaEngine
 from tsn.flow.cuda.workspace import Workspace
+from tsn.flow.estimator import FlowEstimator
 from tsn.flow.quantise import clipped_fraction, quantise
+from tsn.flow.warped import WarpedFlow
 from tsn.runtime.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -124,6 +127,25 @@ def test_a_batch_is_solved_by_one_launch(emulated_launcher, clip):
     launcher = emulated_launcher(2)
     CudaEngine(FEW, launcher).sequence(clip)
     assert launcher.launched.count("solve") == 1
+
+
+def test_warped_flow_of_clips_is_one_launch(emulated_launcher, clip, monkeypatch):
+    """Two snippets of the same video, whose camera moves in every pair."""
+
+    class Emulated(FlowEstimator):
+        def _made_by(self):
+            return {}
+
+    moved = np.array([[1, 0, -1.7], [0, 1, -0.8], [0, 0, 1]])
+    motion = CameraMotion(moved, 99, True)
+    monkeypatch.setattr("tsn.flow.warped.estimate_homography", lambda *_: motion)
+    launcher, flow = emulated_launcher(2), np.zeros((2, 2, 58, 75), np.float32)
+    warped_flow = WarpedFlow(Emulated(CudaEngine(FEW, launcher)))
+    together = warped_flow(clip, flow, pairs=(np.array([0, 2]), np.array([1, 3])))
+    assert launcher.launched.count("solve") == 1
+    for n, first in enumerate((0, 2)):
+        alone = warped_flow(clip[first : first + 2], flow[:1])
+        np.testing.assert_array_equal(alone[0], together[n])
 
 
 @pytest.mark.parametrize(
