@@ -322,7 +322,7 @@ def test_running_statistics_are_those_of_every_micro_batch(run, make_job, monkey
 def test_dropout_is_seeded_by_its_position(run, make_job, monkeypatch, tiny_network):
     """Seed, iteration, and micro-batch within it: nothing that a resumed run would not know."""
     places = []
-    monkeypatch.setattr("tsn.training.fit.seed_step", lambda *place: places.append(place))
+    monkeypatch.setattr("tsn.training.shared_pass.seed_step", lambda *place: places.append(place))
     run(make_job(seed=7, batch_size=6, micro_batch=3, epochs=2, lr_milestones=()))
     assert places == [(7, 0, 0), (7, 0, 1), (7, 1, 0), (7, 2, 0), (7, 2, 1), (7, 3, 0)]
 

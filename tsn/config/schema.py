@@ -294,8 +294,9 @@ class TrainingConfig:
     micro_batch: Annotated[
         Count,
         doc(
-            "videos in memory at a time; gradients add up to `batch_size`. 16 videos of 3 segments "
-            "at 224 px take about 4 GB with EfficientNet-Lite0",
+            "videos in memory at a time; gradients add up to `batch_size`. A GPU takes as many "
+            "micro-batches at once as fit. 16 videos of 3 segments at 224 px take about 4 GB with "
+            "EfficientNet-Lite0",
             "ours",
         ),
     ]

@@ -14,6 +14,9 @@ from tsn.runtime.errors import UserError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Options of glibc's mallopt(3)."""
 
+USABLE = 0.8
+"""Fraction of the free memory that larger passes may take; the rest is lost between allocations."""
+
 logger = logging.getLogger("tsn")
 
 
@@ -26,6 +29,8 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
     """
     torch.set_num_threads(max(threads, 1))
     if torch.cuda.is_available():
+        # Costs nothing measurable (H200: EfficientNet-Lite0, ResNet-50, BN-Inception).
+        torch.backends.cudnn.deterministic = True
         # A scheduler may show each process its own GPU only.
         device = torch.device("cuda", local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
@@ -69,6 +74,19 @@ def seed_step(seed: int, iteration: int, micro_batch: int) -> None:
     """
     words = np.random.SeedSequence([seed, iteration, micro_batch]).generate_state(2, np.uint32)
     torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+
+def passes_that_fit(device: torch.device) -> int:
+    """How many passes as large as the largest so far fit into the memory of a GPU at once.
+
+    On a CPU 1: larger passes are no faster there.
+    """
+    if device.type == "cpu":
+        return 1
+    held = torch.cuda.memory_allocated(device)
+    needed = torch.cuda.max_memory_allocated(device) - held
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - held
+    return max(1, int(USABLE * free / max(needed, 1)))
 
 
 def _keep_freed_memory() -> None:

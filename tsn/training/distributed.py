@@ -100,6 +100,7 @@ class RunningStatistics:
             layer.momentum = 1.0
         self._momentum = torch.cat(momenta or [torch.empty(0)])
         self._recorded: list[torch.Tensor] = []
+        self._seen: dict[tuple[nn.Module, int], torch.Tensor] = {}
         self._before = self._read()
 
     def begin_step(self) -> None:
@@ -110,6 +111,17 @@ class RunningStatistics:
         """A micro-batch has passed the network."""
         if self._buffers:
             self._recorded.append(self._read())
+
+    def see(self, layer: BatchNorm, number: int) -> None:
+        """A layer has normalised the micro-batch of this number among those that share a pass."""
+        assert layer.running_mean is not None and layer.running_var is not None
+        self._seen[layer, number] = torch.cat([layer.running_mean, layer.running_var])
+
+    def record_seen(self) -> None:
+        """Micro-batches that shared a pass have passed the network: all layers have seen them."""
+        for number in range(max((number for _, number in self._seen), default=-1) + 1):
+            self._recorded.append(torch.cat([self._seen[layer, number] for layer in self._layers]))
+        self._seen.clear()
 
     def end_step(self, micro_batches: int) -> None:
         """Blend in the statistics of all micro-batches of the step, of which there were so many."""

@@ -24,11 +24,12 @@ from tsn.data.dataset import CentreSnippets, TrainingSnippets
 from tsn.data.loader import make_loader
 from tsn.models.network import TSN
 from tsn.runtime.progress import Meter
-from tsn.training.device import autocast, seed_step
+from tsn.training.device import autocast, passes_that_fit
 from tsn.training.distributed import ProcessGroup, RunningStatistics
 from tsn.training.job import TrainingJob
 from tsn.training.log import EpochMetrics, Recorder, write_log
 from tsn.training.loss import count, summed_loss
+from tsn.training.shared_pass import SharedPass
 from tsn.training.state import State
 from tsn.training.validation import overfitting
 
@@ -89,17 +90,20 @@ def fit(
 
     state.network.train()
     statistics = RunningStatistics(state.network, group)
+    shared = SharedPass(state.network, statistics)
     model = _wrap(state.network, setup)
     recorder = None
     if group.is_main:
         recorder = Recorder(log_file, log_file.with_name("tensorboard"), state.iteration)
     meter = Meter(total, "iterations", f"train {modality} split {setup.job.split}", state.iteration)
-    last_save = time.monotonic()
+    first, last_save = state.iteration, time.monotonic()
     while state.iteration < total:
         lr = learning_rate(recipe, state.iteration, per_epoch)
         for parameters in state.optimiser.param_groups:
             parameters["lr"] = lr * parameters["lr_multiplier"]
-        training_step(setup, state, model, train_loader, batches, statistics)
+        training_step(setup, state, model, train_loader, batches, statistics, shared)
+        if state.iteration == first and not recipe.compile:  # which is for passes of one size
+            shared.at_once = passes_that_fit(setup.device)
         state.iteration += 1
 
         finished = state.iteration == total
@@ -129,6 +133,7 @@ def training_step(
     loader: Iterator,
     batches: MicroBatches,
     statistics: RunningStatistics,
+    shared: SharedPass,
 ) -> None:
     """One optimiser step: the gradients of the micro-batches add up to that of the batch.
 
@@ -140,6 +145,7 @@ def training_step(
             or (N, C)).
         batches: says which micro-batches those are.
         statistics: keeps the running statistics of batch normalisation.
+        shared: how many micro-batches pass the network together, where a GPU has the memory.
     """
     recipe, group, device = setup.job.recipe, setup.group, setup.device
     state.optimiser.zero_grad(set_to_none=True)
@@ -148,18 +154,20 @@ def training_step(
     batch_size = batches.batch_size(state.iteration)
     # A rank without a micro-batch gets a dummy batch with zero loss weight.
     local: list[int | None] = [*batches.local_micro_batches(state.iteration)] or [None]
-    for number in local:
-        clips, labels = _next_batch(loader, state.epoch, device)
-        seed_step(setup.job.seed, state.iteration, number or 0)
-        with nullcontext() if number == local[-1] else _no_sync(model):
-            with autocast(device, recipe.precision):
+    for start in range(0, len(local), shared.at_once):
+        numbers = local[start : start + shared.at_once]
+        clips, labels, videos = _next_batches(loader, len(numbers), state.epoch, device)
+        is_last = start + len(numbers) == len(local)
+        with nullcontext() if is_last else _no_sync(model):
+            images = [count * clips.shape[1] for count in videos]
+            seeds = setup.job.seed, state.iteration, [number or 0 for number in numbers]
+            with autocast(device, recipe.precision), shared.of(images, *seeds):
                 scores = model(clips)
             loss = summed_loss(scores, labels, setup.class_weights, recipe.label_smoothing)
             # DDP averages gradients over the ranks.
-            weight = 0.0 if number is None else group.world_size / batch_size
+            weight = 0.0 if None in numbers else group.world_size / batch_size
             (loss * weight).backward()
-        statistics.record()
-        if number is not None:
+        if None not in numbers:
             counts += count(loss, scores, labels)
     statistics.end_step(batches.num_micro_batches(state.iteration))
     state.epoch.add(group.all_reduce(counts))
@@ -225,13 +233,18 @@ def _end_epoch(
         logger.warning("%s: %s", setup.job.modality, warning)
 
 
-def _next_batch(
-    loader: Iterator, epoch: EpochMetrics, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _next_batches(
+    loader: Iterator, count: int, epoch: EpochMetrics, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """The next micro-batches as one, and how many videos each of them has."""
     start = time.monotonic()
-    clips, labels = next(loader)
+    batches = [next(loader) for _ in range(count)]
     epoch.waiting += time.monotonic() - start
-    return clips.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    clips, labels = (
+        torch.cat([part.to(device, non_blocking=True) for part in parts])
+        for parts in zip(*batches, strict=True)
+    )
+    return clips, labels, [len(labels) for _, labels in batches]
 
 
 def validation_loader(setup: Setup) -> DataLoader | None:
