@@ -5,9 +5,10 @@ Run it on a machine with a GPU: python benchmarks/training_gpu.py [--compile] [-
 It makes shards of noise (as slow to read as any: noise hardly compresses), and measures for RGB and
 flow, in one run:
 
-- training: optimiser steps of `--batch` videos x 3 segments at 224 px, bf16 where the GPU has it,
-  channels_last, through the project's own loader and step; images/s, the fraction of the time in
-  which the training waits for the loader, and the same with batches that are ready on the GPU;
+- training: optimiser steps of `--batch` videos x 3 segments at 224 px in micro-batches of 16, which
+  share passes as they do in a run; bf16 where the GPU has it, channels_last, through the project's
+  own loader and step; images/s, the fraction of the time in which the training waits for the
+  loader, and the same with batches that are ready on the GPU;
 - test: 25 snippets x 10 crops through `score_videos`; videos/s.
 """
 
@@ -48,9 +49,10 @@ SCALES = {"rgb": (1, 0.875, 0.75, 0.66), "flow": (1, 0.875, 0.75)}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbones", nargs="+", default=["bn_inception", "resnet50"])
+    parser.add_argument("--backbones", nargs="+", default=["efficientnet_lite0", "bn_inception"])
     parser.add_argument("--modalities", nargs="+", default=["rgb", "flow"], choices=list(SCALES))
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--micro-batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--steps", type=int, default=20, help="measured, after 5 to warm up")
     parser.add_argument("--videos", type=int, default=256)
@@ -88,7 +90,7 @@ def measure(backbone, modality, shard, videos, options, device) -> None:
     recipe = TrainingConfig(
         segments=3,
         batch_size=options.batch,
-        micro_batch=options.batch,
+        micro_batch=options.micro_batch,
         iterations=options.steps + 5,
         lr_milestones=(),
         lr=1e-4,
@@ -104,7 +106,9 @@ def measure(backbone, modality, shard, videos, options, device) -> None:
         validation=0,
         keep="last",
     )
-    model = ModelConfig(backbone, "none", None, True, "average", SIDE)
+    # Only these weights come with a package; without any, partial BN is off.
+    weights = "imagenet" if backbone == "efficientnet_lite0" else "none"
+    model = ModelConfig(backbone, weights, None, True, "average", SIDE)
     network = new_network(101, modality, model, recipe)
     network = network.to(device, memory_format=torch.channels_last)
     store = ShardSet([shard])

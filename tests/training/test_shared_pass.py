@@ -21,26 +21,53 @@ def _random_and_normalised(monkeypatch):
     monkeypatch.setattr("tsn.models.network.build_backbone", build)
 
 
-@pytest.mark.usefixtures("_random_and_normalised")
-@pytest.mark.parametrize("at_once", [2, 8])
-def test_the_network_is_that_of_passes_of_their_own(run, make_job, monkeypatch, at_once):
-    """Batches of 8 videos: micro-batches of 3, 3 and 2, in passes of 3, 3, 2 at first, then of
-    6 and 2, or of 8."""
-    job = make_job(batch_size=8, micro_batch=3, epochs=4, lr_milestones=(), dropout=0.5, lr=0.1)
-    alone = run(job, "alone")
+@pytest.fixture
+def alone_and_shared(_random_and_normalised, run, make_job, monkeypatch):
+    """A function that trains on 8 videos, in micro-batches of 3, 3 and 2, without and with shared
+    passes. The results, and how many videos the micro-batches of each pass had in the second."""
     passes = []
     own = fit.SharedPass.of
 
     def watched(self, images, *rest):
-        passes.append(images)
+        passes.append([number // 2 for number in images])  # two segments
         return own(self, images, *rest)
 
-    monkeypatch.setattr(fit.SharedPass, "of", watched)
-    monkeypatch.setattr(fit, "passes_that_fit", lambda device: at_once)
-    shared = run(job, "shared")
-    sizes = [[3], [3], [2]] + 3 * ([[3, 3], [2]] if at_once == 2 else [[3, 3, 2]])
-    assert passes == [[2 * videos for videos in images] for images in sizes]  # two segments
+    def train(that_fit=fit.passes_that_fit):
+        recipe = {"epochs": 4, "lr_milestones": (), "dropout": 0.5, "lr": 0.1, "precision": "fp32"}
+        job = make_job(batch_size=8, micro_batch=3, **recipe)
+        with monkeypatch.context() as patch:
+            patch.setattr(fit, "passes_that_fit", lambda device: 1)
+            alone = run(job, "alone")
+        monkeypatch.setattr(fit, "passes_that_fit", that_fit)
+        monkeypatch.setattr(fit.SharedPass, "of", watched)
+        return alone, run(job, "shared"), passes
+
+    return train
+
+
+def assert_close(shared, alone, tolerance: float) -> None:
     for key, value in alone.state.items():
-        assert torch.allclose(shared.state[key], value, rtol=1e-4, atol=1e-6), key
+        assert torch.allclose(shared.state[key], value, rtol=tolerance, atol=1e-6), key
     losses = [[float(row["loss"]) for row in result.log] for result in (alone, shared)]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert losses[1] == pytest.approx(losses[0], rel=tolerance)
+
+
+@pytest.mark.usefixtures("on_cpu")
+@pytest.mark.parametrize(("at_once", "later"), [(2, [[3, 3], [2]]), (8, [[3, 3, 2]])])
+def test_the_network_is_that_of_passes_of_their_own(alone_and_shared, at_once, later):
+    alone, shared, passes = alone_and_shared(lambda device: at_once)
+    assert passes == [[3], [3], [2]] + 3 * later
+    assert_close(shared, alone, 1e-4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_takes_as_many_as_fit(alone_and_shared, monkeypatch):
+    monkeypatch.setattr("torch.backends.cudnn.allow_tf32", False)
+    alone, shared, passes = alone_and_shared()
+    assert passes == [[3], [3], [2]] + 3 * [[3, 3, 2]]
+    assert_close(shared, alone, 1e-3)
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_a_cpu_takes_one_at_a_time(alone_and_shared):
+    assert alone_and_shared()[2] == 4 * [[3], [3], [2]]
