@@ -36,7 +36,7 @@ from tsn.shards.format import write_shard
 from tsn.shards.jpeg import encode_jpeg
 from tsn.shards.store import ShardSet
 from tsn.training import fit
-from tsn.training.device import autocast, prepare
+from tsn.training.device import autocast, gradient_scaler, prepare
 from tsn.training.distributed import ProcessGroup
 from tsn.training.job import TrainingJob
 from tsn.training.state import State
@@ -117,7 +117,8 @@ def measure(backbone, modality, shard, videos, options, device) -> None:
     job = TrainingJob("noise", "benchmark", 1, modality, 1, model, recipe)
     setup = fit.Setup(job, data, nothing, device, options.workers, ProcessGroup())
     groups = parameter_groups(network, modality, recipe.lr, recipe.weight_decay)
-    state = State(network, torch.optim.SGD(groups, momentum=recipe.momentum))
+    optimiser = torch.optim.SGD(groups, momentum=recipe.momentum)
+    state = State(network, optimiser, gradient_scaler(device, recipe.precision))
     with timed_steps() as times, tempfile.TemporaryDirectory() as folder:
         fit.fit(setup, state, Path(folder) / "state.pt", Path(folder) / "log.csv")
     seconds, waiting = np.array(times[5:]).T

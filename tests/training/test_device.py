@@ -7,19 +7,25 @@ import torch
 
 from tsn.runtime.errors import UserError
 from tsn.training import device
-from tsn.training.device import autocast, prepare, seed_step
+from tsn.training.device import (
+    autocast,
+    gradient_scaler,
+    half_precision,
+    prepare,
+    seed_step,
+)
 from tsn.training.loss import summed_loss
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [("fp32", torch.float32), ("auto", torch.float32), ("bf16", torch.bfloat16)],
-)
-def test_precision_on_a_cpu(precision, dtype):
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto", *HALF])
+def test_precision_on_a_cpu(precision):
     with autocast(CPU, precision):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == HALF.get(precision, torch.float32)
 
 
 def test_the_loss_is_float32_whatever_the_scores_are():
@@ -50,19 +56,34 @@ def test_without_a_gpu_algorithms_are_deterministic(monkeypatch):
 
 
 @pytest.fixture
-def turing(monkeypatch):
-    """A GPU on which bf16 is emulated."""
+def old_gpu(monkeypatch):
+    """A function that gives a GPU of a compute capability on which bf16 is emulated."""
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
     )
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    return lambda *capability: monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda: capability
+    )
 
 
-@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
-def test_a_gpu_without_bf16_computes_in_fp32_unless_it_is_asked_for(turing):
-    assert not autocast(torch.device("cuda"), "auto")._enabled
-    with pytest.raises(UserError, match="Tesla T4 has no bf16; set precision to auto or fp32"):
-        autocast(torch.device("cuda"), "bf16")
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [((7, 5), torch.float16), ((7, 0), torch.float16), ((6, 1), None)]
+)
+def test_a_gpu_without_bf16_computes_in_fp16_where_that_is_fast(old_gpu, capability, dtype):
+    old_gpu(*capability)
+    assert half_precision(torch.device("cuda"), "auto") == dtype
+
+
+def test_a_gpu_without_bf16_refuses_it(old_gpu):
+    old_gpu(7, 5)
+    with pytest.raises(UserError, match="Tesla T4 has no bf16; set precision to auto or fp16"):
+        half_precision(torch.device("cuda"), "bf16")
+
+
+@pytest.mark.parametrize(("precision", "scaled"), [("fp16", 2.0**16), ("bf16", 1), ("auto", 1)])
+def test_gradients_are_scaled_in_fp16_alone(precision, scaled):
+    assert gradient_scaler(CPU, precision).scale(torch.ones(())) == scaled
 
 
 def test_a_claimed_gpu_that_torch_cannot_use_is_told(monkeypatch, caplog):

@@ -76,6 +76,18 @@ def test_a_stopped_run_resumes_to_the_same_weights_and_log(
     assert left == ["model.pt", "tensorboard", "training.csv"]
 
 
+def test_a_stopped_run_in_fp16_resumes_with_the_scale_of_its_gradients(
+    run, run_until, make_job, tiny_network
+):
+    """A learning rate at which steps overflow, which lowers the scale."""
+    job = make_job(precision="fp16", lr=30.0, epochs=4, lr_milestones=())
+    whole = run(job, "whole")
+    run_until(job, 3)
+    scale = next((whole.folder.parent / "run").glob(".training-*.pt"))
+    assert torch.load(scale, weights_only=True)["scaler"]["scale"] < 2.0**16
+    assert equal(run(job).state, whole.state)
+
+
 def test_a_stopped_run_remembers_its_best_epoch(run, run_until, make_job, monkeypatch):
     """The first of three, before the stop. Every validation sees both videos that are held out."""
     results, seen = iter([(0.9, 1.0), (0.5, 0.5), (0.4, 0.8)] * 2), []

@@ -338,8 +338,12 @@ class TrainingConfig:
     ]
     flip: Flip
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"],
-        doc("`fp32`, `bf16`, or `auto`: bf16 on GPUs that have it", "ours"),
+        Literal["auto", "fp32", "bf16", "fp16"],
+        doc(
+            "`fp32`, `bf16`, `fp16` (with scaled gradients), or `auto`: on GPUs the half precision "
+            "that they have",
+            "ours",
+        ),
     ]
     compile: Annotated[
         bool,

@@ -31,7 +31,7 @@ class Scorer:
         device: where it is.
         engine: "torch", "onnxruntime", or "auto": ONNX Runtime on a CPU if the network can be
             converted and its scores of the first snippets are those of PyTorch.
-        precision: of PyTorch: "fp32", "bf16" or "auto"; ONNX Runtime has fp32 only.
+        precision: of PyTorch: "fp32", "bf16", "fp16" or "auto"; ONNX Runtime has fp32 only.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Scorer:
         try:
             if self._device.type != "cpu":
                 raise UserError("it is for CPUs, and this is a GPU")
-            if self._precision == "bf16":
-                raise UserError("it does not compute in bf16")
+            if self._precision in ("bf16", "fp16"):
+                raise UserError(f"it does not compute in {self._precision}")
             session = _session(self._network, snippets)
             self._check(session, snippets)
         except UserError as error:

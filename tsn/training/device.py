@@ -14,6 +14,9 @@ from tsn.runtime.errors import UserError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Options of glibc's mallopt(3)."""
 
+TENSOR_CORES = (7, 0)
+"""Oldest compute capability whose GPUs multiply in fp16 faster than in fp32: Volta's."""
+
 USABLE = 0.8
 """Fraction of the free memory that larger passes may take; the rest is lost between allocations."""
 
@@ -48,20 +51,39 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
     return torch.device("cpu")
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """bf16 where asked for; "auto" means on GPUs that have it in hardware.
+def half_precision(device: torch.device, precision: str) -> torch.dtype | None:
+    """The type that a network computes in, None for fp32.
+
+    Args:
+        device: where it runs.
+        precision: "fp32", "bf16", "fp16", or "auto": what the GPU has in hardware, bf16 before
+            fp16, whose small gradients a training must scale (`gradient_scaler`).
 
     Raises:
         UserError: bf16 is asked for on a GPU that would emulate it, many times slower than fp32.
     """
     on_gpu = device.type == "cuda"
-    in_hardware = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bf16" and on_gpu and not in_hardware:
+    has_bf16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bf16" and on_gpu and not has_bf16:
         raise UserError(
-            f"precision: {torch.cuda.get_device_name()} has no bf16; set precision to auto or fp32"
+            f"precision: {torch.cuda.get_device_name()} has no bf16; set precision to auto or fp16"
         )
-    enabled = precision == "bf16" or (precision == "auto" and in_hardware)
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    if precision == "auto" and on_gpu:
+        has_fp16 = torch.cuda.get_device_capability() >= TENSOR_CORES
+        precision = "bf16" if has_bf16 else "fp16" if has_fp16 else "fp32"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Compute in the type of `half_precision`, where there is one."""
+    dtype = half_precision(device, precision)
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def gradient_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
+    """Scales the loss of a training in fp16, and skips the steps in which a gradient overflows."""
+    enabled = half_precision(device, precision) == torch.float16
+    return torch.amp.GradScaler(device.type, enabled=enabled)
 
 
 def seed_step(seed: int, iteration: int, micro_batch: int) -> None:

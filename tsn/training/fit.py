@@ -166,15 +166,17 @@ def training_step(
             loss = summed_loss(scores, labels, setup.class_weights, recipe.label_smoothing)
             # DDP averages gradients over the ranks.
             weight = 0.0 if None in numbers else group.world_size / batch_size
-            (loss * weight).backward()
+            state.scaler.scale(loss * weight).backward()
         if None not in numbers:
             counts += count(loss, scores, labels)
     statistics.end_step(batches.num_micro_batches(state.iteration))
     state.epoch.add(group.all_reduce(counts))
+    state.scaler.unscale_(state.optimiser)
     max_norm = recipe.clip_gradient or float("inf")
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), max_norm)
     state.epoch.gradient_norm = norm
-    state.optimiser.step()
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
 
 
 @torch.inference_mode()

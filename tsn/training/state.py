@@ -25,6 +25,9 @@ class State:
 
     network: TSN
     optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler = field(
+        default_factory=lambda: torch.amp.GradScaler(enabled=False)
+    )
     iteration: int = 0
     log: list[dict] = field(default_factory=list)
     epoch: EpochMetrics = field(default_factory=EpochMetrics)
@@ -35,6 +38,7 @@ class State:
         content = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "iteration": self.iteration,
             "log": self.log,
             "epoch": self.epoch.state_dict(),
@@ -49,6 +53,7 @@ class State:
             return
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
+        self.scaler.load_state_dict(saved["scaler"])
         self.iteration, self.log = saved["iteration"], saved["log"]
         self.epoch = EpochMetrics(**saved["epoch"])
         self.best = BestEpoch(**saved["best"])

@@ -27,7 +27,7 @@ from tsn.runtime.job import code_version
 from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.shards.store import ShardSet
 from tsn.training.checkpoint import ModelInfo, save_model
-from tsn.training.device import prepare
+from tsn.training.device import gradient_scaler, prepare
 from tsn.training.distributed import ProcessGroup, join_process_group
 from tsn.training.fit import SAVE_SECONDS, Setup, fit
 from tsn.training.job import Task, TrainingJob
@@ -85,7 +85,8 @@ def _train(task: Task, group: ProcessGroup, save_seconds: float) -> None:
     network = new_network(len(classes), job.modality, job.model, job.recipe)
     network = network.to(device).to(memory_format=torch.channels_last)
     groups = parameter_groups(network, job.modality, job.recipe.lr, job.recipe.weight_decay)
-    state = State(network, torch.optim.SGD(groups, momentum=job.recipe.momentum))
+    optimiser = torch.optim.SGD(groups, momentum=job.recipe.momentum)
+    state = State(network, optimiser, gradient_scaler(device, job.recipe.precision))
     state_file = Path(files.model).with_name(
         f".training-{_identity(job, classes, shards, train_set, validation_set)}.pt"
     )
