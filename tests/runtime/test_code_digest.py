@@ -18,18 +18,26 @@ def package(tmp_path_factory) -> Path:
     return shutil.copytree(REPOSITORY / "tsn", copy, ignore=shutil.ignore_patterns("__pycache__"))
 
 
+def digests() -> dict[str, str]:
+    module._imports.cache_clear()
+    module._digest.cache_clear()
+    return {rule: module.code_digest(SCRIPTS / f"{rule}.py") for rule in RULES}
+
+
+@pytest.fixture(scope="session")
+def before(package) -> dict[str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PACKAGE", package)
+        return digests()
+
+
 @pytest.fixture
-def reruns(package, monkeypatch):
+def reruns(package, before, monkeypatch):
     """A function: the rules whose digest changes when `old` becomes `new` in a file of `tsn`."""
     monkeypatch.setattr(module, "PACKAGE", package)
 
-    def digests() -> dict[str, str]:
-        module._imports.cache_clear()
-        module._digest.cache_clear()
-        return {rule: module.code_digest(SCRIPTS / f"{rule}.py") for rule in RULES}
-
     def edit(name: str, old: str, new: str) -> set[str]:
-        before, path = digests(), package / name
+        path = package / name
         source = path.read_text(encoding="utf-8")
         assert old in source
         path.write_text(source.replace(old, new, 1), encoding="utf-8")

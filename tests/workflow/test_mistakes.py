@@ -5,23 +5,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    ("block", "values", "sentence"),
-    [
-        ("training", {"lrr": 0.1}, "training.lrr: unknown key; did you mean 'lr'?"),
-        ("training", {"lr": "fast"}, "training.lr: 'fast' is not a number"),
-        ("test", {"crop_size": 50}, "test.crop_size: a crop of 50 px is larger than the frame"),
-        (
-            "fusion",
-            {"weights": {"rgb_diff": 1}},
-            "fusion.weights.rgb_diff: this modality is not trained",
-        ),
-    ],
-)
-def test_a_wrong_key_is_named(fresh, block, values, sentence):
-    done = fresh.changed(block, **values).snakemake("--dry-run", "results/fusion_tiny.json")
+def test_a_wrong_key_is_named(fresh):
+    done = fresh.changed("training", lrr=0.1).snakemake("--dry-run", "results/fusion_tiny.json")
     assert done.returncode != 0
-    assert sentence in done.stdout + done.stderr
+    assert "training.lrr: unknown key; did you mean 'lr'?" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
