@@ -42,8 +42,8 @@ report: environment
 status: environment
 	@$(RUN) tsn.status $(TARGET) --cores $(CORES) $(OPTIONS)
 
-# A file of tests stays in one process: what its tests share is made once.
-PYTEST = $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile
+# tests/conftest.py says what stays in one process.
+PYTEST = $(RUN) pytest -n auto --maxprocesses 4
 
 test: environment
 	$(PYTEST)

@@ -15,6 +15,9 @@ import pytest
 
 WriteVideo = Callable[..., Path]
 
+SHARED = ("tests/flow/cuda/", "tests/predict/", "tests/workflow/")
+"""Folders whose files share what takes long to make, and so a process."""
+
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
 
@@ -28,6 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if reason := why_unavailable():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Tests of a file, or of a folder of `SHARED`, run in one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return next((folder for folder in SHARED if file.startswith(folder)), file)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
