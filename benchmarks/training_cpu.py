@@ -15,12 +15,13 @@ of them alike; printed is the median process time in ms an image, and its ratio 
 import argparse
 import time
 import warnings
+from functools import partial
 from statistics import median
 
 import torch
 from torch.nn import functional
 
-from tsn.models.efficientnet_lite import SameConv2d
+from tsn.models.efficientnet_lite import Relu6Depthwise, SameConv2d
 from tsn.models.fold import fold_batch_norm
 from tsn.models.network import TSN
 from tsn.training.device import prepare
@@ -66,7 +67,7 @@ class Step:
         if plain:
             for module in network.modules():
                 if isinstance(module, SameConv2d):
-                    module.__class__ = PaddedConv2d
+                    module._conv_forward = partial(padded, module)
         else:
             fold_batch_norm(network.net, 3, side)
         self._plain = plain
@@ -84,18 +85,13 @@ class Step:
         self._optimiser.step()
 
 
-class PaddedConv2d(SameConv2d):
+def padded(conv, x, weight, bias):
     """The same convolution of an image that is padded before it, whatever the padding is."""
-
-    def _conv_forward(self, x, weight, bias):
-        pads = []
-        for size, kernel, stride in zip(
-            reversed(x.shape[-2:]), reversed(self.kernel_size), reversed(self.stride), strict=True
-        ):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        x = functional.pad(x, pads)
-        return functional.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
+    if isinstance(conv, Relu6Depthwise):
+        x = functional.relu6(x)
+    rows, columns = conv._padding(x)
+    x = functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+    return functional.conv2d(x, weight, bias, conv.stride, 0, conv.dilation, conv.groups)
 
 
 if __name__ == "__main__":

@@ -1,48 +1,129 @@
-"""The gradient of a depthwise convolution's weights, compiled by numba as this is imported."""
+"""Depthwise convolution of relu6(x), and its gradients, compiled by numba as this is imported.
+
+Sums are always in one order. The innermost loops go over channels and are vectorised; NaN remains
+NaN. Arrays are float32, channels last.
+"""
 
 import numpy as np
 from numba import njit
 
-_BLOCK = 64
-"""Channels at a time: their sums of a 5 x 5 kernel, 6.4 KB, stay in the innermost cache."""
+_ZERO, _SIX = np.float32(0), np.float32(6)
+
+
+@njit(inline="always")
+def _relu6(value: np.float32) -> np.float32:
+    return _ZERO if value < _ZERO else (_SIX if value > _SIX else value)
 
 
 @njit(
-    "void(f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,::1], i8, i8, i8)",
+    "void(f4[:,:,:,::1], f4[:,:,::1], f4[::1], f4[:,:,:,::1], i8, i8, i8)",
     nogil=True,
     cache=True,
     fastmath={"contract"},
     error_model="numpy",
 )
-def weight_gradient(
-    x: np.ndarray, gradient: np.ndarray, out: np.ndarray, stride: int, above: int, left: int
+def convolve(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    out: np.ndarray,
+    stride: int,
+    above: int,
+    left: int,
 ) -> None:
-    """Sum the products of each input and output value that a weight connects, always in one order.
+    """Convolve the channels of images.
 
     Args:
-        x: float32 (N, H, W, C), input.
-        gradient: float32 (N, h, w, C), of the output.
-        out: float32 (k, k, C), is overwritten.
+        x: (N, H, W, C), before relu6.
+        weight: (k, k, C).
+        bias: (C,).
+        out: (N, h, w, C), is overwritten.
         stride: of both sides.
-        above: rows of padding above the input.
+        above: rows of padding above the input; `out` says how many are below it.
         left: columns of padding to the left of it.
     """
-    images, height, width, channels = gradient.shape
-    side = out.shape[0]
-    sums = np.empty((side, side, _BLOCK), np.float32)
-    for first in range(0, channels, _BLOCK):
-        count = min(_BLOCK, channels - first)
-        sums[:] = 0
-        for image in range(images):
-            for row in range(height):
-                y = row * stride - above
+    images, height, width, channels = out.shape
+    rows, columns = x.shape[1:3]
+    side = len(weight)
+    for image in range(images):
+        for row in range(height):
+            for column in range(width):
+                for channel in range(channels):
+                    out[image, row, column, channel] = bias[channel]
+            top = row * stride - above
+            for i in range(max(0, -top), min(side, rows - top)):
+                y = top + i
                 for column in range(width):
                     z = column * stride - left
-                    given = gradient[image, row, column, first : first + count]
-                    for i in range(max(0, -y), min(side, x.shape[1] - y)):
-                        for j in range(max(0, -z), min(side, x.shape[2] - z)):
-                            seen = x[image, y + i, z + j, first : first + count]
-                            total = sums[i, j, :count]
-                            for channel in range(count):
-                                total[channel] += seen[channel] * given[channel]
-        out[:, :, first : first + count] = sums[:, :, :count]
+                    j, end = max(0, -z), min(side, columns - z)
+                    while j + 3 <= end:  # at once: fewer reads and writes of the output
+                        for channel in range(channels):
+                            out[image, row, column, channel] += (
+                                _relu6(x[image, y, z + j, channel]) * weight[i, j, channel]
+                                + _relu6(x[image, y, z + j + 1, channel])
+                                * weight[i, j + 1, channel]
+                                + _relu6(x[image, y, z + j + 2, channel])
+                                * weight[i, j + 2, channel]
+                            )
+                        j += 3
+                    for last in range(j, end):
+                        for channel in range(channels):
+                            out[image, row, column, channel] += (
+                                _relu6(x[image, y, z + last, channel]) * weight[i, last, channel]
+                            )
+
+
+@njit(
+    "void(f4[:,:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,::1], i8, i8, i8)",
+    nogil=True,
+    cache=True,
+    fastmath={"contract"},
+    error_model="numpy",
+)
+def gradients(
+    x: np.ndarray,
+    weight: np.ndarray,
+    gradient: np.ndarray,
+    of_x: np.ndarray,
+    of_weight: np.ndarray,
+    stride: int,
+    above: int,
+    left: int,
+) -> None:
+    """Compute the gradients of the input and the weights.
+
+    Args:
+        x: (N, H, W, C), before relu6.
+        weight: (k, k, C).
+        gradient: (N, h, w, C), of the output.
+        of_x: (N, H, W, C), is overwritten.
+        of_weight: (k, k, C), is overwritten.
+        stride: as in `convolve`.
+        above: as in `convolve`.
+        left: as in `convolve`.
+    """
+    images, height, width, channels = gradient.shape
+    rows, columns = x.shape[1:3]
+    side = len(weight)
+    of_weight[:] = 0
+    seen, total = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    for image in range(images):
+        for y in range(rows):
+            for z in range(columns):
+                for channel in range(channels):
+                    seen[channel] = _relu6(x[image, y, z, channel])
+                    total[channel] = 0
+                # Each output that this pixel is part of, row * stride + i == y + above.
+                for i in range((y + above) % stride, side, stride):
+                    row = (y + above - i) // stride
+                    for j in range((z + left) % stride, side, stride):
+                        column = (z + left - j) // stride
+                        if 0 <= row < height and 0 <= column < width:
+                            for channel in range(channels):
+                                given = gradient[image, row, column, channel]
+                                total[channel] += given * weight[i, j, channel]
+                                of_weight[i, j, channel] += given * seen[channel]
+                for channel in range(channels):
+                    value = x[image, y, z, channel]
+                    constant = value <= _ZERO or value >= _SIX
+                    of_x[image, y, z, channel] = _ZERO if constant else total[channel]

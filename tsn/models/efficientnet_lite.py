@@ -33,7 +33,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tsn.models.depthwise import can_replace, depthwise_conv2d
+from tsn.models.depthwise import can_replace, relu6_depthwise
 
 BN_EPS = 1e-3
 """TensorFlow's batch normalisation epsilon in EfficientNet."""
@@ -107,12 +107,7 @@ class SameConv2d(nn.Conv2d):
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         """Convolve (N, C, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
-        rows, columns = (
-            max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            for size, kernel, stride in zip(
-                map(int, x.shape[-2:]), self.kernel_size, self.stride, strict=True
-            )
-        )
+        rows, columns = self._padding(x)
         uneven = rows % 2 or columns % 2
         pads = rows // 2, columns // 2, rows - rows // 2, columns - columns // 2
         if torch.onnx.is_in_onnx_export():
@@ -126,9 +121,32 @@ class SameConv2d(nn.Conv2d):
         if uneven:
             weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
         padding = (rows + 1) // 2, (columns + 1) // 2
-        if can_replace(x, weight, self.groups, self.dilation):
-            return depthwise_conv2d(x, weight, bias, self.stride[0], padding)
         return functional.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def _padding(self, x: torch.Tensor) -> tuple[int, int]:
+        """Rows and columns that are added to an image."""
+        rows, columns = (
+            max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            for size, kernel, stride in zip(
+                map(int, x.shape[-2:]), self.kernel_size, self.stride, strict=True
+            )
+        )
+        return rows, columns
+
+
+class Relu6Depthwise(SameConv2d):
+    """A depthwise convolution of relu6(x)."""
+
+    def __init__(self, channels: int, kernel: int, stride: int):
+        super().__init__(channels, channels, kernel, stride, groups=channels, bias=False)
+
+    def _conv_forward(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        if can_replace(x, weight):
+            rows, columns = self._padding(x)
+            return relu6_depthwise(x, weight, bias, self.stride[0], (rows // 2, columns // 2))
+        return super()._conv_forward(functional.relu6(x), weight, bias)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -136,7 +154,10 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class InvertedBottleneck(nn.Module):
-    """Expand (1x1), filter each channel (k x k), project (1x1); added to its input if it fits."""
+    """Expand (1x1), filter each channel (k x k), project (1x1); added to its input if it fits.
+
+    Of the first block, which expands nothing, the input is that of the activation.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
@@ -146,16 +167,14 @@ class InvertedBottleneck(nn.Module):
         if self._expands:
             self._expand_conv = nn.Conv2d(inputs, width, 1, bias=False)
             self._bn0 = _batch_norm(width)
-        self._depthwise_conv = SameConv2d(width, width, kernel, stride, groups=width, bias=False)
+        self._depthwise_conv = Relu6Depthwise(width, kernel, stride)
         self._bn1 = _batch_norm(width)
         self._project_conv = nn.Conv2d(width, outputs, 1, bias=False)
         self._bn2 = _batch_norm(outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        y = x
-        if self._expands:
-            y = functional.relu6(self._bn0(self._expand_conv(y)))
+        y = self._bn0(self._expand_conv(x)) if self._expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self._residual else y
@@ -186,7 +205,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Score normalised images (N, 3, H, W) float; any size from 32 x 32 px up."""
-        x = functional.relu6(self._bn0(self._conv_stem(x)))
+        x = self._bn0(self._conv_stem(x))
         for block in self._blocks:
             x = block(x)
         x = functional.relu6(self._bn1(self._conv_head(x)))

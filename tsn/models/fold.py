@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
+
+from tsn.models.pointwise import can_replace, pointwise_conv2d
 
 
 def fold_batch_norm(net: nn.Module, channels: int, side: int) -> int:
@@ -63,6 +66,8 @@ def _convolve(
 ) -> torch.Tensor:
     if _is_constant(norm):
         weight, bias = _folded(norm, weight, bias)
+    if can_replace(conv, x, weight):
+        return pointwise_conv2d(x, weight, bias)
     return type(conv)._conv_forward(conv, x, weight, bias)
 
 
@@ -124,7 +129,10 @@ def _convolutions_with_norm(
     training = {module: module.training for module in net.modules()}
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            output = net.eval()(torch.zeros(1, channels, side, side, requires_grad=True))
+            image = torch.zeros(1, channels, side, side, requires_grad=True)
+            # As if nothing were trained: the layers' own kernels are not needed.
+            fixed = {name: value.detach() for name, value in net.named_parameters()}
+            output = functional_call(net.eval(), fixed, (image,))
     finally:
         for module, mode in training.items():
             module.training = mode
