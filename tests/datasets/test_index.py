@@ -19,6 +19,7 @@ from tsn.datasets.index import check_unchanged, class_names, members, read_index
 from tsn.datasets.listing import Listing
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
+from tsn.video.span import Span
 
 KEYS = ("exclude", "quarantine")  # data.missing, data.invalid_rows
 AWFUL = [
@@ -104,6 +105,14 @@ def test_adding_or_changing_one_video_changes_its_shard_only():
     ):
         after = videos_by_shard(changed, 8)
         assert {n for n in before if before[n] != after[n]} == {shard_name(shard_of(name, 8))}
+
+
+def test_clips_of_a_file_lie_in_a_shard_in_their_order():
+    """So that it decodes the file in one pass; other videos stay where they are."""
+    spans = [("10", 10.0), ("2", 2.0), ("whole", None), ("3.5", 3.5)]
+    videos = [replace(video(n), path="a", span=s and Span(s, s + 9, "s")) for n, s in spans]
+    (ordered,) = videos_by_shard(videos, 1).values()
+    assert [v.id for v in ordered] == ["c/2", "c/3.5", "c/whole", "c/10"]
 
 
 def test_an_empty_shard_is_left_out():

@@ -7,8 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from tsn.video import decode, isolation, span_filter
+from tsn.video import decode, isolation, open_video
 from tsn.video.errors import VideoError
+from tsn.video.open_video import PausedVideos
 from tsn.video.span import Span
 
 FRAMES = 60
@@ -88,14 +89,54 @@ def test_a_clip_beyond_the_end_or_of_one_frame_is_bad(write_video, images, span)
         list(decode.read_frames(write_video("a.mkv", images), None, span=span))
 
 
-def test_only_what_follows_the_key_frame_before_is_decoded(video, monkeypatch):
-    seen = []
-    takes = span_filter.SpanFilter.takes
-    monkeypatch.setattr(
-        span_filter.SpanFilter, "takes", lambda self, f: seen.append(f) or takes(self, f)
-    )
+@pytest.fixture
+def decoded(monkeypatch):
+    """Collects the frames that the decoder makes."""
+    seen, make = [], open_video._decoded
+
+    def counted(*arguments):
+        for frame in make(*arguments):
+            seen.append(frame)
+            yield frame
+
+    monkeypatch.setattr(open_video, "_decoded", counted)
+    return seen
+
+
+def test_only_what_follows_the_key_frame_before_is_decoded(video, decoded):
     list(decode.read_frames(video, None, span=Span(1.7, math.inf, "s")))
-    assert (len(seen) < 40) == (video.suffix in (".mp4", ".mkv"))
+    assert (len(decoded) < 40) == (video.suffix in (".mp4", ".mkv"))
+
+
+@pytest.mark.parametrize("unit", ["s", "frames"])
+def test_clips_after_one_another_are_decoded_in_one_pass(video, unit, decoded):
+    whole, stamps, paused = list(decode.read_frames(video, None)), times(video), PausedVideos()
+    decoded.clear()
+    for start, end in [(0, 10), (10, 20), (25, 40), (42, 59)]:
+        span = Span(start, end, unit) if unit == "frames" else Span(stamps[start], stamps[end], "s")
+        found = list(decode.read_frames(video, None, span=span, paused=paused))
+        np.testing.assert_array_equal(found, whole[start:end])
+    if unit == "frames" or video.suffix in (".avi", ".ts"):
+        assert len(decoded) == FRAMES
+
+
+def test_clips_that_overlap_go_on_where_others_ended(video, decoded):
+    whole, paused = list(decode.read_frames(video, None)), PausedVideos()
+    decoded.clear()
+    for start, end in [(0, 20), (10, 30), (15, 40), (28, 40), (5, 9), (35, math.inf)]:
+        span = Span(start, end, "frames")
+        found = list(decode.read_frames(video, None, span=span, paused=paused))
+        np.testing.assert_array_equal(found, whole[start : None if end == math.inf else end])
+    # The first goes on with the fourth, the second with the last; none of the others can.
+    assert len(decoded) == 41 + 60 + 41 + 10
+
+
+def test_a_file_that_has_changed_is_read_from_its_start(write_video, images):
+    paused, spans = PausedVideos(), (Span(0, 4, "frames"), Span(6, 9, "frames"))
+    list(decode.read_frames(write_video("a.mkv", images), None, span=spans[0], paused=paused))
+    path = write_video("a.mkv", images[::-1])
+    found = list(decode.read_frames(path, None, span=spans[1], paused=paused))
+    np.testing.assert_array_equal(found, images[::-1][6:9])
 
 
 def test_the_isolated_decoder_reads_clips_too(write_video, images):
@@ -112,7 +153,7 @@ def test_a_span_is_read_back(span):
     assert Span.parse("") is None
 
 
-def test_a_clip_that_begins_at_a_key_frame_is_decoded_from_it(tmp_path, monkeypatch):
+def test_a_clip_that_begins_at_a_key_frame_is_decoded_from_it(tmp_path, decoded):
     """29/25 s are a little less than 14848 ticks of 1/12800 s, as a decimal."""
     path = tmp_path / "a.mp4"
     options = {"x264-params": "keyint=29:min-keyint=29:scenecut=0:bframes=0"}
@@ -123,13 +164,5 @@ def test_a_clip_that_begins_at_a_key_frame_is_decoded_from_it(tmp_path, monkeypa
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), n, np.uint8), format="rgb24")
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
-    taken = []
-    takes = span_filter.SpanFilter.takes
-
-    def recorded(self, frame) -> bool:
-        taken.append(takes(self, frame))
-        return taken[-1]
-
-    monkeypatch.setattr(span_filter.SpanFilter, "takes", recorded)
     assert len(list(decode.read_frames(path, None, span=Span(1.16, 1.4, "s")))) == 6
-    assert taken == [True] * 6
+    assert len(decoded) == 6 + 1

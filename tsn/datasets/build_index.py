@@ -29,11 +29,17 @@ def shard_name(shard: int) -> str:
 
 
 def videos_by_shard(videos: Iterable[Video], shards: int) -> dict[str, list[Video]]:
-    """Name of every shard that has videos -> its videos."""
+    """Name of every shard that has videos -> its videos, clips of a file in their order in it."""
     members = defaultdict(list)
     for video in videos:
         members[shard_name(shard_of(video.id, shards))].append(video)
-    return dict(sorted(members.items()))
+    return {name: _clips_in_order(videos) for name, videos in sorted(members.items())}
+
+
+def _clips_in_order(videos: list[Video]) -> list[Video]:
+    """Videos, the clips among them by file and time, so that a file is decoded in one pass."""
+    clips = iter(sorted((v.path, v.span.start, v.id, v) for v in videos if v.span))
+    return [next(clips)[-1] if video.span else video for video in videos]
 
 
 def digest(listing: Listing) -> str:

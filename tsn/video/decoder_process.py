@@ -17,10 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tsn.video.decode import probe, read_frames
+from tsn.video.decode import MAX_RATE, probe, read_frames
 from tsn.video.errors import VideoError
 from tsn.video.ipc import TOO_LITTLE_MEMORY, Channel
 from tsn.video.live import read_live
+from tsn.video.open_video import PausedVideos
 from tsn.video.span import Span
 
 
@@ -31,14 +32,15 @@ def main(connection: str, memory: str, bytes_: str, seconds: str) -> None:
     cv2.setNumThreads(1)
     _limit_memory(int(bytes_))
     channel = Channel(socket.socket(fileno=int(connection)), int(memory))
+    paused = PausedVideos()
     try:
         while True:
-            _serve(channel, channel.receive()[0], int(seconds))
+            _serve(channel, channel.receive()[0], int(seconds), paused)
     except (EOFError, ConnectionError):
         pass
 
 
-def _serve(channel: Channel, request: dict, seconds: int) -> None:
+def _serve(channel: Channel, request: dict, seconds: int, paused: PausedVideos) -> None:
     work, path = request.pop("work"), request.pop("path")
     _limit_time(time.process_time() + seconds)
     try:
@@ -51,7 +53,10 @@ def _serve(channel: Channel, request: dict, seconds: int) -> None:
         else:
             bounds = request.pop("span")
             span = Span(*bounds) if bounds else None
-            _send_frames(channel, _timed(read_frames(path, span=span, **request), seconds))
+            if span:  # what is before it takes time, too
+                seconds += int(span.start) * (MAX_RATE if span.unit == "s" else 1)
+            frames = read_frames(path, span=span, paused=paused, **request)
+            _send_frames(channel, _timed(frames, seconds))
     except VideoError as error:
         channel.send("failed", error.status, error.problem)
 

@@ -1,7 +1,9 @@
-"""Finding the frames of a clip in a long video, from the key frame before it where possible."""
+"""Finding the frames of a clip in a long video, without decoding all that is before it."""
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -17,47 +19,69 @@ _STEP = 10
 
 
 class SpanFilter:
-    """Which decoded frames belong to a span; they are those that a full decode would give.
+    """Picks the frames of a span out of the decoded ones; they are those of a full decode.
 
-    Where a span is in seconds, it leaves the container at the key frame before the span.
+    Where a span is in seconds, the decoder starts at the key frame before it; else at the start of
+    the video, or where the span before ended.
+
+    Args:
+        container: the open video, before its first frame.
+        stream: its stream.
+        frames: what the decoder makes of it from where it is.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, span: Span):
-        self._span, self._count = span, -1
-        self._started = True
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, frames: Iterator[VideoFrame]
+    ):
+        self._container, self._stream = container, stream
+        self._frames = enumerate(frames)
+        self._next: tuple[int, VideoFrame] | None = None
         self._scale: Fraction = stream.time_base or Fraction(1)
         self._rate = stream.average_rate or Fraction(25)
         self._first: int | None = None
-        seekable = container.format.name.startswith(_SEEKABLE)
-        if span.unit == "s" and span.start > 0 and seekable:
-            self._first = _first_stamp(container, stream)
-            self._started = False
-            self._seek(container, stream)
 
-    def is_over(self, frame: VideoFrame) -> bool:
-        """Whether this frame and all that follow come after the span."""
-        self._count += 1
-        return self._started and self._position(frame) >= self._span.end
+    @property
+    def is_paused(self) -> bool:
+        """Whether another span may follow the one before."""
+        return self._next is not None
 
-    def takes(self, frame: VideoFrame) -> bool:
-        """Whether a frame is in the span."""
-        # Before the first key frame, frames refer to others that were not decoded.
-        self._started = self._started or frame.key_frame
-        return self._started and self._position(frame) >= self._span.start
+    def distance(self, span: Span) -> float | None:
+        """What is still to be decoded before a span, in its unit; None if it cannot be next."""
+        if self._next is None or self._position(*self._next, span.unit) > span.start:
+            return None
+        return span.start - self._position(*self._next, span.unit)
 
-    def _position(self, frame: VideoFrame) -> float:
-        if self._span.unit == "frames":
-            return self._count
-        if self._first is None:
-            self._first = frame.pts
+    def frames(self, span: Span) -> Iterator[VideoFrame]:
+        """The frames of a span."""
+        seeks = span.unit == "s" and self._container.format.name.startswith(_SEEKABLE)
+        started = True
+        if seeks and span.start > 0:
+            self._first = _first_stamp(self._container, self._stream)
+            started = self._seek(span.start)
+        ahead, self._next = [self._next] if self._next else [], None
+        for number, frame in chain(ahead, self._frames):
+            if self._first is None:
+                self._first = frame.pts
+            # Before the first key frame, frames refer to others that were not decoded.
+            started = started or frame.key_frame
+            position = self._position(number, frame, span.unit) if started else -1
+            if position >= span.end:
+                self._next = None if seeks else (number, frame)
+                return
+            if position >= span.start:
+                yield frame
+
+    def _position(self, number: int, frame: VideoFrame, unit: str) -> float:
+        if unit == "frames":
+            return number
         if frame.pts is None or self._first is None:
-            return float(self._count / self._rate)
+            return float(number / self._rate)
         # To a microsecond: what is written in decimals is not a multiple of the time base.
         return round(float((frame.pts - self._first) * self._scale), 6)
 
-    def _seek(self, container: InputContainer, stream: VideoStream) -> None:
-        """Go to a key frame that is not behind the start of the span."""
-        wanted = self._span.start
+    def _seek(self, start: float) -> bool:
+        """Go to a key frame that is not behind the start of a span; whether it is the first."""
+        container, stream, wanted = self._container, self._stream, start
         while wanted > 0:
             # A clip may begin at a key frame, and its time in decimals a little before it.
             stamp = (self._first or 0) + math.floor((wanted + 1e-6) / self._scale)
@@ -65,13 +89,13 @@ class SpanFilter:
             key = next((p for p in container.demux(stream) if p.size and p.is_keyframe), None)
             if key is not None and key.pts is not None:
                 at = round(float((key.pts - (self._first or 0)) * self._scale), 6)
-                if at <= self._span.start:
+                if at <= start:
                     container.seek(stamp, stream=stream)
                     stream.codec_context.flush_buffers()
-                    return
+                    return False
             wanted -= _STEP
         _rewind(container, stream)
-        self._started = True
+        return True
 
 
 def _first_stamp(container: InputContainer, stream: VideoStream) -> int | None:
