@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+from zipfile import ZipFile
 
 import av
 import cv2
@@ -24,6 +25,7 @@ from tsn.flow.export import chunks as export_chunks
 from tsn.flow.export.figures import limit_magnitude
 from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
+from tsn.shards.folders import export_folders
 from tsn.shards.format import Shard
 from tsn.video.decode import VideoError, read_frames
 
@@ -94,6 +96,34 @@ def test_flo_files_are_middleburys(run, folder):
     assert np.frombuffer(data, "<i4", 2, 4).tolist() == [40, 30]
     values = np.frombuffer(data, "<f4", offset=12).reshape(30, 40, 2)
     np.testing.assert_array_equal(values, flow[10].transpose(1, 2, 0))
+
+
+def test_kitti_files_are_kittis(run, folder):
+    assert run("in/one.mp4", "-o", "out", "-f", "kitti")[0] == 0
+    assert files(folder / "out" / "one") == [f"{t:06}.png" for t in range(11)]
+    flow = TVL1(FAST)(grey_frames(folder / "in" / "one.mp4"))
+    image = cv2.imread(str(folder / "out" / "one" / "000010.png"), cv2.IMREAD_UNCHANGED)
+    # The development kit: 16 bits; red and green are x and y times 64 plus 2^15, blue is 1.
+    blue, green, red = image.transpose(2, 0, 1).astype(float)
+    assert image.dtype == np.uint16 and (blue == 1).all()
+    np.testing.assert_allclose((np.stack([red, green]) - 2**15) / 64, flow[10], atol=1 / 128)
+
+
+def test_images_are_those_that_shards_are_exported_as(run, folder):
+    size = ("-s", "64x48", "--bound", "10")
+    naming = ("--naming", "denseflow")
+    assert run("in/one.mp4", "-o", "one.h5", *size)[0] == 0
+    export_folders([folder / "one.h5"], folder / "expected", "denseflow")
+    assert run("in/one.mp4", "-o", "out", "-f", "jpg", *size, *naming)[0] == 0
+    assert run("in/one.mp4", "-o", "one.zip", *size, *naming)[0] == 0
+    names = files(folder / "expected" / "one")
+    assert names == [f"flow_{axis}_{t:05}.jpg" for axis in "xy" for t in range(11)]
+    assert files(folder / "out" / "one") == names
+    with ZipFile(folder / "one.zip") as archive:
+        assert sorted(archive.namelist()) == names
+        for name in names:
+            expected = (folder / "expected" / "one" / name).read_bytes()
+            assert (folder / "out" / "one" / name).read_bytes() == archive.read(name) == expected
 
 
 def test_shards_are_those_of_the_pipeline(run, folder):

@@ -14,6 +14,7 @@ from tsn.models.modality import MAX_FLOW_STEP
 from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 from tsn.video import MAX_SIDE
+from tsn.video.naming import WRITABLE
 
 if TYPE_CHECKING:
     from tsn.flow.export.plan import ExportJob, Target
@@ -31,6 +32,10 @@ formats:
   h5     one file for all videos, as the pipeline trains on: uint8, quantised within --bound
   npy    OUT/NAME.npy, float32 (pairs, 2, height, width): x and y in pixels
   flo    OUT/NAME/000000.flo, 000001.flo, ...: Middlebury's format, float32
+  kitti  OUT/NAME/000000.png, 000001.png, ...: KITTI's format, 16 bits, 1/64 pixels
+  jpg    OUT/NAME/flow_x_00001.jpg, flow_y_00001.jpg, ...: quantised within --bound, as TSN,
+         mmaction2 and others train on; --naming denseflow counts from 0
+  zip    OUT/NAME.zip: the same in an archive
   mp4    OUT/NAME.mp4: the frames beside their flow, colour-coded
   png    OUT/NAME.png: four frames of the video above their flow
 
@@ -111,6 +116,7 @@ def _export(
         arguments.size or (SHARD_SIZE if target.format == "h5" else None),
         arguments.bound or BOUND,
         arguments.max_magnitude,
+        arguments.naming or WRITABLE[0],
     )
     failures = export(jobs, target.format, options)
     count = sum(len(job.sources) for job in jobs)
@@ -121,7 +127,9 @@ def _export(
 
 
 def _check_options_fit(arguments: argparse.Namespace, format: str) -> None:
-    for name, formats in (("bound", ("h5",)), ("max_magnitude", ("mp4", "png"))):
+    images = ("jpg", "zip")
+    belongs = {"bound": ("h5", *images), "naming": images, "max_magnitude": ("mp4", "png")}
+    for name, formats in belongs.items():
         if getattr(arguments, name) is not None and format not in formats:
             option = "--" + name.replace("_", "-")
             raise UserError(
@@ -168,8 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="replace outputs that exist, instead of keeping them")
     add(
         "--bound", type=_pixels, metavar="PX",
-        help="h5: motion beyond this is clipped (default: 20)",
+        help="h5, jpg, zip: motion beyond this is clipped (default: 20)",
     )  # fmt: skip
+    add("--naming", choices=WRITABLE, help=f"jpg, zip: of the images (default: {WRITABLE[0]})")
     add(
         "--max-magnitude", type=_pixels, metavar="PX",
         help="mp4, png: motion shown in full colour (default: fitted to each video)",

@@ -3,17 +3,18 @@
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
 from tsn.datasets.index import class_names, read_index
 from tsn.datasets.records import Video
 from tsn.runtime.errors import UserError
-from tsn.runtime.files import atomic_folder, write_text
+from tsn.runtime.files import atomic_folder, atomic_path, write_text
 from tsn.runtime.progress import track
 from tsn.shards.format import Shard
 from tsn.shards.jpeg import encode_grey_jpeg
@@ -24,28 +25,40 @@ logger = logging.getLogger("tsn")
 
 
 class ImageWriter:
-    """Writes the images of one video into its folder, numbered as a naming says."""
+    """Writes the images of one video, numbered as a naming says.
 
-    def __init__(self, folder: Path, naming: Naming):
-        self._folder, self._naming = folder, naming
+    Args:
+        write: takes the name of an image and its bytes.
+        naming: what images are called.
+    """
+
+    def __init__(self, write: Callable[[str, bytes], object], naming: Naming):
+        self._write, self._naming = write, naming
         self._frames, self._fields = count(naming.start or 0), count(naming.start or 0)
 
     def add_frame(self, jpeg: bytes) -> None:
         """Write the next frame, as it is."""
-        (self._folder / self._naming.rgb.format(next(self._frames))).write_bytes(jpeg)
+        self._write(self._naming.rgb.format(next(self._frames)), jpeg)
 
     def add_flow(self, field: np.ndarray) -> None:
         """Write the next flow field, quantised: uint8 (2, H, W), x and y, as grey JPEGs."""
         number = next(self._fields)
         for template, plane in zip(self._naming.flow or (), field, strict=True):
-            (self._folder / template.format(number)).write_bytes(encode_grey_jpeg(plane))
+            self._write(template.format(number), encode_grey_jpeg(plane))
 
 
 @contextmanager
 def image_folder(path: Path, naming: Naming) -> Iterator[ImageWriter]:
     """Write the images of a video; the folder appears when all of them are on disk."""
     with atomic_folder(path) as folder:
-        yield ImageWriter(folder, naming)
+        yield ImageWriter(lambda name, data: (folder / name).write_bytes(data), naming)
+
+
+@contextmanager
+def image_zip(path: Path, naming: Naming) -> Iterator[ImageWriter]:
+    """The same as a .zip archive without compression, which JPEGs have themselves."""
+    with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:
+        yield ImageWriter(archive.writestr, naming)
 
 
 def export_folders(sources: list[Path], out: Path, naming: str) -> tuple[int, int]:

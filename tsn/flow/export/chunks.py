@@ -14,6 +14,7 @@ from tsn.flow.warped import WarpedFlow
 from tsn.runtime.progress import Advance
 from tsn.video.decode import to_grey
 from tsn.video.isolation import read_frames
+from tsn.video.naming import WRITABLE
 
 MAX_PIXELS = 1 << 24
 """Pixels of the pairs computed at a time: their flow and warped flow take 0.3 GB."""
@@ -28,8 +29,9 @@ class Options:
         threads: pairs that `estimator` computes at a time.
         warped: whether warped flow is wanted too.
         size: width and height in px that frames are resized to; None for each video's own.
-        bound: motion in px at which a shard's flow is clipped.
+        bound: motion in px at which quantised flow is clipped.
         max_magnitude: motion in px of full colour; None fits it to each video.
+        naming: what JPEGs of flow are called, a name of `tsn.video.naming.WRITABLE`.
     """
 
     estimator: FlowEstimator
@@ -38,6 +40,7 @@ class Options:
     size: tuple[int, int] | None = None
     bound: float = BOUND
     max_magnitude: float | None = None
+    naming: str = WRITABLE[0]
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,21 @@
 """Files of flow and of figures, written incrementally and renamed into place when complete.
 
-with flo_folder(path) as write:
+with npy_file(path) as write:
 write(flow)  # float32 (n, 2, H, W), px; any number of times
 """
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from tsn.flow.quantise import quantise
 from tsn.runtime.files import atomic_folder, atomic_path
+from tsn.shards.folders import ImageWriter
 
 FLO_TAG = 202021.25
 """First number of a .flo file, "PIEH" as bytes (Middlebury's README of the format)."""
@@ -22,22 +24,51 @@ Write = Callable[[np.ndarray], None]
 
 
 @contextmanager
-def flo_folder(path: Path) -> Iterator[Write]:
-    """Write flow (n, 2, H, W) in px as a folder of 000000.flo, 000001.flo, …, one per pair.
+def field_folder(path: Path, ending: str, encode: Callable[[np.ndarray], bytes]) -> Iterator[Write]:
+    """Write flow (n, 2, H, W) in px as a folder of one file per pair, numbered from 000000.
 
-    The format is Middlebury's: tag, width, height (little-endian float32, int32, int32), then x
-    and y of every pixel, row by row, as float32. A folder that exists is replaced.
+    A folder that exists is replaced.
     """
     with atomic_folder(path) as folder:
         numbers = itertools.count()
 
         def write(flow: np.ndarray) -> None:
             for field in flow:
-                height, width = field.shape[1:]
-                with (folder / f"{next(numbers):06}.flo").open("wb") as file:
-                    file.write(np.array(FLO_TAG, "<f4").tobytes())
-                    file.write(np.array([width, height], "<i4").tobytes())
-                    file.write(field.transpose(1, 2, 0).astype("<f4").tobytes())
+                (folder / f"{next(numbers):06}{ending}").write_bytes(encode(field))
+
+        yield write
+
+
+def flo_bytes(field: np.ndarray) -> bytes:
+    """Flow (2, H, W) in Middlebury's format: tag, width, height, then x and y of every pixel.
+
+    Little-endian float32, int32, int32; x and y, row by row, as float32.
+    """
+    height, width = field.shape[1:]
+    header = np.array(FLO_TAG, "<f4").tobytes() + np.array([width, height], "<i4").tobytes()
+    return header + field.transpose(1, 2, 0).astype("<f4").tobytes()
+
+
+def kitti_bytes(field: np.ndarray) -> bytes:
+    """Flow (2, H, W) as KITTI's PNG of three channels of 16 bits: x, y and whether it is known.
+
+    A value is 64 v + 32768, so ± 512 px in steps of 1/64 (development kit of the benchmark).
+    """
+    import cv2
+
+    x, y = np.clip(np.rint(64 * field) + 32768, 0, 65535).astype(np.uint16)
+    # OpenCV writes the last channel first.
+    return cv2.imencode(".png", np.stack([np.ones_like(x), y, x], axis=2))[1].tobytes()
+
+
+@contextmanager
+def image_files(images: AbstractContextManager[ImageWriter], bound: float) -> Iterator[Write]:
+    """Write flow (n, 2, H, W) in px as grey JPEGs of x and y, quantised within ± bound px."""
+    with images as writer:
+
+        def write(flow: np.ndarray) -> None:
+            for field in quantise(flow, bound):
+                writer.add_flow(field)
 
         yield write
 

@@ -14,13 +14,16 @@ from tsn.datasets.records import Video
 from tsn.datasets.video_files import find_video_files
 from tsn.runtime.errors import UserError
 
-ENDINGS = {"h5": ".h5", "flo": "", "npy": ".npy", "mp4": ".mp4", "png": ".png"}
-"""What the outputs of each format end in; those of "flo" are folders."""
+ENDINGS = {
+    **{"h5": ".h5", "npy": ".npy", "flo": "", "kitti": "", "jpg": "", "zip": ".zip"},
+    **{"mp4": ".mp4", "png": ".png"},
+}
+"""What the outputs of each format end in; those without an ending are folders."""
 
-FIELDS = ("h5", "flo", "npy")
+FIELDS = ("h5", "npy", "flo", "kitti", "jpg", "zip")
 """Formats of flow itself, with warped flow in a file of its own; the others are figures of both."""
 
-_FLO_NAME = re.compile(r"\d{6,}\.flo")
+_FIELD_NAME = re.compile(r"\d{6,}\.(flo|png)|flow_[xy]_\d{5,}\.jpg")
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ def _exists(path: Path) -> bool:
 def _check_replaceable(job: ExportJob) -> None:
     for path in job.outputs.values():
         for inside in path.iterdir() if path.is_dir() else ():
-            if not _FLO_NAME.fullmatch(inside.name):
+            if not _FIELD_NAME.fullmatch(inside.name):
                 raise UserError(
                     f"{str(path)!r}: --force would remove {inside.name!r} in this folder, which "
                     "is no flow; move it, or choose another -o"

@@ -12,13 +12,24 @@ from tsn.datasets.records import Video
 from tsn.flow.draw import colour_code, strip
 from tsn.flow.export.chunks import Options, flow_chunks, sample_pairs
 from tsn.flow.export.figures import add_grid_lines, colour_scale, limit_magnitude
-from tsn.flow.export.formats import Write, flo_folder, mp4_file, npy_file, write_png
+from tsn.flow.export.formats import (
+    Write,
+    field_folder,
+    flo_bytes,
+    image_files,
+    kitti_bytes,
+    mp4_file,
+    npy_file,
+    write_png,
+)
 from tsn.flow.export.plan import ExportJob
 from tsn.flow.export.shards import export_shards
 from tsn.runtime.errors import DiskFullError, UserError
 from tsn.runtime.progress import Advance, progress
+from tsn.shards.folders import ImageWriter, image_folder, image_zip
 from tsn.video.errors import VideoError
 from tsn.video.isolation import probe
+from tsn.video.naming import NAMINGS, Naming
 
 FieldWriter = Callable[[Path], AbstractContextManager[Write]]
 
@@ -74,6 +85,18 @@ def _write_fields(writer: FieldWriter, job: ExportJob, options: Options, advance
                 write(getattr(chunk, kind))
 
 
+def _write_images(
+    opened: Callable[[Path, Naming], AbstractContextManager[ImageWriter]],
+    job: ExportJob,
+    options: Options,
+    advance: Advance,
+) -> None:
+    def writer(path: Path) -> AbstractContextManager[Write]:
+        return image_files(opened(path, NAMINGS[options.naming]), options.bound)
+
+    _write_fields(writer, job, options, advance)
+
+
 def _write_mp4(job: ExportJob, options: Options, advance: Advance) -> None:
     video = job.sources[0].path
     scale = options.max_magnitude
@@ -105,7 +128,10 @@ def _write_png(job: ExportJob, options: Options, advance: Advance) -> None:
 
 
 _WRITERS: dict[str, Callable[[ExportJob, Options, Advance], None]] = {
-    "flo": partial(_write_fields, flo_folder),
+    "flo": partial(_write_fields, partial(field_folder, ending=".flo", encode=flo_bytes)),
+    "kitti": partial(_write_fields, partial(field_folder, ending=".png", encode=kitti_bytes)),
+    "jpg": partial(_write_images, image_folder),
+    "zip": partial(_write_images, image_zip),
     "npy": partial(_write_fields, npy_file),
     "mp4": _write_mp4,
     "png": _write_png,
