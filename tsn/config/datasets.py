@@ -108,50 +108,52 @@ class OfficialDataset:
     ] = True
 
 
-Parts = Annotated[
-    dict[Text, Annotated[Literal["train", "test"] | None, NULLABLE]],
-    MAP,
-    doc("what is done with a part, where docs/data.md leaves it open: `{val: train, extra: null}`"),
-]
-Folds = Annotated[
-    Annotated[Whole, Field(ge=2, le=100)] | None, doc("`splits: {folds: 5}`: how many")
-]
-TestRatio = Annotated[Number, doc("fraction of each class that is tested", gt=0, lt=1)]
-GroupPattern = Annotated[
-    Annotated[str, AfterValidator(_expression)] | None,
-    NULLABLE,
-    doc(
-        "regular expression searched in the video id (`class/name`, without ending); videos with "
-        "the same match (its first group, if any) stay on one side of the split. `_(g\\d+)_` "
-        "keeps UCF101's clips of one source together"
-    ),
-]
-SplitSeed = Annotated[Seed, doc("seed of the split")]
+@dataclass(frozen=True, config=LAZY, kw_only=True)
+class OwnSplits:
+    """The keys of data sets that have no official splits: their own, or drawn ones."""
+
+    parts: Annotated[
+        dict[Text, Annotated[Literal["train", "test"] | None, NULLABLE]],
+        MAP,
+        doc(
+            "what is done with a part, where docs/data.md leaves it open: "
+            "`{val: train, extra: null}`"
+        ),
+    ] = Field(default_factory=dict)
+    splits: Splits = (1,)
+    folds: Annotated[
+        Annotated[Whole, Field(ge=2, le=100)] | None, doc("`splits: {folds: 5}`: how many")
+    ] = None
+    shards: Shards = 16
+    classes: Classes = None
+    frame_folders: FrameFoldersKey = None
+    test_ratio: Annotated[Number, doc("fraction of each class that is tested", gt=0, lt=1)] = 0.3
+    group_pattern: Annotated[
+        Annotated[str, AfterValidator(_expression)] | None,
+        NULLABLE,
+        doc(
+            "regular expression searched in the video id (`class/name`, without ending); videos "
+            "with the same match (its first group, if any) stay on one side of the split. "
+            "`_(g\\d+)_` keeps UCF101's clips of one source together"
+        ),
+    ] = None
+    split_seed: Annotated[Seed, doc("seed of the split")] = 1
 
 
 @dataclass(frozen=True, config=LAZY)
-class FolderDataset:
+class FolderDataset(OwnSplits):
     """A folder per class."""
 
     name: Name
     videos: Videos
     layout: Literal["folder"] = "folder"
-    parts: Parts = Field(default_factory=dict)
     nested: Annotated[bool, doc("every folder with videos is a class, named by its whole path")] = (
         False
     )
-    splits: Splits = (1,)
-    folds: Folds = None
-    shards: Shards = 16
-    classes: Classes = None
-    frame_folders: FrameFoldersKey = None
-    test_ratio: TestRatio = 0.3
-    group_pattern: GroupPattern = None
-    split_seed: SplitSeed = 1
 
 
 @dataclass(frozen=True, config=LAZY)
-class ListDataset:
+class ListDataset(OwnSplits):
     """Videos, or clips of them, as lists name them."""
 
     name: Name
@@ -181,15 +183,6 @@ class ListDataset:
             "`a|b` in a label names several classes in any case"
         ),
     ] = False
-    parts: Parts = Field(default_factory=dict)
-    splits: Splits = (1,)
-    folds: Folds = None
-    shards: Shards = 16
-    classes: Classes = None
-    frame_folders: FrameFoldersKey = None
-    test_ratio: TestRatio = 0.3
-    group_pattern: GroupPattern = None
-    split_seed: SplitSeed = 1
 
 
 @dataclass(frozen=True, config=LAZY)
