@@ -7,36 +7,12 @@ import sys
 
 import pytest
 
-from tsn.config.checks import check_model, check_networks
+from tests.config.complaints import complaint, resolve
 from tsn.config.datasets import DatasetConfig
-from tsn.config.experiments import Configuration, Settings, paper_weights
+from tsn.config.experiments import Configuration, paper_weights
 from tsn.config.fields import build, plain
-from tsn.config.load import with_current_names
-from tsn.config.schema import ModelConfig, TrainingConfig
-from tsn.models.published import NAMES
+from tsn.config.schema import TrainingConfig
 from tsn.runtime.errors import UserError
-
-
-def resolve(config: dict, dataset: str, experiment: str, *more: dict) -> Settings:
-    return Configuration(config, *more).settings(dataset, experiment)
-
-
-def put(config: dict, key: str, value) -> dict:
-    """The configuration with one key, given by its dotted path, changed."""
-    *blocks, last = key.split(".")
-    for name in blocks:
-        config = config[name]
-    config[last] = value
-
-
-def complaint(config: dict, **changes) -> str:
-    for key, value in changes.items():
-        put(config, key, value)
-    with pytest.raises(UserError) as caught:
-        Configuration(config)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
 
 
 def test_the_configuration_as_shipped_has_no_mistake(config):
@@ -183,58 +159,6 @@ def test_each_modality_may_start_from_weights_of_its_own(config):
     assert resolve(config, "ucf101", "tsn").model("flow").backbone == "resnet50"
 
 
-WEIGHTS = {
-    "backbone": "resnet50",
-    "weights": "imagenet",
-    "sha256": None,
-    "cross_modality": True,
-    "consensus": "average",
-    "input_size": 224,
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"weights": "none.pth"}, r"model\.weights: there is no file 'none\.pth'"),
-        ({"weights": "https://host/net.pth"}, r"net\.pth: .*needs its checksum.*model\.sha256"),
-        ({"sha256": "12345678"}, r"model\.sha256"),
-        ({"weights": "kinetics400", "sha256": "12345678"}, r"model\.sha256: .* is kinetics400"),
-        (
-            {"backbone": "vgg16", "weights": "kinetics400"},
-            r"model\.weights: there are no weights kinetics400 of vgg16, only of resnet50, .*take",
-        ),
-        ({"backbone": "vgg16", "weights": "imagenet_v2"}, "no weights imagenet_v2 of vgg16"),
-        ({"backbone": "resnt50"}, r"model\.backbone: unknown backbone 'resnt50'.*resnet50"),
-        ({"backbone": "clarifai"}, "clarifai comes with no weights"),
-    ],
-)
-def test_networks_that_cannot_be_had_are_told_before_anything_runs(changes, message):
-    with pytest.raises(UserError, match=message):
-        check_model(ModelConfig(**{**WEIGHTS, **changes}))
-
-
-def test_weights_that_may_be_had_pass():
-    for name in NAMES:
-        check_model(ModelConfig(**{**WEIGHTS, "weights": name}))
-    check_model(ModelConfig(**{**WEIGHTS, "backbone": "bn_inception"}))
-    check_model(ModelConfig(**{**WEIGHTS, "weights": "https://host/net.pth", "sha256": "12345678"}))
-    check_model(ModelConfig(**{**WEIGHTS, "weights": "https://host/net-12345678.pth"}))
-    check_model(ModelConfig(**{**WEIGHTS, "weights": __file__, "sha256": "12345678"}))
-
-
-def test_a_linear_probe_of_a_random_network_is_refused(config):
-    config["model"]["cross_modality"] = False
-    with pytest.raises(UserError, match=r"training\.method: linear_probe .* of flow is none"):
-        check_networks(resolve(config, "ucf101", "linear_probe"))
-
-
-def test_timm_is_asked_for_before_anything_runs(monkeypatch):
-    monkeypatch.setattr("tsn.models.names.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"model\.backbone: .* pip install timm"):
-        check_model(ModelConfig(**{**WEIGHTS, "backbone": "timm:resnet50"}))
-
-
 def test_an_override_wins_over_per_modality_of_what_it_is_laid_over(config):
     config["training"] |= {"lr": 0.1, "per_modality": {"flow": {"lr": 0.2, "dropout": 0.7}}}
     config["experiments"]["tsn"] = {"training": {"lr": 0.3}}
@@ -329,63 +253,6 @@ print(sorted({"numpy", "torch", "pandas", "cv2", "av", "h5py"} & set(sys.modules
     assert done.stdout == "[]\n"
 
 
-def schedule(config: dict, dataset: str, modality: str, experiment: str = "tsn") -> tuple:
-    config["modalities"] = ["rgb", "rgb_diff", "flow", "warped_flow"]
-    recipe = resolve(config, dataset, experiment).training(modality)
-    length = "epochs" if recipe.epochs else "iterations"
-    keys = ("batch_size", "lr", "lr_milestones", length, "clip_gradient", "dropout")
-    found = [getattr(recipe, key) for key in keys]
-    return length, *(list(value) if isinstance(value, tuple) else value for value in found)
-
-
-@pytest.mark.parametrize(
-    ("preset", "dataset", "modality", "expected"),
-    [
-        # Wang et al. 2016, section 4.2
-        ("paper", "ucf101", "rgb", ("iterations", 256, 0.001, [2000, 4000], 4500, None, 0.8)),
-        ("paper", "ucf101", "flow", ("iterations", 256, 0.005, [12000, 18000], 20000, None, 0.7)),
-        # the solvers of yjxiong/temporal-segment-networks
-        ("caffe", "ucf101", "rgb", ("iterations", 128, 0.001, [1500, 3000], 3500, 40, 0.8)),
-        ("caffe", "ucf101", "flow", ("iterations", 128, 0.005, [10000, 16000], 18000, 20, 0.7)),
-        ("caffe", "hmdb51", "rgb", ("iterations", 128, 0.001, [1000, 2000], 2500, 40, 0.8)),
-        ("caffe", "hmdb51", "warped_flow", ("iterations", 128, 0.005, [4000, 6000], 7000, 20, 0.7)),
-        # the README of yjxiong/tsn-pytorch
-        ("tsn_pytorch", "hmdb51", "rgb", ("epochs", 128, 0.001, [30, 60], 80, 20, 0.8)),
-        ("tsn_pytorch", "ucf101", "flow", ("epochs", 128, 0.001, [190, 300], 340, 20, 0.7)),
-        ("tsn_pytorch", "ucf101", "rgb_diff", ("epochs", 128, 0.001, [80, 160], 180, 40, 0.8)),
-    ],
-)
-def test_a_preset_is_the_published_schedule(config, preset, dataset, modality, expected):
-    config["training"]["preset"] = preset
-    assert schedule(config, dataset, modality) == expected
-
-
-def test_a_key_wins_over_the_preset_of_its_layer_in_every_modality(config):
-    config["training"] |= {
-        "preset": "caffe",
-        "lr": 0.5,
-        "per_modality": {"flow": {"iterations": 9}},
-    }
-    config["training"]["lr_milestones"] = []
-    assert schedule(config, "ucf101", "rgb")[2:5] == (0.5, [], 3500)
-    assert schedule(config, "ucf101", "flow")[2:5] == (0.5, [], 9)
-
-
-def test_a_preset_wins_over_the_layers_below_and_loses_to_those_above(config):
-    config["training"] |= {"lr": 0.5, "per_modality": {"flow": {"dropout": 0.1}}}
-    config["datasets"]["ucf101"]["override"] = {"training": {"preset": "caffe"}}
-    config["experiments"]["tsn"] = {"training": {"clip_gradient": 1}}
-    assert schedule(config, "ucf101", "flow")[1:] == (128, 0.005, [10000, 16000], 18000, 1, 0.7)
-    assert schedule(config, "hmdb51", "flow")[2] == 0.5
-
-
-def test_without_a_preset_its_keys_must_be_given(config):
-    config["training"]["preset"] = None
-    assert "training.batch_size: this key is missing; set it, or training.preset" in complaint(
-        config
-    )
-
-
 def test_weights_are_searched_for_on_held_out_videos_only(config):
     config["fusion"]["weights"] = "search"
     with pytest.raises(UserError, match=r"fusion\.weights: .*never on test videos.*for rgb; set"):
@@ -428,52 +295,3 @@ def test_experiments_that_are_fused_have_the_modalities_and_the_test_of_the_fusi
     config["experiments"]["all"] = {"fusion": {"experiments": ["unknown"]}}
     with pytest.raises(UserError, match="there is no 'unknown'"):
         Configuration(config)
-
-
-def test_a_length_in_iterations_unsets_that_in_epochs_below_it(config):
-    config["experiments"]["tsn"] = {"training": {"iterations": 500}}
-    recipe = resolve(config, "ucf101", "tsn").training("flow")
-    assert (recipe.iterations, recipe.epochs) == (500, None)
-
-
-def test_epochs_beside_iterations_are_refused(config):
-    config["experiments"]["tsn"] = {"training": {"iterations": 500, "epochs": 3}}
-    assert "training.epochs: training.iterations is set as well" in complaint(config)
-
-
-def test_old_names_of_keys_are_understood_with_a_warning_each(config):
-    del config["flow"]["pyramid_levels"]
-    old, new = copy.deepcopy(config), config
-    old["training"] |= {"steps": [7], "scales": [1], "unit": "iteration", "length": 9}
-    old["flow"]["scales"] = 3
-    old["experiments"]["tsn"] = {"training": {"per_modality": {"flow": {"length": 8}}}}
-    old["datasets"]["ucf101"]["override"] = {
-        "test": {"convention": "release"},
-        "fusion": {"level": "softmax"},
-    }
-    new["training"] |= {"lr_milestones": [7], "crop_scales": [1], "iterations": 9}
-    new["flow"]["pyramid_levels"] = 3
-    new["experiments"]["tsn"] = {"training": {"per_modality": {"flow": {"iterations": 8}}}}
-    new["datasets"]["ucf101"]["override"] = {
-        "test": {"snippet_sampling": "caffe"},
-        "fusion": {"fuse": "probabilities"},
-    }
-    renamed, warnings = with_current_names(old)
-    assert renamed == new
-    assert "training.steps: its name is now lr_milestones; write lr_milestones: [7]" in warnings
-    assert len(warnings) == len(set(warnings)) == 7
-
-
-def test_a_length_without_a_unit_is_in_that_of_the_preset():
-    for preset, length in (("caffe", "iterations"), ("tsn_pytorch", "epochs")):
-        mine = {"training": {"preset": preset, "length": 5}}
-        assert with_current_names(mine)[0]["training"] == {"preset": preset, length: 5}
-
-
-def test_weights_that_may_not_be_looked_at_are_one_sentence(monkeypatch):
-    def denied(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr("pathlib.Path.is_file", denied)
-    with pytest.raises(UserError, match="cannot be read: Permission denied"):
-        check_model(ModelConfig(**{**WEIGHTS, "weights": "/locked/model.pt"}))

@@ -1,37 +1,18 @@
 """Lists of one's own: what is found on disk, and every kind of row that cannot be used."""
 
-import json
 import re
 
 import pytest
 
+from tests.datasets.conftest import GOOD
 from tsn.config.checks import checked_dataset
 from tsn.datasets.annotations import read_annotations
-from tsn.datasets.build_index import plan_listing, report, write_index
-from tsn.datasets.index import class_names, read_index
-from tsn.datasets.listing import Listing, leaks
+from tsn.datasets.build_index import plan_listing, write_index
+from tsn.datasets.index import read_index
+from tsn.datasets.listing import leaks
 from tsn.datasets.plain_list import split_line
 from tsn.runtime.errors import UserError
 from tsn.video.span import Span
-
-GOOD = "path,label,split\na.mp4,Jump,train\nb.mp4,Run,train\nc.mp4,Jump,test\nd.mp4,Run,test\n"
-
-
-@pytest.fixture
-def listing_of(tmp_path, monkeypatch):
-    """A function: text of a list, further keys -> the listing of videos a…f."""
-    monkeypatch.chdir(tmp_path)
-    for name in "abcdef":
-        (tmp_path / "videos").mkdir(exist_ok=True)
-        (tmp_path / "videos" / f"{name}.mp4").write_bytes(b"video")
-
-    def listing(text: str | bytes, invalid="quarantine", **keys) -> Listing:
-        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-        (tmp_path / "list.csv").write_bytes(data)
-        block = {"layout": "list", "videos": "videos", "annotations": "list.csv", **keys}
-        return plan_listing(checked_dataset("own", block), tmp_path, "quarantine", invalid)
-
-    return listing
 
 
 @pytest.mark.parametrize(
@@ -140,27 +121,11 @@ def test_a_cut_or_senseless_entry_stops_no_other(tmp_path, text, sentence):
     assert sentence in problem
 
 
-def test_digits_that_are_no_numbers_are_names(listing_of):
-    assert listing_of("a.mp4 ²\nb.mp4 ²\nc.mp4 ³\n").classes == ("²", "³")
-
-
 def test_a_column_that_is_not_there_is_named(listing_of):
     with pytest.raises(UserError, match=r"list\.csv: has no column 'what' \(there are: path, l"):
         listing_of(GOOD, columns={"label": "what"})
     with pytest.raises(UserError, match=r"has no column 'label' \(there are: path, activity\)"):
         listing_of("path,activity\na.mp4,Jump\n")
-
-
-def test_a_class_that_the_list_of_classes_lacks_is_named(listing_of, tmp_path):
-    (tmp_path / "classes.txt").write_text("Jump\nRun\n")
-    listing = listing_of(GOOD + "e.mp4,Fly,train\n", class_list="classes.txt")
-    (problem,) = listing.invalid
-    assert problem == "list.csv:6: column label: there is no class 'Fly' in class_list"
-
-
-def test_numbers_are_classes_in_their_order(listing_of):
-    listing = listing_of("a.mp4 10\nb.mp4 9\nc.mp4 10\nd.mp4 9\n")
-    assert listing.classes == ("9", "10")
 
 
 def test_a_name_without_a_folder_is_found_in_any(listing_of, tmp_path):
@@ -190,7 +155,6 @@ def test_a_group_on_both_sides_is_reported_by_name(listing_of):
 
 
 def test_the_index_holds_clips(listing_of, tmp_path):
-    from tsn.datasets.build_index import write_index
 
     listing = listing_of("path,label,start,end\na.mp4,c,0:00:01,2.5\nb.mp4,c,1,\n")
     write_index(tmp_path / "index.tsv", listing, 2, (1,))
@@ -268,12 +232,6 @@ def test_a_row_that_is_cut_and_a_commented_one_are_told(tmp_path):
     assert len(rows) == 4 and "list.jsonl:1: '#e.mp4 Run' is a comment" in problem
 
 
-def test_a_label_of_any_number_of_digits_is_one(listing_of):
-    long = "9" * 5000
-    text = f"a.mp4 10\nb.mp4 9\nc.mp4 {long}\nd.mp4 9\ne.mp4 {long}\n"
-    assert listing_of(text).classes == ("9", "10", long)
-
-
 @pytest.mark.parametrize(
     ("on_disk", "listed"),
     [
@@ -303,23 +261,6 @@ def test_a_bare_name_in_two_folders_is_told(listing_of, tmp_path):
     assert "'x.mp4' is in several folders, as 'one/x.mp4' and 'two/x.mp4'" in problem
 
 
-@pytest.mark.parametrize(
-    ("classes", "labels"),
-    [
-        ("1 Jump\n2 Run\n", "01"),
-        ("Jump\nRun\n", "12"),
-        ("1 Jump\n2 Run\n", "12"),
-        ("0 Jump\n01 Run\n", ("0.0", "1.0")),
-    ],
-)
-def test_numbers_that_count_from_0_or_1_are_the_same_classes(listing_of, tmp_path, classes, labels):
-    (tmp_path / "classes.txt").write_text(classes, encoding="utf-8")
-    first, second = labels
-    text = f"a.mp4 {first}\nb.mp4 {second}\nc.mp4 {first}\nd.mp4 {second}\n"
-    listing = listing_of(text, class_list="classes.txt")
-    assert [video.class_name for video in listing.videos] == ["Jump", "Run", "Jump", "Run"]
-
-
 def test_a_list_that_is_not_there_is_one_sentence(listing_of):
     with pytest.raises(UserError, match=r"'gone\.csv': cannot be read \(No such file"):
         listing_of(GOOD, annotations="gone.csv")
@@ -340,78 +281,6 @@ def test_json_that_is_no_list_of_videos_is_one_sentence(listing_of):
 def test_a_data_set_without_videos_on_disk_shows_where_it_looked(listing_of, tmp_path):
     with pytest.raises(UserError, match=r"none of the 1 listed videos .* 'videos/x\.mp4'"):
         listing_of("path,label,split\nx.mp4,Jump,train\n")
-
-
-def classes_of(listing: Listing) -> dict[str, tuple[str, ...]]:
-    return {video.id: video.classes for video in listing.videos}
-
-
-SEVERAL = {"a": ("Jump", "Run"), "b": ("Run",), "c": ("Jump",), "d": ("Run", "Sit")}
-
-
-def test_a_label_may_name_several_classes(listing_of):
-    """In the order of the classes, whatever that of the label; in a table and in JSON."""
-    table = "path,label,split\na,Run | Jump,train\nb,Run,train\nc,Jump|,test\nd,Sit|Run,test\n"
-    listing = listing_of(table)
-    assert listing.classes == ("Jump", "Run", "Sit") and classes_of(listing) == SEVERAL
-    rows = [("a", ["Run", "Jump"]), ("b", "Run"), ("c", ["Jump"]), ("d", ["Sit", "Run"])]
-    entries = [
-        {"path": name, "label": label, "split": "train" if name in "ab" else "test"}
-        for name, label in rows
-    ]
-    assert classes_of(listing_of(json.dumps(entries))) == SEVERAL
-
-
-def test_rows_of_one_video_add_their_classes_where_that_is_wanted(listing_of):
-    table = (
-        "path,label,split\na,Run,train\na,Jump,train\na,Jump,train\nb,Run,train\n"
-        "c,Jump,test\nd,Sit,test\nd,Run,test\n"
-    )
-    listing = listing_of(table, multi_label=True)
-    assert classes_of(listing) == SEVERAL and not listing.invalid
-    (problem, _, _) = listing_of(table).invalid
-    assert "'a' is of class 'Jump' here and of 'Run' in list.csv:2" in problem
-    assert "set multi_label: true" in problem
-    (problem,) = listing_of(table + "a,Sit,test\n", multi_label=True).invalid
-    assert "'a' is a train video already" in problem
-
-
-def test_a_bar_in_the_name_of_a_known_class_is_part_of_it(listing_of, tmp_path):
-    (tmp_path / "names.txt").write_text("Jump|Run\nSit\nRun\n")
-    table = "path,label,split\na,Jump|Run,train\nb,Sit|Run,train\nc,Run,test\nd,Sit|Jump,test\n"
-    listing = listing_of(table, class_list="names.txt")
-    assert classes_of(listing) == {"a": ("Jump|Run",), "b": ("Sit", "Run"), "c": ("Run",)}
-    (problem,) = listing.invalid
-    assert "list.csv:5: column label: there is no class 'Jump' in class_list" in problem
-
-
-def test_classes_that_are_not_wanted_are_left_out(listing_of):
-    table = "path,label,split\na,Run|Jump,train\nb,Run,train\nc,Jump,test\nd,Sit|Run,test\n"
-    listing = listing_of(table, classes=["Run", "Sit"])
-    assert classes_of(listing) == {"a": ("Run",), "b": ("Run",), "d": ("Run", "Sit")}
-
-
-def test_every_class_is_split_although_no_two_videos_have_the_same_ones(listing_of):
-    table = "path,label\na,1|2\nb,1|3\nc,2|3\nd,1|2|3\ne,1\nf,2\n"
-    listing = listing_of(table, test_ratio=0.5)
-    for part in ("train", "test"):
-        chosen = [video for video in listing.videos if video.splits[1] == part]
-        assert {name for video in chosen for name in video.classes} == {"1", "2", "3"}
-
-
-def test_several_classes_survive_the_index(listing_of, tmp_path):
-    table = "path,label,split\na,Run|Jump,train\nb,Run,train\nc,Jump,test\nd,Sit|Run,test\n"
-    listing = listing_of(table)
-    write_index(tmp_path / "index.tsv", listing, 2, (1,))
-    index = read_index(tmp_path / "index.tsv")
-    assert {video.id: video.classes for video in index} == SEVERAL
-    assert [video.labels for video in index] == [(0, 1), (1,), (0,), (1, 2)]
-    assert class_names(index) == ["Jump", "Run", "Sit"]
-    lines = report(listing, (1,), excluded=False).splitlines()
-    assert "2 videos have several classes" in lines
-    assert [line.split() for line in lines[-3:]] == [
-        ["'Jump'", "1", "1"], ["'Run'", "2", "1"], ["'Sit'", "0", "1"]
-    ]  # fmt: skip
 
 
 def test_thumos_own_files_per_class(tmp_path, monkeypatch):
