@@ -195,9 +195,11 @@ def _paint_ball(
     part *= 1 - shadow[..., None]
     facing = np.sqrt(np.maximum(1 - distance**2, 0.02))  # cosine of the surface's slant
     u, v = np.cos(tilt) * x + np.sin(tilt) * y, np.cos(tilt) * y - np.sin(tilt) * x
-    light = _pattern(pattern, u, v, facing, 6 / radius)[..., None]
+    contrast = colours[1] - colours[0]
+    # Outside its moment the ball is grey, whatever its pattern is.
+    light = _pattern(pattern, u, v, facing, 6 / radius)[..., None] if contrast.any() else 0.0
     shade = 0.62 + 0.45 * np.maximum(-0.45 * x - 0.55 * y + 0.7 * facing, 0)[..., None]
-    surface = (colours[0] + light * (colours[1] - colours[0])) * shade
+    surface = (colours[0] + light * contrast) * shade
     cover = np.clip((1 - distance) * radius + 0.5, 0, 1)[..., None]
     part += cover * (np.minimum(surface, 255) - part)
 
