@@ -1,6 +1,7 @@
 """Two runs at once, damaged files, edited indexes: named before anything is trained on them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from tests.workflow.pipeline import BROKEN, CLASSES, REPOSITORY
+from tests.workflow.pipeline import BROKEN, CLASSES, REPOSITORY, Pipeline
 from tsn.shards.format import Shard
 from tsn.verify import main as verify
 
@@ -19,9 +20,9 @@ CHECKED = "results/tiny/shards/rgb.quarantine.tsv"
 
 
 @pytest.fixture
-def checked(fresh):
-    fresh.run(CHECKED)
-    return fresh
+def checked(finished, tmp_path):
+    """A copy of the finished run, to be damaged."""
+    return Pipeline(shutil.copytree(finished.folder, tmp_path / "copy"))
 
 
 def test_a_damaged_shard_is_named_before_training_and_rebuilt_by_two_commands(checked):
