@@ -28,19 +28,23 @@ def two_gpus(tmp_path, monkeypatch):
 def provided(fresh, two_gpus):
     """What a run with these options takes for the number of GPUs."""
     snakefile = fresh.folder / "Snakefile"
-    printed = 'print("GPUs:", workflow.global_resources["gpu"].value)'
+    printed = 'print("GPUs:", workflow.global_resources.get("gpu").value)'
     snakefile.write_text(f"include: {str(REPOSITORY / 'Snakefile')!r}\n{printed}\n")
 
-    def run(*options: str) -> int:
+    def run(*options: str) -> str:
         output = fresh.run("--snakefile", str(snakefile), "--dry-run", TARGET, *options)
-        return int(re.search(r"^GPUs: (\d+)$", output, re.MULTILINE)[1])
+        return re.search(r"^GPUs: (.+)$", output, re.MULTILINE)[1]
 
     return run
 
 
 def test_a_run_provides_the_gpus_that_there_are(provided):
-    assert provided() == 2
+    assert provided() == "2"
 
 
 def test_a_limit_of_the_user_is_kept(provided):
-    assert provided("--resources", "gpu=1") == 1
+    assert provided("--resources", "gpu=1") == "1"
+
+
+def test_a_cluster_has_what_its_profile_says(provided):
+    assert provided("--executor", "slurm", "--jobs", "9") == "None"

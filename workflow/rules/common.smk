@@ -236,8 +236,13 @@ def gpus_here():
     return len(usable_gpus()) if workflow.is_main_process and workflow.local_exec else 0
 
 
-if workflow.is_main_process and workflow.local_exec and "gpu" not in workflow.global_resources:
-    # As many GPU jobs at a time as there are GPUs; `--resources gpu=N` allows fewer.
+# As many GPU jobs at a time as there are GPUs; `--resources gpu=N` allows fewer. The executor is not
+# known while this is read, but clusters are given a number of jobs, `_nodes`.
+if (
+    workflow.is_main_process
+    and workflow.global_resources["_nodes"].value is None
+    and "gpu" not in workflow.global_resources
+):
     workflow.register_resource("gpu", max(1, gpus_here()))
 
 
