@@ -30,6 +30,7 @@ from tsn.runtime.cuda import why_unavailable
 from tsn.video.decode import read_frames
 
 if TYPE_CHECKING:
+    from tsn.flow.cuda.workspace import Launcher
     from tsn.flow.estimator import FlowEstimator
 
 SIZE = (340, 256)
@@ -65,9 +66,11 @@ def main() -> None:
         print(f"No GPU can be used: {reason}. With one, these would be run:")
         for name, part in PARTS.items():
             print(f"  {name}: {part.__doc__}")
-        return
     with tempfile.TemporaryDirectory() as folder:
         videos = clips_of(options.videos) if options.videos else demo(Path(folder))
+        if reason:
+            print(f"Work queue, by the CPU: {work_on_cpu(videos)}")
+            return
         table: list[Row] = []
         for name, part in PARTS.items():
             begin = time.perf_counter()
@@ -142,6 +145,11 @@ def flow(videos: list[Path]) -> Iterator[Row]:
             f"native_cuda, {len(part) - 1} pairs a call",
             f"{(len(part) - 1) / seconds:.0f} pairs/s",
         )
+    import torch
+
+    from tsn.flow.cuda.compile import Launcher
+
+    yield "work queue", work_of(Launcher(torch.device("cuda"), 2, "opencv"), clip[:33])
     variant = TVL1(TVL1Params(variant="opencv_cuda"), "native_cuda")
     seconds = timed(lambda: variant.quantised(clip[:129]))
     yield "native_cuda, variant opencv_cuda, 128 pairs a call", f"{128 / seconds:.0f} pairs/s"
@@ -165,6 +173,32 @@ def flow(videos: list[Path]) -> Iterator[Row]:
         engines = TVL1(params, "native_cuda"), TVL1(params, "native_cpu", cores())
         what = f"epsilon {params.epsilon}, {params.iterations} iterations, {params.variant}"
         yield f"GPU against CPU, {what}", agreement(*engines, few)
+
+
+def work_of(kernels: "Launcher", clip: np.ndarray) -> str:
+    """What the work queue does for the pairs of a clip (T, H, W)."""
+    import torch
+
+    from tsn.flow.cuda.workspace import Workspace
+
+    frames = torch.from_numpy(clip).to(kernels.device)
+    workspace = Workspace(kernels, *clip.shape[1:], TVL1Params(), len(clip))
+    workspace.load(frames)
+    workspace.solve(frames.new_empty((len(clip) - 1, 2, *clip.shape[1:]), dtype=torch.float32), 1)
+    work = workspace.work()
+    return (
+        f"{work['useful']:.0%} of the pixels' iterations are of use, {work['bytes']:.1f} bytes for "
+        f"each of these, {work['iterations']:.0f} of full-size frames a pair"
+    )
+
+
+def work_on_cpu(videos: list[Path]) -> str:
+    """The same of a pair, by the kernels compiled for the CPU; takes half a minute."""
+    from tests.flow.cuda.emulator import EmulatedLauncher, compile_for_cpu
+
+    clip = np.stack(list(islice(read_frames(videos[0], SIZE, "grey"), 2)))
+    with tempfile.TemporaryDirectory() as folder:
+        return work_of(EmulatedLauncher(compile_for_cpu("c++", 2, "opencv", Path(folder))), clip)
 
 
 def agreement(one: "FlowEstimator", other: "FlowEstimator", clips: list[np.ndarray]) -> str:

@@ -3,7 +3,8 @@
 // other. The threads of a block are coroutines that change places at barriers and shuffles. Every thread has
 // its own registers and stack, so the kernels run as they are written.
 //
-// Beyond what a GPU would notice: a barrier that not all threads of a block reach ends the process.
+// Beyond what a GPU would notice: a barrier that not all threads of a block reach ends the process; and, where
+// it is compiled with -fsanitize=thread, accesses that only luck orders: see watch.h.
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <sched.h>
 #include <ucontext.h>
 
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -28,67 +30,89 @@ static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline float __fmul_rn(float a, float b) { return a * b; }
-static inline void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-template <typename T> T atomicAdd(T *at, T value) { return __atomic_fetch_add(at, value, __ATOMIC_RELAXED); }
-template <typename T> T atomicExch(T *at, T value) { return __atomic_exchange_n(at, value, __ATOMIC_RELAXED); }
-template <typename T> T atomicCAS(T *at, T expected, T value) {
-    __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    return expected;
-}
 static inline void __nanosleep(unsigned) { sched_yield(); }
 
 static thread_local Index threadIdx, blockIdx, blockDim, gridDim;
 
+#include "watch.h"
+
 struct Thread {
     ucontext_t start;
-    jmp_buf place;
+    Place place;
     bool started, ended;
     char *stack;
+    Watch watch;
 };
 
 constexpr int MOST_THREADS = 1024, STACK = 1 << 16;
 constexpr unsigned MOST_PARALLEL = 4;  // blocks of a launch
 static thread_local Thread threads[MOST_THREADS];
-static thread_local jmp_buf scheduler;
+static thread_local Place scheduler;
+static thread_local Watch scheduler_watch;
 static thread_local int current, alive, waiting;
 static thread_local long turn;                                  // of the barrier of the block
 static thread_local int warp_waiting[32];
 static thread_local long warp_turn[32];
 static thread_local char exchange[MOST_THREADS][8];             // what the threads of a warp show each other
+static char all_blocks;                                         // a place for RELEASE and ACQUIRE
 static thread_local void (*body)(const void *);
 static thread_local const void *arguments;
 
-static void give_way() {
+template <typename T> T atomicAdd(T *at, T value) {
+    const Atomic atomic(threads[current].watch, at);
+    return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
+}
+template <typename T> T atomicExch(T *at, T value) {
+    const Atomic atomic(threads[current].watch, at);
+    return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);
+}
+template <typename T> T atomicCAS(T *at, T expected, T value) {
+    const Atomic atomic(threads[current].watch, at);
+    __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return expected;
+}
+static inline void fence() { order_by_fence(threads[current].watch); }
+
+UNSEEN static void back_to_scheduler() {
+    now_runs(scheduler_watch);
+    GO_TO(scheduler);
+}
+
+UNSEEN static void give_way() {
     const Index mine = threadIdx;
-    if (!_setjmp(threads[current].place)) _longjmp(scheduler, 1);
+    if (!SAVE(threads[current].place)) back_to_scheduler();
     threadIdx = mine;
 }
 
-static void run_thread() {
+UNSEEN static void run_thread() {
     body(arguments);
     threads[current].ended = true;
+    RELEASE(&all_blocks);
     if (--alive && waiting == alive) { waiting = 0; turn++; }  // who has ended is not waited for
-    _longjmp(scheduler, 1);
+    back_to_scheduler();
 }
 
-static inline void __syncthreads() {
+UNSEEN static void __syncthreads() {
+    static thread_local char meeting[2];  // threads may be a barrier apart
     const long mine = turn;
+    RELEASE(&meeting[mine % 2]);
     if (++waiting == alive) { waiting = 0; turn++; }
     while (turn == mine) give_way();
+    ACQUIRE(&meeting[mine % 2]);
 }
 
-static inline void wait_for_warp() {
+UNSEEN static void wait_for_warp() {
     const int warp = current / 32;
     const long mine = warp_turn[warp];
     if (++warp_waiting[warp] == 32) { warp_waiting[warp] = 0; warp_turn[warp]++; }
     while (warp_turn[warp] == mine) give_way();
 }
 
-template <typename T> T shuffle(T value, int lane) {
+template <typename T> UNSEEN T shuffle(T value, int lane) {
     const int first = current / 32 * 32;
-    memcpy(exchange[current], &value, sizeof value);
+    __builtin_memcpy(exchange[current], &value, sizeof value);
     wait_for_warp();
-    if (lane >= 0 && lane < 32) memcpy(&value, exchange[first + lane], sizeof value);
+    if (lane >= 0 && lane < 32) __builtin_memcpy(&value, exchange[first + lane], sizeof value);
     wait_for_warp();
     return value;
 }
@@ -96,12 +120,14 @@ template <typename T> T __shfl_up_sync(unsigned, T value, int by) { return shuff
 template <typename T> T __shfl_down_sync(unsigned, T value, int by) { return shuffle(value, current % 32 + by); }
 template <typename T> T __shfl_xor_sync(unsigned, T value, int by) { return shuffle(value, current % 32 ^ by); }
 
-static void run_block() {
+UNSEEN static void run_block() {
     const int count = int(blockDim.x * blockDim.y);
     alive = count;
     waiting = 0;
     memset(warp_waiting, 0, sizeof warp_waiting);
+    set_up(scheduler_watch, true);
     for (int t = 0; t < count; t++) {
+        set_up(threads[t].watch);
         if (!threads[t].stack) threads[t].stack = static_cast<char *>(malloc(STACK));
         threads[t].started = threads[t].ended = false;
     }
@@ -109,12 +135,14 @@ static void run_block() {
     for (int idle = 0; alive; idle++) {
         const int before = alive;
         const long turn_before = turn;
-        for (volatile int t = 0; t < count; t++) {
+        for (volatile int k = 0; k < count; k++) {
+            const int t = in_turn(k, count);
             Thread &thread = threads[t];
             if (thread.ended) continue;
             current = t;
-            if (_setjmp(scheduler)) continue;
-            if (thread.started) _longjmp(thread.place, 1);
+            if (SAVE(scheduler)) continue;
+            now_runs(thread.watch);
+            if (thread.started) GO_TO(thread.place);
             thread.started = true;
             threadIdx = {unsigned(t) % blockDim.x, unsigned(t) / blockDim.x, 0};
             getcontext(&thread.start);
@@ -155,6 +183,7 @@ static void run(void (*kernel)(const void *), const void *a, Index grid, Index b
         });
     }
     for (std::thread &thread : parallel) thread.join();
+    ACQUIRE(&all_blocks);
 }
 
 #define SIZE_OF(Structure) extern "C" unsigned size_of_##Structure() { return sizeof(Structure); }

@@ -40,9 +40,7 @@ class EmulatedLauncher:
 def compile_for_cpu(compiler: str, components: int, variant: str, folder: Path) -> Path:
     """Compile the kernels with a C++ compiler; return the library."""
     sizes = "".join(f"SIZE_OF({structure.__name__})\n" for structure in IN_MEMORY)
-    target = {"target.h": TARGET.read_text(), "k.cpp": kernels() + sizes}
-    for name, text in {**headers(components, variant), **target}.items():
-        (folder / name).write_text(text)
+    write_sources(components, variant, folder, sizes)
     library = folder / "kernels.so"
     subprocess.run(
         [
@@ -53,3 +51,12 @@ def compile_for_cpu(compiler: str, components: int, variant: str, folder: Path) 
         check=True,
     )  # fmt: skip
     return library
+
+
+def write_sources(components: int, variant: str, folder: Path, more: str = "") -> None:
+    """Write the kernels, k.cpp with `more` behind them, and what they include into a folder."""
+    own = {"target.h": TARGET, "watch.h": TARGET.with_name("watch.h")}
+    texts = {name: path.read_text() for name, path in own.items()}
+    texts = {**headers(components, variant), **texts, "k.cpp": kernels() + more}
+    for name, text in texts.items():
+        (folder / name).write_text(text)

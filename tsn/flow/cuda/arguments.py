@@ -1,6 +1,6 @@
 """The structures of the CUDA source, field by field: what the kernels are called with."""
 
-from ctypes import Structure, c_double, c_float, c_int, c_uint, c_void_p
+from ctypes import Structure, c_double, c_float, c_int, c_uint, c_ulonglong, c_void_p
 
 
 class Plane(Structure):
@@ -77,7 +77,15 @@ class Slot(Structure):
 class Queue(Structure):
     """Counters of the work queue, in device memory."""
 
-    _fields_ = [("taken", c_uint), ("appended", c_uint), ("begun", c_int), ("done", c_int)]
+    _fields_ = [
+        ("taken", c_uint),
+        ("appended", c_uint),
+        ("begun", c_int),
+        ("done", c_int),
+        ("tiles", c_ulonglong),
+        ("tile_steps", c_ulonglong),
+        ("pixel_steps", c_ulonglong),
+    ]
 
 
 MOST_LEVELS = 32

@@ -2,6 +2,7 @@
 
 import ctypes
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -161,6 +162,25 @@ class Workspace:
             "solve", solve, (self._launcher.blocks, 1, 1), (32, self._shape.warps)
         )
         return self._clipped[:pairs]
+
+    def work(self) -> dict[str, float]:
+        """What the last call of `solve` cost, for benchmarks.
+
+        Returns:
+            "useful": fraction of the iterations of pixels that the result is made of; the others
+            are of halos, beside the frame, or taken back. "bytes": moved for each of these, in
+            whole tiles. "iterations": of frames of full size, for a pair.
+        """
+        queue = arguments.Queue.from_buffer_copy(self._queue.cpu().numpy().tobytes())
+        width, height = 64, self._shape.warps * self._shape.rows
+        across, down = self._shape.tile
+        planes = 3 * self._components
+        moved = 4 * ((planes + 3) * width * height + planes * across * down)
+        return {
+            "useful": queue.pixel_steps / (queue.tile_steps * width * height),
+            "bytes": queue.tiles * moved / queue.pixel_steps,
+            "iterations": queue.pixel_steps / (queue.done * math.prod(self.size)),
+        }
 
     def _level_arguments(self) -> ctypes.Array:
         """The levels as `solve` knows them, the coarsest first."""

@@ -42,6 +42,8 @@ struct Slot {
 struct Queue {
     unsigned taken, appended;  // tiles, those that are there from the beginning not counted as appended
     int begun, done;           // pairs, those in the slots from the beginning not counted as begun
+    // Of ITERATE, for benchmarks: tiles; their iterations; iterations of pixels that the result is made of.
+    unsigned long long tiles, tile_steps, pixel_steps;
 };
 
 constexpr int MOST_LEVELS = 32;
@@ -120,6 +122,7 @@ __device__ Tile take_tile(const Solve &a) {
 __device__ void append_tiles(const Solve &a, Tile tile, unsigned at) {
     const int threads = blockDim.x * blockDim.y, tiles = a.levels[tile.level].tiles;
     for (tile.number = threadIdx.y * blockDim.x + threadIdx.x; tile.number < tiles; tile.number += threads) {
+        fence();  // each thread's own: what the block has written or seen is seen by who takes this tile
         // A place that a block has a ticket for and has not yet looked at is left to it.
         unsigned long long *place = a.ring + (at + tile.number) % a.capacity;
         while (atomicCAS(place, 0ull, tile.pack())) __nanosleep(50);
@@ -193,11 +196,18 @@ __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
         slot.stage = START;
         break;
     }
+    if (tile.stage == ITERATE) {
+        const Level &level = a.levels[tile.level];
+        const unsigned long long pixels = (unsigned long long)level.plane.height * level.plane.width;
+        atomicAdd(&a.queue->tiles, (unsigned long long)level.tiles);
+        atomicAdd(&a.queue->tile_steps, (unsigned long long)level.tiles * tile.steps);
+        if (!slot.redo) atomicAdd(&a.queue->pixel_steps, pixels * tile.steps);  // else they are taken back
+    }
     if (settled) {
         slot.warps++;
         slot.stage = slot.warps < a.warps ? WARP : slot.level < a.finest ? GROW : STORE;
     }
-    slot.finished = 0;
+    atomicExch(&slot.finished, 0u);
     tile.stage = slot.stage;
     tile.level = slot.level;
     tile.side = slot.redo ? 1 - slot.side : slot.side;

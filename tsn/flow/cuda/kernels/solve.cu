@@ -91,7 +91,6 @@ KERNEL_OF(WARPS * 32, BLOCKS, solve, Solve) {
             next = advance(a, tile, errors);
             if (tile.stage == STORE) atomicAdd(&a.queue->done, 1);
             if (next.number == 0) at = atomicAdd(&a.queue->appended, unsigned(a.levels[next.level].tiles));
-            fence();
         }
         __syncthreads();
         if (next.number == 0) append_tiles(a, next, at);
