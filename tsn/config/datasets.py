@@ -108,10 +108,12 @@ class OfficialDataset:
     ] = True
 
 
-@dataclass(frozen=True, config=LAZY, kw_only=True)
+@dataclass(frozen=True, config=LAZY)
 class OwnSplits:
     """The keys of data sets that have no official splits: their own, or drawn ones."""
 
+    name: Name
+    videos: Videos
     parts: Annotated[
         dict[Text, Annotated[Literal["train", "test"] | None, NULLABLE]],
         MAP,
@@ -144,8 +146,6 @@ class OwnSplits:
 class FolderDataset(OwnSplits):
     """A folder per class."""
 
-    name: Name
-    videos: Videos
     layout: Literal["folder"] = "folder"
     nested: Annotated[bool, doc("every folder with videos is a class, named by its whole path")] = (
         False
@@ -156,8 +156,6 @@ class FolderDataset(OwnSplits):
 class ListDataset(OwnSplits):
     """Videos, or clips of them, as lists name them."""
 
-    name: Name
-    videos: Videos
     annotations: Annotated[
         Annotated[Text, Tag("<name>")]
         | Annotated[list[Text], Tag("<list>")]
@@ -167,7 +165,7 @@ class ListDataset(OwnSplits):
             "a list, several, one per part (`{train: …, val: …, test: …}`), or per split and part "
             "(`{1: {train: …, test: …}}`)"
         ),
-    ]
+    ] = Field(kw_only=True)
     layout: Literal["list"] = "list"
     class_list: Annotated[str, doc("names of the classes, in their order")] = ""
     columns: Annotated[

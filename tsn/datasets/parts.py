@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tsn.config.datasets import FolderDataset, ListDataset
+from tsn.config.datasets import OwnSplits
 from tsn.datasets.scan import Scan
 
 PARTS = {
@@ -32,7 +32,7 @@ def kind_of(part: str) -> str | None:
     return next((kind for kind, names in PARTS.items() if part.lower() in names), None)
 
 
-def sides_of(found: Iterable[str], dataset: FolderDataset | ListDataset) -> dict[str, str | None]:
+def sides_of(found: Iterable[str], dataset: OwnSplits) -> dict[str, str | None]:
     """What is done with each part, by its name: "train", "test", or None for neither.
 
     `parts` of the data set says so. Otherwise a validation part is tested on if there is no test

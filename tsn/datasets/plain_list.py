@@ -27,7 +27,7 @@ def split_line(line: str) -> tuple[str, list[str]]:
     if named:
         path, rest = named[1], named[2] or ""
     elif re.search(r"[\t,;]", line):
-        path, _, rest = (part.strip() for part in _partition(line))
+        path, rest = (part.strip() for part in re.split(r"[\t,;]", line, maxsplit=1))
     elif numbered := re.fullmatch(r"(.+?)((?:\s+\d+){1,3})", line):
         path, rest = numbered[1], numbered[2]
     else:
@@ -42,12 +42,6 @@ def split_line(line: str) -> tuple[str, list[str]]:
             words.pop(0)
         return path, [*numbers[: len(rest.split()) - len(words)], " ".join(words)]
     return path, words
-
-
-def _partition(line: str) -> tuple[str, str, str]:
-    mark = re.search(r"[\t,;]", line)
-    assert mark
-    return line[: mark.start()], mark[0], line[mark.end() :]
 
 
 def plain_row(where: str, line: str) -> Row:

@@ -2,7 +2,7 @@
 
 A shard holds a table `videos` (an entry per video, good or bad) and the frames or flow fields of
 all of them. A video with N frames has N RGB frames or N-1 flow fields; flow field t is the motion
-from frame t to frame t+1.
+from frame t to frame t+1 (or N-s, to frame t+s, where `flow.step` is s).
 
     rgb:   `jpeg` uint8 (bytes,) and `offsets` int64 (frames + 1,):
            the JPEG of frame i is jpeg[offsets[i]:offsets[i + 1]]
