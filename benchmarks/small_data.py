@@ -1,6 +1,6 @@
 """Recipes for a hundred clips: accuracy of RGB over group-aware folds and seeds.
 
-python benchmarks/small_data.py VIDEOS [--group EXPRESSION] [--seeds 3] [RECIPE …]
+python benchmarks/small_data.py VIDEOS [--group EXPRESSION] [--seeds 3] [--recipes RECIPE …]
 
 VIDEOS has a folder per class. Three folds of whole groups (the match of --group in a clip's name):
 each recipe is trained on two and tested on the third, in turn, with EfficientNet-Lite0 on frames of
@@ -50,7 +50,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("videos", type=Path)
-    parser.add_argument("recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--group", default=r"_(g\d+)_", help="default: UCF101's %(default)s")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
