@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from tsn.runtime.errors import UserError
-from tsn.video import decode, isolation
+from tsn.video import decode, decoder_process, isolation
 from tsn.video.errors import VideoError
 from tsn.video.isolation import Limits, probe, read_frames
+from tsn.video.open_video import PausedVideos
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +190,20 @@ def test_a_video_that_hides_its_length_is_refused_at_the_limit(write_video, imag
     assert len([next(frames) for _ in range(11)]) == 11
     with pytest.raises(VideoError, match="more than 11 frames"):
         next(frames)
+
+
+@pytest.mark.parametrize(
+    ("span", "more"), [(None, 0), ((1000.0, 1100.0, "frames"), 1000), ((10.0, 20.0, "s"), 2400)]
+)
+def test_what_is_before_a_clip_has_time_of_its_own(monkeypatch, span, more):
+    """A second a frame, as the frames of the clip."""
+    limits: list[float] = []
+    monkeypatch.setattr(decoder_process, "_limit_time", limits.append)
+    monkeypatch.setattr(decoder_process, "read_frames", lambda *_, **__: iter("a"))
+    monkeypatch.setattr(decoder_process, "_send_frames", lambda _, frames: list(frames))
+    request = {"work": "frames", "path": "a", "span": span}
+    decoder_process._serve(None, request, 60, PausedVideos())
+    assert limits[1] - limits[0] == pytest.approx(more, abs=1)
 
 
 def test_wrong_arguments_fail_at_once():
