@@ -50,6 +50,42 @@ def test_flow_is_the_motion_to_the_next_frame(clip, algorithm):
     assert np.abs(inner[:, 1] + 0.6).mean() < 0.1
 
 
+@pytest.fixture
+def nvidia_flow(monkeypatch):
+    """A stand-in for NVIDIA's hardware: the flow is (next - prev, 0), in 1/32 px."""
+
+    class Method:
+        def __init__(self, size):
+            self.size = size
+
+        def calc(self, first, second, _):
+            assert first.shape[::-1] == self.size and first.dtype == np.uint8
+            moved = 32 * (second.astype(np.int16) - first)
+            return np.stack([moved, 0 * moved], axis=-1), None
+
+        def convertToFloat(self, vectors, _):
+            return vectors.astype(np.float32) / 32
+
+    create = staticmethod(lambda size, **_: Method(size))
+    fake = type("NvidiaOpticalFlow", (), {"create": create})
+    monkeypatch.setattr("cv2.cuda_NvidiaOpticalFlow_2_0", fake, raising=False)
+
+
+def test_nvidias_hardware_gets_each_pair_once(nvidia_flow):
+    frames = np.arange(4 * 20 * 30).reshape(4, 20, 30).astype(np.uint8)
+    estimator = create_estimator("nvof", threads=2)
+    flow = estimator(frames)
+    np.testing.assert_array_equal(flow[:, 0], np.diff(frames.astype(np.float32), axis=0))
+    assert not flow[:, 1].any()
+    assert recreate_estimator(estimator.fingerprint).fingerprint == estimator.fingerprint
+
+
+def test_an_opencv_without_nvidias_hardware_flow_is_told(monkeypatch):
+    monkeypatch.delattr("cv2.cuda_NvidiaOpticalFlow_2_0", raising=False)
+    with pytest.raises(UserError, match="nvof cannot run: the installed OpenCV was built without"):
+        create_estimator("nvof")
+
+
 def test_the_two_frames_of_a_pair_may_lie_further_apart(clip):
     plain, estimator = create_estimator("dis"), create_estimator("dis", step=2)
     flow = estimator(clip)

@@ -206,10 +206,11 @@ class FlowConfig:
     ]
     params: TVL1Params
     algorithm: Annotated[
-        Literal["tvl1", "dis", "farneback", "raft", "raft_small"],
+        Literal["tvl1", "dis", "farneback", "nvof", "raft", "raft_small"],
         doc(
-            "`tvl1` · `dis`, `farneback`: of OpenCV, faster and coarser · `raft`, `raft_small`: "
-            "networks of torchvision; the other keys but `bound` are those of `tvl1`; "
+            "`tvl1` · `dis`, `farneback`: of OpenCV, faster and coarser · `nvof`: of NVIDIA's "
+            "hardware, by an OpenCV with CUDA · `raft`, `raft_small`: networks of torchvision; the "
+            "other keys but `bound` are those of `tvl1`; "
             "[docs/flow.md](../docs/flow.md)"
         ),
     ] = "tvl1"

@@ -7,8 +7,8 @@ from tsn.config.tvl1_params import TVL1Params
 from tsn.flow.estimator import FlowEstimator
 from tsn.runtime.errors import UserError
 
-ALGORITHMS = ("tvl1", "dis", "farneback", "raft", "raft_small")
-"""TV-L1 (the default), OpenCV's DIS and Farneback, torchvision's RAFT in two sizes."""
+ALGORITHMS = ("tvl1", "dis", "farneback", "nvof", "raft", "raft_small")
+"""TV-L1 (the default), DIS, Farneback and NVIDIA's hardware by OpenCV, RAFT by torchvision."""
 
 _DEFAULTS = TVL1Params()
 
@@ -55,7 +55,7 @@ def _create(
         from tsn.flow.tvl1 import TVL1
 
         return TVL1(params, backend, threads)
-    if algorithm in ("dis", "farneback"):
+    if algorithm in ("dis", "farneback", "nvof"):
         from tsn.flow.opencv_dense import OpenCVDenseFlow
 
         return OpenCVDenseFlow(algorithm, threads)
