@@ -22,6 +22,9 @@ from tsn.video.decode import read_frames
 
 SIZE = (340, 256)
 MEDIAN_FILTERS = (1, 5)
+OPERATIONS = {"add": 28, "multiply": 23, "min, max": 2, "square root": 2, "divide": 2}
+ACCESSES = {"read": 25, "write": 7}
+"""Of a pixel in an iteration, counted in `tsn.flow.cpu.solver`, without the illumination term."""
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     clips = [read_clip(path, options.pairs + 1) for path in options.videos]
     compare_engines(clips, options.repeats)
+    measure_solver(clips[0], options.repeats)
     measure_scaling(clips, options.threads, options.repeats)
     if options.middlebury:
         measure_errors(options.middlebury)
@@ -79,6 +83,27 @@ def compare_engines(clips: list[np.ndarray], repeats: int) -> None:
             f" {np.mean(apart):11.4f} | {np.max(apart):4.1f} | {np.mean(same):13.2%} |"
             f" {per_clip.min():.2%} | {np.mean(itself):.4f}"
         )
+
+
+def measure_solver(clip: np.ndarray, repeats: int) -> None:
+    """Processor time of an iteration at full size, to compare with what the processor can do."""
+    seconds = {}
+    for iterations in (60, 240):
+        params = TVL1Params(pyramid_levels=1, warps=1, epsilon=0.0, iterations=iterations)
+        tvl1, times = TVL1(params, "native_cpu"), []
+        for _ in range(repeats + 1):
+            begin = time.thread_time()
+            tvl1(clip[:2])
+            times.append(time.thread_time() - begin)
+        seconds[iterations] = median(times[1:])
+    each = (seconds[240] - seconds[60]) / 180 / clip[0].size
+    print(
+        f"\nsolver: {1e9 * each:.2f} ns for a pixel in an iteration: "
+        f"{sum(OPERATIONS.values()) / each / 1e9:.0f} Gflop/s, "
+        f"{4 * sum(ACCESSES.values()) / each / 1e9:.0f} GB/s from and to the L1 cache"
+    )
+    for kind, count in (OPERATIONS | ACCESSES).items():
+        print(f"  {kind:12} {count:3}, {each / count * 8e9:6.2f} ns for each vector of 8")
 
 
 def measure_scaling(clips: list[np.ndarray], threads: int, repeats: int) -> None:

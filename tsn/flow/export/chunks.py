@@ -95,10 +95,7 @@ def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
     if options.warped:
         warped_flow = WarpedFlow(options.estimator, options.threads)
         overlay = find_overlay(read_frames(video, options.size, "grey"))
-        warped = np.concatenate(
-            [
-                warped_flow(np.stack([a, b]), field[None], overlay)
-                for a, b, field in zip(first, second, flow, strict=True)
-            ]
-        )
+        numbers = np.arange(len(wanted))
+        frames = np.concatenate([first, second])
+        warped = warped_flow(frames, flow, overlay, pairs=(numbers, numbers + len(wanted)))
     return FlowChunk(np.stack([kept[t] for t in (*wanted, wanted[-1] + step)]), flow, warped)
