@@ -10,8 +10,8 @@ from pathlib import Path
 from tsn.config.fields import build
 from tsn.config.schema import FeaturesConfig
 from tsn.datasets.video_files import find_video_files
-from tsn.models.modality import MODALITIES
-from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
+from tsn.predict.run import add_run_options, run_of
+from tsn.runtime.command_line import Parser, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.features"
@@ -45,12 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from tsn.predict.outputs import names_of
-    from tsn.predict.run import find_run
 
     show_log(logging.WARNING)
     keys = {name: getattr(arguments, name) for name in ("stride", "crops", "layer")}
     chosen = build(FeaturesConfig, keys)
-    run = find_run(arguments.experiment, Path(arguments.results), arguments.split)
+    run = run_of(arguments)
     videos, _ = find_video_files(arguments.videos)
 
     # Importing torch takes seconds: errors in the arguments come first.
@@ -87,21 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     default = "(default: %(default)s)"
     add = parser.add_argument
     add("videos", nargs="+", metavar="VIDEO", help="a video, or a folder: all videos below it")
-    add(
-        "-e", "--experiment", required=True, metavar="E",
-        help="a name as tsn or ucf101/tsn, its folder, or a model.pt",
-    )  # fmt: skip
     add("-o", "--out", required=True, metavar="FOLDER", help="where to write")
-    add("--split", type=int, metavar="N", help="which split's models, if there are several")
-    add("--results", default="results", metavar="DIR", help=f"where names are looked up {default}")
-    add("--modalities", nargs="+", choices=MODALITIES, metavar="M", help="only these")
+    add_run_options(parser)
     add("--form", choices=("npy", "h5", "csv"), default="npy", help=f"of the files {default}")
     add("--stride", default=8, metavar="N", help=f"frames between snippets {default}")
     add("--layer", choices=("pool", "scores"), default="pool", help=f"of the network {default}")
     add("--crops", type=int, choices=(1, 5, 10), default=1, help=f"crops a snippet {default}")
-    add(
-        "-j", "--threads", type=int, metavar="N", default=cores(), help=f"CPU threads {default}"
-    )  # fmt: skip
     return parser
 
 

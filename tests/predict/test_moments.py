@@ -7,8 +7,10 @@ import pytest
 
 from tests.predict.conftest import LENGTHS
 from tsn.predict.ensemble import Ensemble
-from tsn.predict.moments import find_moments
+from tsn.predict.moments import find_moments, moments_of
 from tsn.predict.run import read_run
+from tsn.predict.streams import StoredClip
+from tsn.shards.store import ShardSet
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
 
@@ -24,6 +26,16 @@ def test_leads_of_the_snippets_add_up_to_the_lead_of_the_answer(run):
     best = found.telling(1)[0]
     assert found.leads[best] == found.leads.max()
     assert {stage for stage, _ in stages} == {"frames", "RGB", "optical flow"}
+
+
+def test_a_clip_of_shards_gets_the_scores_of_the_test(run):
+    folder = run.results.parent
+    ensemble = Ensemble(read_run(run.split), modalities=["rgb", "flow"], decodes=False)
+    stores = {name: ShardSet([folder / f"{name}.h5"]) for name in ("flow", "rgb")}
+    found = moments_of(ensemble, "0", StoredClip(stores, "0"), 25.0)
+    assert found.prediction.frames == stores["rgb"].length("0")
+    for modality, scores in found.prediction.scores.items():
+        assert scores == pytest.approx(run.scores[modality].values[0], rel=1e-5)
 
 
 def test_the_page_shows_the_answer_its_course_and_what_the_networks_saw(run):

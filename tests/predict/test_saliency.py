@@ -6,8 +6,9 @@ from torch import nn
 
 from tsn.models.network import TSN
 from tsn.predict.__main__ import main
-from tsn.predict.saliency import grad_cam
+from tsn.predict.saliency import draw_saliency, grad_cam
 from tsn.runtime.errors import UserError
+from tsn.runtime.files import write_json
 
 pytest.importorskip("captum")
 
@@ -71,3 +72,17 @@ def test_a_figure_is_drawn_beside_the_prediction(run, tmp_path, on_cpu, capsys):
     assert out.read_bytes().startswith(b"\x89PNG") and "%" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([str(run.videos[0]), *options, "--saliency", str(out), "--stride", "1"])
+
+
+@pytest.mark.slow
+def test_the_clips_of_a_report_are_drawn_from_shards(run, tmp_path, on_cpu):
+    """Two clips, whose videos are asked for their frame rate only."""
+    folder = run.results.parent
+    clips = [
+        {"file": f"{n}.a.jpg", "id": video.stem, "class_name": "a", "streams": [], "scale": 1.0}
+        for n, video in enumerate(run.videos)
+    ]
+    write_json(tmp_path / "clips.json", clips)
+    shards = [[str(folder / f"{name}.h5")] for name in ("rgb", "flow", "warped_flow")]
+    draw_saliency(tmp_path / "out", run.split, folder / "index.tsv", tmp_path, shards, 1)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.a.png", "1.a.png"]

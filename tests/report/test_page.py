@@ -32,7 +32,7 @@ class Elements(HTMLParser):
         self.text.append(data)
 
 
-def make_page(run, folder: Path) -> str:
+def make_page(run, folder: Path, saliency: str | None = None) -> str:
     figures = {name: str(folder / f"{name}.svg") for name in FIGURES}
     files = (str(run.summary), str(run.index), run.scores)
     draw_results(*files, run.logs, figures)
@@ -41,7 +41,7 @@ def make_page(run, folder: Path) -> str:
     (folder / "clips.json").write_text(json.dumps([{**clip, "streams": ["rgb", "flow"]}]))
     motion = {"camera": {"a": 0.25, NASTY[1]: 0.5}, "clipped": {f"{NASTY[1]}/1.1": 0.125}}
     (folder / "motion.json").write_text(json.dumps(motion))
-    write_page(str(folder / "page.html"), *files, figures, str(folder))
+    write_page(str(folder / "page.html"), *files, figures, str(folder), saliency)
     return (folder / "page.html").read_text(encoding="utf-8")
 
 
@@ -81,6 +81,14 @@ def test_every_picture_is_in_the_page(page):
     tags = [tag for tag, _ in Elements(page).tags]
     assert tags.count("svg") == len(FIGURES)
     assert tags.count("img") == 1
+
+
+def test_where_the_networks_look_is_below_its_clip(make_run, tmp_path, page):
+    (tmp_path / "1.a.png").write_bytes(b"heat")
+    drawn = make_page(make_run(classes=NASTY), tmp_path, str(tmp_path))
+    heat = "data:image/png;base64,aGVhdA=="
+    assert drawn.count(heat) == 1 and heat not in page
+    assert drawn.index("<figcaption>") < drawn.index(heat) < drawn.index("</figure>")
 
 
 def test_quarantined_videos_are_listed_by_their_names(page):

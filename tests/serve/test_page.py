@@ -102,6 +102,7 @@ def test_too_large_an_upload_is_refused_whether_it_says_so_or_not(serve):
         status, error = site.ask("POST", "/api/videos?name=a", chunks)
         assert status == 413 and "a: is larger than" in error["error"]
         assert site.ask("POST", "/api/videos", b"")[0] == 400
+        assert 'Number("10")' in site.ask("GET", "/")[1]["text"]
         assert site.files() == []
 
 
@@ -120,7 +121,8 @@ def test_one_video_at_a_time_and_no_more_than_the_queue_holds(serve):
         while not running:
             time.sleep(0.01)
         _, second = site.ask("POST", "/api/videos", b"2")
-        assert site.ask("GET", f"/api/videos/{second['id']}")[1]["state"] == "waiting"
+        job = site.ask("GET", f"/api/videos/{second['id']}")[1]
+        assert (job["state"], job["before"]) == ("waiting", 1)
         assert site.ask("POST", "/api/videos", b"3")[0] == 503
         go.set()
         assert [site.finished(job["id"])["state"] for job in (first, second)] == ["done", "done"]

@@ -109,6 +109,7 @@ KEYS = {
     "fusion.pooling": ("max", {"fuse_scores", "search_weights", "fill_table"}),
     "fusion.calibrate": ("temperature", {"fuse_scores"}),
     "fusion.experiments": (["tsn", "k5"], {"fuse_scores", "fill_table"}),
+    "report.saliency": (True, set()),
     "features.stride": (4, {"extract_features"}),
     "features.crops": (10, {"extract_features"}),
     "features.layer": ("scores", {"extract_features"}),
@@ -142,6 +143,7 @@ OF_ALL = (
     "test",
     "fusion",
     "features",
+    "report",
     "seed",
     "modalities",
 )

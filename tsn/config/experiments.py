@@ -28,6 +28,7 @@ from tsn.config.schema import (
     FusionConfig,
     ModelConfig,
     Override,
+    ReportConfig,
     TestConfig,
     TrainingConfig,
 )
@@ -57,6 +58,7 @@ class Settings:
     test: TestConfig
     fusion: FusionConfig
     features: FeaturesConfig
+    report: ReportConfig
     blocks: dict
 
     @property
@@ -240,6 +242,7 @@ def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> S
         typed("test", blocks["test"]),
         typed("fusion", blocks["fusion"]),
         typed("features", blocks["features"]),
+        typed("report", blocks["report"]),
         blocks,
     )
     check_settings(settings, where)

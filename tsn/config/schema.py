@@ -544,6 +544,20 @@ class FeaturesConfig:
     ] = "pool"
 
 
+@dataclass(frozen=True, config=LAZY)
+class ReportConfig:
+    """The page of an experiment."""
+
+    saliency: Annotated[
+        bool,
+        doc(
+            "below each clip, where the networks look in its most telling snippets (Grad-CAM); "
+            "needs `pip install 'tsn[saliency]'`; not for `fusion.experiments`",
+            "ours",
+        ),
+    ] = False
+
+
 BLOCKS: dict[str, type] = {
     "data": DataConfig,
     "frames": FramesConfig,
@@ -553,6 +567,7 @@ BLOCKS: dict[str, type] = {
     "test": TestConfig,
     "fusion": FusionConfig,
     "features": FeaturesConfig,
+    "report": ReportConfig,
 }
 
 
@@ -616,10 +631,11 @@ _LAYERS: dict[str, Any] = {
     "test": _layer_of("Test", (TestConfig,)),
     "fusion": _layer_of("Fusion", (FusionConfig,)),
     "features": _layer_of("Features", (FeaturesConfig,)),
+    "report": _layer_of("Report", (ReportConfig,)),
 }
 # Shards are shared by all experiments of a data set, so frames and flow are not theirs to set.
 _EXPERIMENT: dict[str, Any] = {"seed": _SeedKey, "modalities": _ModalitiesKey} | {
-    name: _LAYERS[name] for name in ("model", "training", "test", "fusion", "features")
+    name: _LAYERS[name] for name in ("model", "training", "test", "fusion", "features", "report")
 }
 Override = _layer_of(
     "Override", **_EXPERIMENT, **{k: _LAYERS[k] for k in ("data", "frames", "flow")}

@@ -138,8 +138,9 @@ def frame_rates(videos: list[Video], needed: bool) -> list[float]:
         except VideoError as error:
             if needed:
                 raise UserError(
-                    f"{error}; test.protocol: dense needs its frame rate: bring the file back, set "
-                    "frame_folders.frame_rate if it is a folder of images, or use segments"
+                    f"{error}; test.protocol: dense and report.saliency need its frame rate: bring "
+                    "the file back, set frame_folders.frame_rate if it is a folder of images, or "
+                    "use neither"
                 ) from None
             rates.append(math.nan)
     return rates

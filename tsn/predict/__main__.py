@@ -8,18 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tsn.datasets.video_files import find_video_files
-from tsn.models.modality import MODALITIES
-from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
+from tsn.predict.run import FinishedRun, add_run_options, run_of
+from tsn.runtime.command_line import Parser, count, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import DiskFullError, UserError
 
-if TYPE_CHECKING:
-    from tsn.predict.run import FinishedRun
-
 _PROG = "python -m tsn.predict"
-_MOST = 1000
 _OF_TIMELINES = ("windows", "threshold", "lowest", "shortest")
 
 _EXAMPLES = f"""\
@@ -78,10 +74,9 @@ def _given(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
 
 def _run(arguments: argparse.Namespace) -> int:
     from tsn.predict.outputs import plan_outputs
-    from tsn.predict.run import find_run
 
     show_log(logging.WARNING)
-    run = find_run(arguments.experiment, Path(arguments.results), arguments.split)
+    run = run_of(arguments)
     if arguments.camera is not None:
         return _watch(arguments, run)
     videos, _ = find_video_files(arguments.videos)
@@ -97,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Importing torch takes seconds: errors in the arguments come first.
     from tsn.predict import figures
     from tsn.predict.ensemble import Ensemble
-    from tsn.predict.moments import find_moments
+    from tsn.predict.moments import by_segments, find_moments
     from tsn.predict.output import JsonFile, as_dict, as_text
     from tsn.predict.saliency import write_saliency
     from tsn.predict.timeline import (
@@ -112,9 +107,8 @@ def _run(arguments: argparse.Namespace) -> int:
     asked = _asked(arguments, ("segments", "crops", "stride"))
     if arguments.stride or arguments.timeline is not None:
         asked["protocol"] = "dense"
-    elif arguments.saliency is not None:
-        asked["protocol"] = "segments"
-    test = replace(run.protocol, **asked)
+    by_number = arguments.segments or arguments.saliency is not None
+    test = replace(by_segments(run.protocol) if by_number else run.protocol, **asked)
     merging = Merging(**_asked(arguments, _OF_TIMELINES))
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads, arguments.flow_weights)
     about = {
@@ -168,7 +162,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _watch(arguments: argparse.Namespace, run: "FinishedRun") -> int:
+def _watch(arguments: argparse.Namespace, run: FinishedRun) -> int:
     import numpy as np
 
     from tsn.predict.ensemble import Ensemble
@@ -211,20 +205,8 @@ def _parser() -> argparse.ArgumentParser:
         help="instead of videos: a camera's number, the address of a stream, a pipe, or - for "
         "standard input; a line a second (default: 1 crop)",
     )  # fmt: skip
-    add(
-        "-e", "--experiment", required=True, metavar="E",
-        help="a name as tsn or ucf101/tsn, or a folder as results/ucf101/tsn",
-    )  # fmt: skip
-    add("--split", type=_count, metavar="N", help="which split's models, if there are several")
-    add(
-        "--results", default="results", metavar="DIR",
-        help="where names are looked up (default: %(default)s)",
-    )  # fmt: skip
-    add(
-        "--modalities", nargs="+", choices=MODALITIES, metavar="M",
-        help=f"only these of the fusion: {', '.join(MODALITIES)}",
-    )  # fmt: skip
-    add("--segments", type=_count, metavar="N", help="snippets a video (default: as tested)")
+    add_run_options(parser)
+    add("--segments", type=count, metavar="N", help="snippets a video (default: as tested)")
     add(
         "--saliency", metavar="OUT",
         help="draw where each network looks in the most telling snippets: a .png, or a folder",
@@ -259,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
         "--shortest", type=_seconds, metavar="S",
         help="leave shorter segments out (default: 1)",
     )  # fmt: skip
-    add("--top", type=_count, default=5, metavar="N", help="classes to show (default: 5)")
+    add("--top", type=count, default=5, metavar="N", help="classes to show (default: 5)")
     add("--json", metavar="FILE", help="write the predictions for programs, video by video")
     add("--strip", metavar="OUT", help="draw frames beside the best classes: a .png, or a folder")
     add(
@@ -267,17 +249,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OUT",
         help="show the video beside the best classes: an .mp4, or a folder",
     )
-    add(
-        "-j", "--threads", type=_count, metavar="N", default=cores(),
-        help="CPU threads (default: %(default)s)",
-    )  # fmt: skip
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST}")
-    return int(text)
 
 
 def _seconds(text: str) -> float:

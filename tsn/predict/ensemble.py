@@ -21,7 +21,7 @@ from tsn.models.modality import FLOW_MODALITIES, NAMES, STREAM_OF
 from tsn.models.network import TSN
 from tsn.predict.dense import SnippetScores, dense_clips
 from tsn.predict.run import FinishedRun
-from tsn.predict.streams import Clip, ClipStream, Streams
+from tsn.predict.streams import Clip, StoredClip, Streams
 from tsn.predict.timeline import Timeline
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
@@ -68,7 +68,7 @@ class Ensemble:
     Attributes:
         classes: names in the order of the scores.
         networks: by modality, with what their files say of them.
-        streams: makes frames and flow of decoded frames.
+        streams: makes frames and flow of decoded frames, if it decodes.
         fused_of: what is fused, "logits" or "probabilities".
         loss: of the networks, see `tsn.evaluation.fusion.probabilities`.
 
@@ -78,6 +78,7 @@ class Ensemble:
         modalities: take only these; None: all that the fusion has.
         threads: of the CPU.
         flow_weights: see `Streams`.
+        decodes: whether it is for video files; if not, for clips of shards.
 
     Raises:
         UserError: a model is not there, is not the one that was fused, or does not go with the
@@ -91,6 +92,7 @@ class Ensemble:
         modalities: list[str] | None = None,
         threads: int = 1,
         flow_weights: str | None = None,
+        decodes: bool = True,
     ):
         self._run, self._test, self.fused_of = run, test or run.protocol, run.fuse
         self._device = prepare(threads)
@@ -104,7 +106,9 @@ class Ensemble:
         }
         about = next(iter(self.networks.values()))[1]
         self.classes, self.loss = about.classes, about.loss
-        self.streams = Streams({m: run.shards[m] for m in self.networks}, threads, flow_weights)
+        if decodes:
+            fingerprints = {modality: run.shards[modality] for modality in self.networks}
+            self.streams = Streams(fingerprints, threads, flow_weights)
 
     @property
     def longest(self) -> int:
@@ -138,7 +142,9 @@ class Ensemble:
         clip = self.decode(path)
         return self.pool(path, clip, self.score_clip(clip))
 
-    def pool(self, path: str, clip: Clip, crops: dict[str, torch.Tensor]) -> Prediction:
+    def pool(
+        self, path: str, clip: Clip | StoredClip, crops: dict[str, torch.Tensor]
+    ) -> Prediction:
         """The answer for a video from what `score_clip` found.
 
         Raises:
@@ -150,7 +156,10 @@ class Ensemble:
 
     @oom_as_user_error("close other programs, or run on a machine with more")
     def score_clip(
-        self, clip: Clip, starts: list[int] | None = None, advance: Advance | None = None
+        self,
+        clip: Clip | StoredClip,
+        starts: list[int] | None = None,
+        advance: Advance | None = None,
     ) -> dict[str, torch.Tensor]:
         """Score snippets of a clip.
 
@@ -241,7 +250,7 @@ class Ensemble:
     def _frames(self, path: str) -> Iterator[np.ndarray]:
         return read_frames(path, self.streams.size, max_frames=ANY_LENGTH)
 
-    def starts(self, clip: Clip, modality: str) -> np.ndarray:
+    def starts(self, clip: Clip | StoredClip, modality: str) -> np.ndarray:
         """Starts of the snippets of the test protocol."""
         return self.snippets(clip, modality).starts(0)
 
@@ -276,16 +285,15 @@ class Ensemble:
         """Numbers of the frames that snippets are made of; flow, of all of its pairs."""
         needed: set[int] = set()
         for modality in self.networks:
-            stream, snippets = ClipStream(clip, STREAM_OF[modality]), self.snippets(clip, modality)
+            stream, snippets = clip.stream(STREAM_OF[modality]), self.snippets(clip, modality)
             indices = snippets.indices(0, snippets.starts(0))
             for step in range(stream.extra_frames + 1):
                 needed |= {*(indices + step).tolist()}
         return needed
 
-    def snippets(self, clip: Clip, modality: str) -> TestSnippets:
-        """The snippets of a clip, of which it is the only video."""
-        video = Video("", "", "")
-        stream = ClipStream(clip, STREAM_OF[modality])
+    def snippets(self, clip: Clip | StoredClip, modality: str) -> TestSnippets:
+        """The snippets of a clip, which is the only video."""
+        stream, video = clip.stream(STREAM_OF[modality]), Video(clip.id, "")
         info = self.networks[modality][1]
         # Dense ones are asked for by their starts.
         about = replace(self._test, protocol="segments"), info.input_size

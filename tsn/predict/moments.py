@@ -1,13 +1,14 @@
 """When a video tells its class: scores of its snippets over time, and the most telling ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tsn.config.schema import TestConfig
 from tsn.flow.draw import colour_code
 from tsn.models.modality import STREAM_OF
 from tsn.predict.ensemble import Advance, Ensemble, Prediction
-from tsn.predict.streams import Clip, ClipStream
+from tsn.predict.streams import Clip, StoredClip
 from tsn.video.isolation import probe
 
 
@@ -27,7 +28,7 @@ class Moments:
     """
 
     prediction: Prediction
-    clip: Clip
+    clip: Clip | StoredClip
     starts: dict[str, np.ndarray]
     middles: dict[str, np.ndarray]
     times: np.ndarray
@@ -39,14 +40,31 @@ class Moments:
         return sorted(np.argsort(-self.leads, kind="stable")[:count].tolist())
 
 
+def by_segments(test: TestConfig) -> TestConfig:
+    """A run's test as moments need it; `window` pools snippets at a fixed rate only."""
+    pooling = "average" if test.pooling == "window" else test.pooling
+    return replace(test, protocol="segments", pooling=pooling)
+
+
 def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) -> Moments:
-    """Score a video snippet by snippet; the ensemble's protocol is "segments".
+    """Score a video snippet by snippet; the ensemble's test is `by_segments`.
 
     Raises:
         VideoError: the video is bad.
         UserError: its scores are not finite, or memory is full.
     """
-    clip = ensemble.decode(path, advance)
+    rate = float(probe(path, count=False)[1])
+    return moments_of(ensemble, path, ensemble.decode(path, advance), rate, advance)
+
+
+def moments_of(
+    ensemble: Ensemble,
+    path: str,
+    clip: Clip | StoredClip,
+    rate: float,
+    advance: Advance | None = None,
+) -> Moments:
+    """`find_moments` of a clip of `rate` frames per second."""
     crops = ensemble.score_clip(clip, advance=advance)
     prediction = ensemble.pool(path, clip, crops)
     fused = ensemble.fuse({m: scores.mean(1).cpu().numpy() for m, scores in crops.items()})
@@ -55,7 +73,6 @@ def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) 
     starts = {modality: ensemble.starts(clip, modality) for modality in crops}
     frames = {modality: ensemble.networks[modality][1].snippet_frames for modality in crops}
     first = next(iter(starts))
-    rate = float(probe(path, count=False)[1])
     return Moments(
         prediction,
         clip,
@@ -69,10 +86,10 @@ def find_moments(ensemble: Ensemble, path: str, advance: Advance | None = None) 
 
 def image_of(moments: Moments, modality: str, snippet: int) -> np.ndarray:
     """What a modality sees of a snippet: its middle frame or flow field, uint8 (H, W, 3) RGB."""
-    clip, stream = moments.clip, STREAM_OF[modality]
-    last = ClipStream(clip, stream).length_at(0) - 1
-    middle = min(int(moments.middles[modality][snippet]), last)
-    (image,) = clip.read(stream, [middle])
-    if stream == "rgb":
+    stream = moments.clip.stream(STREAM_OF[modality])
+    number = stream.number(moments.clip.id)
+    middle = min(int(moments.middles[modality][snippet]), stream.length_at(number) - 1)
+    (image,) = stream.read_at(number, [middle])
+    if stream.stream == "rgb":
         return image
     return colour_code(image.astype(np.float32) - 128)

@@ -1,5 +1,6 @@
 """A finished run of the pipeline: its models, and how their scores are fused."""
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from tsn.config.fields import build
 from tsn.config.schema import TestConfig
+from tsn.models.modality import MODALITIES
+from tsn.runtime.command_line import cores, count
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
 from tsn.video import Size
@@ -42,6 +45,33 @@ class FinishedRun:
     fuse: str
     protocol: TestConfig
     temperature: float = 1.0
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all commands that apply a run: which one, and with which networks."""
+    add = parser.add_argument
+    add(
+        "-e", "--experiment", required=True, metavar="E",
+        help="a name as tsn or ucf101/tsn, its folder, or a model.pt",
+    )  # fmt: skip
+    add("--split", type=count, metavar="N", help="which split's models, if there are several")
+    add(
+        "--results", default="results", metavar="DIR",
+        help="where names are looked up (default: %(default)s)",
+    )  # fmt: skip
+    add(
+        "--modalities", nargs="+", choices=MODALITIES, metavar="M",
+        help=f"only these of the fusion: {', '.join(MODALITIES)}",
+    )  # fmt: skip
+    add(
+        "-j", "--threads", type=count, metavar="N", default=cores(),
+        help="CPU threads (default: %(default)s)",
+    )  # fmt: skip
+
+
+def run_of(arguments: argparse.Namespace) -> FinishedRun:
+    """The run that the options of `add_run_options` name; errors are those of `find_run`."""
+    return find_run(arguments.experiment, Path(arguments.results), arguments.split)
 
 
 def find_run(name: str, results: Path, split: int | None) -> FinishedRun:

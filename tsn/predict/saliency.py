@@ -1,5 +1,6 @@
 """Where networks look: Grad-CAM (Selvaraju et al. 2017) of the most telling snippets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,58 @@ from matplotlib.axes import Axes
 from torch import nn
 
 from tsn.data.transforms import test_crops
+from tsn.datasets.index import read_index
+from tsn.evaluation.protocol import frame_rates
 from tsn.flow.draw import colour_code
 from tsn.models.modality import FLOW_MODALITIES, FUSED, NAMES
 from tsn.models.network import TSN
 from tsn.predict.ensemble import Ensemble
-from tsn.predict.moments import Moments
+from tsn.predict.moments import Moments, by_segments, moments_of
+from tsn.predict.run import read_run
+from tsn.predict.streams import StoredClip
+from tsn.report.clips import read_strips
 from tsn.report.style import NEUTRAL, colour, figure, printable
 from tsn.runtime.errors import UserError
+from tsn.shards.store import ShardSet
 
 SHOWN = 3
 """Snippets of a figure."""
+
+
+def draw_saliency(
+    folder: Path,
+    run_folder: Path,
+    index: Path,
+    clips: Path,
+    shards: Sequence[Sequence[str]],
+    threads: int,
+    frame_rate: float | None = None,
+) -> None:
+    """Draw the figures of the clips of a report, from shards.
+
+    Args:
+        folder: gets a PNG, named as its strip, for each clip that all streams have.
+        run_folder: of a split, with its fusion.json.
+        index: index.tsv.
+        clips: where `tsn.report.clips.draw_clips` drew the strips.
+        shards: files of each stream.
+        threads: of the CPU.
+        frame_rate: of folders of images.
+
+    Raises:
+        UserError: as `write_saliency`, or the frame rate of a clip is not known.
+    """
+    run = read_run(run_folder)
+    ensemble = Ensemble(run, by_segments(run.protocol), threads=threads, decodes=False)
+    stores = {store.stream: store for store in map(ShardSet, shards)}
+    videos = {video.id: video for video in read_index(index)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for strip in read_strips(clips):
+        if not all(store.usable(strip.id) for store in stores.values()):
+            continue  # the clips are usable in the streams of the experiment that is published
+        rate = frame_rate or frame_rates([videos[strip.id]], needed=True)[0]
+        moments = moments_of(ensemble, strip.id, StoredClip(stores, strip.id), rate)
+        write_saliency(folder / f"{strip.stem}.png", moments, ensemble)
 
 
 def write_saliency(path: Path, moments: Moments, ensemble: Ensemble) -> None:

@@ -4,7 +4,7 @@ Decoder, size, JPEG quality, flow engine and quantisation are those of the pipel
 snippets need is made, so that a long video costs its decoding and no more flow than a short one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tsn.flow.warped import Pairs, WarpedFlow
 from tsn.models.modality import STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.shards.jpeg import decode_jpeg, encode_jpeg
-from tsn.shards.store import differing_key
+from tsn.shards.store import ShardSet, differing_key
 from tsn.video import FrameSize, Size
 from tsn.video.decode import to_grey
 
@@ -99,15 +99,22 @@ class Clip:
         length: of the video, in frames.
 
     Attributes:
+        id: what its streams call it.
         frames: decoded frames, uint8 (H, W, 3) RGB, by number: those that are asked for, at least.
         overlay: what belongs to the screen in its frames, for warped flow (`tsn.flow.overlay`).
     """
+
+    id = ""
 
     def __init__(self, streams: Streams, length: int):
         self.streams, self.length = streams, length
         self.overlay: np.ndarray | None = None
         self.frames: dict[int, np.ndarray] = {}
         self._made: dict[str, dict[int, np.ndarray]] = {"rgb": {}, "flow": {}, "warped_flow": {}}
+
+    def stream(self, name: str) -> "ClipStream":
+        """One of its streams."""
+        return ClipStream(self, name)
 
     def read(self, stream: str, indices: Iterable[int]) -> np.ndarray:
         """Frames or flow fields: uint8 (n, H, W, 3) RGB or (n, 2, H, W) flow."""
@@ -158,6 +165,24 @@ class ClipStream:
     def read_at(self, _: int, indices: Iterable[int]) -> np.ndarray:
         """See `Clip.read`."""
         return self._clip.read(self.stream, indices)
+
+
+class StoredClip:
+    """A video of shards, with what is asked of a `Clip` that is decoded.
+
+    Args:
+        shards: by stream; not empty.
+        video: its id.
+    """
+
+    def __init__(self, shards: Mapping[str, ShardSet], video: str):
+        self._shards, self.id = shards, video
+        first = next(iter(shards.values()))
+        self.length = first.length(video) + first.extra_frames
+
+    def stream(self, name: str) -> ShardSet:
+        """One of its streams."""
+        return self._shards[name]
 
 
 def _check_equal(one: dict, other: dict, modality: str) -> None:

@@ -52,6 +52,11 @@ class Strip:
     scale: float
     clipped: float = 0.0
 
+    @property
+    def stem(self) -> str:
+        """The name of its file without the ending."""
+        return Path(self.file).stem
+
 
 def choose(videos: list[Video], usable: Callable[[str], bool], count: int = CLIPS) -> list[Video]:
     """Choose test videos of classes that lie evenly in the list of classes.

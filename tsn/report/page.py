@@ -38,6 +38,7 @@ class Content:
         figures: SVG files by what they show, see `tsn.report.results.FIGURES`.
         strips: what was drawn into `strips_folder`.
         strips_folder: where their images are.
+        saliency: images, named as strips, that show where networks look.
         motion: what the flow of the data set is like.
     """
 
@@ -46,6 +47,7 @@ class Content:
     figures: dict[str, Path]
     strips: list[Strip]
     strips_folder: Path
+    saliency: list[Path]
     motion: Motion
 
 
@@ -76,6 +78,7 @@ def render(content: Content) -> str:
             (s, data_uri(content.strips_folder / s.file), predictions_for(s.id, splits[0]))
             for s in content.strips
         ],
+        saliency={path.stem: data_uri(path) for path in content.saliency},
         motion=content.motion,
         much_clipped=MUCH_CLIPPED,
         config=json.dumps(summary["config"], indent=2),
@@ -106,8 +109,9 @@ def inline(path: Path) -> Markup:
 
 
 def data_uri(path: Path) -> str:
-    """A JPEG as an address that holds all of it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    """A JPEG or a PNG as an address that holds all of it."""
+    kind = "png" if path.suffix == ".png" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 @dataclass(frozen=True)

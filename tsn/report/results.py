@@ -54,9 +54,18 @@ def draw_results(
 
 
 def write_page(
-    page: str, summary: str, index: str, scores: list[str], figures: dict[str, str], clips: str
+    page: str,
+    summary: str,
+    index: str,
+    scores: list[str],
+    figures: dict[str, str],
+    clips: str,
+    saliency: str | None = None,
 ) -> None:
-    """Write the page of an experiment from what `draw_results` and `draw_clips` drew."""
+    """Write the page of an experiment from what `draw_results` and `draw_clips` drew.
+
+    `saliency` is what `tsn.predict.saliency.draw_saliency` drew of the clips.
+    """
     result = _read(summary)
     content = Content(
         result,
@@ -64,6 +73,7 @@ def write_page(
         {name: Path(file) for name, file in figures.items()},
         read_strips(clips),
         Path(clips),
+        list(Path(saliency).glob("*.png")) if saliency else [],
         read_motion(Path(clips) / "motion.json"),
     )
     write_text(page, render(content))

@@ -25,6 +25,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
+def count(text: str) -> int:
+    """The type of an option that counts something: 1 to 1000."""
+    if not text.isdecimal() or not 0 < int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return int(text)
+
+
 def run_command(work: Callable[[], int | None]) -> int:
     """Run a command's work and report errors of users and of the file system in one sentence.
 

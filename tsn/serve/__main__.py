@@ -9,8 +9,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from tsn.models.modality import MODALITIES
-from tsn.runtime.command_line import Parser, cores, exit_cleanly_on_sigterm, run_command, show_log
+from tsn.predict.run import add_run_options, run_of
+from tsn.runtime.command_line import Parser, exit_cleanly_on_sigterm, run_command, show_log
 from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.serve"
@@ -32,19 +32,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(arguments: argparse.Namespace) -> None:
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UserError("the page needs starlette and uvicorn: pip install 'tsn[serve]'")
-    from tsn.predict.run import find_run
 
     show_log(logging.WARNING)
-    run = find_run(arguments.experiment, Path(arguments.results), arguments.split)
+    run = run_of(arguments)
 
     import uvicorn
 
     from tsn.predict.ensemble import Ensemble
+    from tsn.predict.moments import by_segments
     from tsn.serve.app import make_app
     from tsn.serve.jobs import Limits
 
-    pooling = "average" if run.protocol.pooling == "window" else run.protocol.pooling
-    test = replace(run.protocol, protocol="segments", pooling=pooling)
+    test = by_segments(run.protocol)
     if arguments.crops:
         test = replace(test, crops=arguments.crops)
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
@@ -63,20 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=_PROG, description=__doc__.partition(": ")[2])
     default = "(default: %(default)s)"
     add = parser.add_argument
-    add(
-        "-e", "--experiment", required=True, metavar="E",
-        help="a name as tsn or ucf101/tsn, its folder, or a model.pt",
-    )  # fmt: skip
-    add("--split", type=int, metavar="N", help="which split's models, if there are several")
-    add("--results", default="results", metavar="DIR", help=f"where names are looked up {default}")
-    add("--modalities", nargs="+", choices=MODALITIES, metavar="M", help="only these")
+    add_run_options(parser)
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
     add("--port", type=int, default=8000, help=f"of the page {default}")
     add("--max-mb", type=float, default=500, metavar="MB", help=f"largest upload {default}")
     add("--max-seconds", type=float, default=300, metavar="S", help=f"of work a video {default}")
-    add(
-        "-j", "--threads", type=int, metavar="N", default=cores(), help=f"CPU threads {default}"
-    )  # fmt: skip
     return parser
 
 

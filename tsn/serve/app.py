@@ -37,8 +37,11 @@ def make_app(ensemble: Ensemble, folder: Path, limits: Limits) -> Starlette:
     """
     jobs = Jobs(lambda path, advance: classify(ensemble, path, advance), limits)
 
+    # The page refuses what is too large by itself: browsers show no answer to half an upload.
+    html = PAGE.read_text(encoding="utf-8").replace("{{ max_bytes }}", str(limits.bytes))
+
     async def page(_: Request) -> Response:
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+        return HTMLResponse(html)
 
     async def upload(request: Request) -> Response:
         """The body is the video, `?name=` what it is called."""

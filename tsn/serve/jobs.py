@@ -85,12 +85,13 @@ class Jobs:
             return None
         job = self._jobs[key]
         job.seen = now
-        waiting = [other.id for other in list(self._jobs.values()) if other.state == "waiting"]
+        known = list(self._jobs.values())
+        queue = [other.id for other in known if other.state in ("working", "waiting")]
         return {
             "id": job.id,
             "name": job.name,
             "state": job.state,
-            "before": waiting.index(job.id) if job.id in waiting else 0,
+            "before": queue.index(job.id) if job.id in queue else 0,
             "stage": job.stage,
             "fraction": round(job.fraction, 3),
             "result": job.result,

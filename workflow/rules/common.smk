@@ -145,9 +145,9 @@ def model_of(wildcards):
     return f"{RUN}/{{modality}}/model.pt".format(**{**wildcards, "experiment": owner})
 
 
-def scores_of(wildcards, splits, modalities, name="scores.h5", owner_of=configuration.scored_by):
-    """The scores of an experiment, or of those that it fuses; those that others have in common lie
-    with the first of them."""
+def run_files(wildcards, splits, modalities, name="scores.h5", owner_of=configuration.scored_by):
+    """Files of the runs of an experiment, or of those that it fuses; those that others have in
+    common lie with the first of them."""
     return [
         f"{RUN}/{{modality}}/{name}".format(
             dataset=wildcards.dataset,

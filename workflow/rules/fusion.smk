@@ -12,7 +12,7 @@ rule search_weights:
     """Choose the fusion weights of a split on its held-out training videos."""
     input:
         index=f"{DATASET}/index.tsv",
-        scores=lambda wc: scores_of(
+        scores=lambda wc: run_files(
             wc,
             [wc.split],
             settings(wc.dataset, wc.experiment).modalities,
@@ -44,7 +44,7 @@ rule fuse_scores:
         weights=searched_weights,
         held_out=calibration_scores,
         index=f"{DATASET}/index.tsv",
-        scores=lambda wc: scores_of(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
+        scores=lambda wc: run_files(wc, [wc.split], settings(wc.dataset, wc.experiment).modalities),
     output:
         fusion=f"{RUN}/fusion.json",
         per_class=f"{RUN}/per_class.tsv",

@@ -12,7 +12,7 @@ def calibration_scores(wildcards):
     known = settings(wildcards.dataset, wildcards.experiment)
     if not known.fusion.calibrate:
         return []
-    return scores_of(wildcards, [wildcards.split], known.modalities, "held_out.h5")
+    return run_files(wildcards, [wildcards.split], known.modalities, "held_out.h5")
 
 
 @exit_on_user_error
@@ -55,9 +55,18 @@ def shown(category, caption, title):
 def all_scores(wildcards, name="scores.h5", owner_of=configuration.scored_by):
     """Input function: the scores of all modalities on all splits, split by split."""
     known = settings(wildcards.dataset, wildcards.experiment)
-    return scores_of(wildcards, known.dataset.splits, known.modalities, name, owner_of)
+    return run_files(wildcards, known.dataset.splits, known.modalities, name, owner_of)
 
 
 def all_logs(wildcards):
     """Input function: the logs of the trainings, in the order of the scores."""
     return all_scores(wildcards, name="training.csv", owner_of=configuration.trained_by)
+
+
+def saliency_of_clips(wildcards):
+    """Input function: where the networks look in the clips, if the report is to show it. The clips
+    are of the first split."""
+    known = settings(wildcards.dataset, wildcards.experiment)
+    if not known.report.saliency or known.fusion.experiments:
+        return []
+    return f"{RUN}/saliency".format(**wildcards, split=known.dataset.splits[0])

@@ -1,6 +1,7 @@
 # in:  the summary of an experiment, its scores and training logs; a few rows of the shards
 # out: results/{dataset}/{experiment}/report/*.svg         figures of the results
 #      results/{dataset}/clips/                            frames, flow and warped flow of a few clips
+#      results/{dataset}/{experiment}/split{N}/saliency/   report.saliency: where the networks look in these clips
 #      results/{dataset}/{experiment}/report/report.html   all of it on one page
 #
 # `snakemake --report report.html results/fusion_{dataset}.json` shows the same in Snakemake's frame.
@@ -88,6 +89,52 @@ rule draw_clips:
         "../scripts/draw_clips.py"
 
 
+rule draw_saliency:
+    """Draw where the networks look in the clips of the report."""
+    input:
+        fusion=f"{RUN}/fusion.json",
+        models=lambda wc: run_files(
+            wc,
+            [wc.split],
+            settings(wc.dataset, wc.experiment).modalities,
+            "model.pt",
+            configuration.trained_by,
+        ),
+        index=f"{DATASET}/index.tsv",
+        clips=f"{DATASET}/clips",
+        shards=lambda wc: [
+            shard
+            for stream in settings(wc.dataset, wc.experiment).streams
+            for shard in shards_of(stream)(wc)
+        ],
+    output:
+        folder=report(
+            directory(f"{RUN}/saliency"),
+            patterns=["{clip}.png"],
+            category=CLIPS_PART,
+            subcategory="{dataset}, {experiment}",
+            caption="../report/saliency.rst",
+            labels={"clip": "{clip}, where networks look"},
+        ),
+    log:
+        f"{DATASET}/logs/draw_saliency/{{experiment}}.split{{split}}.log",
+    benchmark:
+        f"{DATASET}/benchmarks/draw_saliency/{{experiment}}.split{{split}}.tsv"
+    conda:
+        "../envs/tsn.yaml"
+    threads: network_threads()
+    resources:
+        gpu=network_gpus(),
+        mem_mb=memory(16000),
+        runtime=60,
+    params:
+        code=lambda wc: code_of("draw_saliency"),
+        streams=lambda wc: settings(wc.dataset, wc.experiment).streams,
+        frame_rate=lambda wc: (frame_folders(wc) or {}).get("frame_rate"),
+    script:
+        "../scripts/draw_saliency.py"
+
+
 rule write_report:
     """Write all results of an experiment on one page."""
     input:
@@ -95,6 +142,7 @@ rule write_report:
         index=f"{DATASET}/index.tsv",
         scores=all_scores,
         clips=f"{DATASET}/clips",
+        saliency=saliency_of_clips,
         accuracies=f"{REPORT}/accuracies.svg",
         calibration=f"{REPORT}/calibration.svg",
         classes=f"{REPORT}/classes.svg",

@@ -13,5 +13,11 @@ with job(snakemake.log[0], f"report {at.dataset} {at.experiment}"):
     files = snakemake.input
     figures = {name: files[name] for name in FIGURES}
     write_page(
-        snakemake.output.page, files.summary, files.index, files.scores, figures, files.clips
+        snakemake.output.page,
+        files.summary,
+        files.index,
+        files.scores,
+        figures,
+        files.clips,
+        files.saliency or None,
     )
