@@ -167,12 +167,11 @@ def _watch(arguments: argparse.Namespace, run: FinishedRun) -> int:
 
     from tsn.predict.ensemble import Ensemble
     from tsn.predict.live import watch
-    from tsn.predict.timeline import Merging
 
     # Ten crops of each snippet would be late.
     test = replace(run.protocol, crops=arguments.crops or 1)
     ensemble = Ensemble(run, test, arguments.modalities, arguments.threads, arguments.flow_weights)
-    window = max(arguments.windows or Merging().windows)
+    window = max(arguments.windows or (4.0,))
     for moment in watch(ensemble, arguments.camera, window, arguments.stride or 1.0):
         order = np.argsort(-moment.probabilities)[: arguments.top]
         ranked = "  ".join(
@@ -227,7 +226,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--window", dest="windows", nargs="+", type=_seconds, metavar="S",
-        help="seconds that scores are averaged over; segments of several compete (default: 4)",
+        help="seconds that scores are averaged over; segments of several compete (default: 2; of a "
+        "--camera 4)",
     )  # fmt: skip
     add(
         "--threshold", type=_fraction, metavar="P",

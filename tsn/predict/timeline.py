@@ -73,7 +73,7 @@ class Merging:
         max_overlap: of two segments of one class with a higher tIoU, the better one is kept.
     """
 
-    windows: tuple[float, ...] = (4.0,)
+    windows: tuple[float, ...] = (2.0,)
     threshold: float = 0.5
     lowest: float = 0.25
     shortest: float = 1.0
