@@ -35,7 +35,7 @@ VIDEOS = {"index_videos", "render_demo", "lists of the shards"}
 KEYS = {
     "experiment": ("k5", set()),
     "seed": (2, {"train_model", "score_held_out", "fill_table"}),
-    "modalities": (["rgb", "flow"], {"fuse_scores", "fill_table", "draw_clips"}),
+    "modalities": (["rgb", "flow"], {"fuse_scores", "fill_table", "draw_clips", "draw_saliency"}),
     "tables": ({"mine": {"ours": "k5"}}, {"fill_table"}),
     "table_seeds": ([2147483647], {"fill_table"}),
     "data.missing": ("exclude", {"index_videos"}),
