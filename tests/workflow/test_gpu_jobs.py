@@ -26,9 +26,9 @@ def two_gpus(tmp_path, monkeypatch):
 
 @pytest.fixture
 def provided(fresh, two_gpus):
-    """What a run with these options takes for the number of GPUs."""
+    """How many GPUs a run with these options has, and how many a training takes."""
     snakefile = fresh.folder / "Snakefile"
-    printed = 'print("GPUs:", workflow.global_resources.get("gpu").value)'
+    printed = 'print("GPUs:", workflow.global_resources.get("gpu").value, network_gpus())'
     snakefile.write_text(f"include: {str(REPOSITORY / 'Snakefile')!r}\n{printed}\n")
 
     def run(*options: str) -> str:
@@ -39,12 +39,12 @@ def provided(fresh, two_gpus):
 
 
 def test_a_run_provides_the_gpus_that_there_are(provided):
-    assert provided() == "2"
+    assert provided() == "2 1"
 
 
 def test_a_limit_of_the_user_is_kept(provided):
-    assert provided("--resources", "gpu=1") == "1"
+    assert provided("--resources", "gpu=1") == "1 1"
 
 
 def test_a_cluster_has_what_its_profile_says(provided):
-    assert provided("--executor", "slurm", "--jobs", "9") == "None"
+    assert provided("--executor", "slurm", "--jobs", "9") == "None 0"

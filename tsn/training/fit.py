@@ -159,7 +159,7 @@ def training_step(
         clips, labels, videos = _next_batches(loader, len(numbers), state.epoch, device)
         is_last = start + len(numbers) == len(local)
         with nullcontext() if is_last else _no_sync(model):
-            images = [count * clips.shape[1] for count in videos]
+            images = [n * clips.shape[1] for n in videos]
             seeds = setup.job.seed, state.iteration, [number or 0 for number in numbers]
             with autocast(device, recipe.precision), shared.of(images, *seeds):
                 scores = model(clips)

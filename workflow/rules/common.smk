@@ -208,12 +208,18 @@ def rendered_manifest(wildcards):
     return f"{RESULTS}/{wildcards.dataset}/videos/manifest.tsv" if layout == "demo" else []
 
 
+def runs_here():
+    """Whether jobs run on this machine. The executor is not known while the rules are read, but
+    clusters are given a number of jobs, `_nodes`."""
+    return workflow.is_main_process and workflow.global_resources["_nodes"].value is None
+
+
 @cache
 @exit_on_user_error
 def flow_gpus(dataset):
     """GPUs that a flow job asks for: one where an engine for GPUs is to run. On a cluster its
     profile says so, and the engine is chosen where the job runs."""
-    if not (workflow.is_main_process and workflow.local_exec):
+    if not runs_here():
         return 0
     from tsn.flow.tvl1 import GPU_BACKENDS, resolve_backend
 
@@ -233,16 +239,11 @@ def flow_threads(dataset):
 def gpus_here():
     """GPUs that the jobs of a run on this machine may use. On a cluster its profile says which
     rules ask for one."""
-    return len(usable_gpus()) if workflow.is_main_process and workflow.local_exec else 0
+    return len(usable_gpus()) if runs_here() else 0
 
 
-# As many GPU jobs at a time as there are GPUs; `--resources gpu=N` allows fewer. The executor is not
-# known while this is read, but clusters are given a number of jobs, `_nodes`.
-if (
-    workflow.is_main_process
-    and workflow.global_resources["_nodes"].value is None
-    and "gpu" not in workflow.global_resources
-):
+# As many GPU jobs at a time as there are GPUs; `--resources gpu=N` allows fewer.
+if runs_here() and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, gpus_here()))
 
 
