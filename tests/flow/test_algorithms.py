@@ -164,8 +164,8 @@ def test_shards_of_two_algorithms_are_not_mixed(tmp_path):
 
 
 def test_what_cannot_run_is_refused_with_the_reason(weights, tmp_path):
-    with pytest.raises(UserError, match="'nvof' is unknown: use one of tvl1, dis"):
-        create_estimator("nvof")
+    with pytest.raises(UserError, match="'pwc' is unknown: use one of tvl1, dis"):
+        create_estimator("pwc")
     with pytest.raises(UserError, match="no weights of torchvision's raft;"):
         create("raft", weights)
     with pytest.raises(UserError, match="SHA-256"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils import signal_handling
 
 from tsn.runtime.errors import UserError
 
@@ -52,8 +53,12 @@ class _Loader(DataLoader):
     def __iter__(self) -> Iterator:  # type: ignore[override]
         before = signal.getsignal(signal.SIGCHLD)
         batches = super().__iter__()
-        if signal.getsignal(signal.SIGCHLD) is not before:
-            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+        # It is set by the first loader of a process that has workers, which may be another one.
+        handler = signal.getsignal(signal.SIGCHLD)
+        if getattr(handler, "__module__", "") == signal_handling.__name__:
+            signal.signal(
+                signal.SIGCHLD, signal.SIG_DFL if before is handler else before or signal.SIG_DFL
+            )
         yield from _reraising(batches) if self.num_workers else _prefetching(batches)
 
 
