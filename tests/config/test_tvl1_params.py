@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
+from tsn.config.document import Document
 from tsn.config.fields import build
-from tsn.config.schema import Document
 from tsn.config.tvl1_params import TVL1Params
 from tsn.runtime.errors import UserError
 

@@ -9,8 +9,8 @@ from snakemake.api import SnakemakeApi
 from snakemake.iocontainers import Wildcards
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
+from tsn.config.document import Document, Layer
 from tsn.config.experiments import Configuration
-from tsn.config.schema import Document, Layer
 
 PROJECT = Path(__file__).parents[2]
 WILDCARDS = {

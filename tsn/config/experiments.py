@@ -16,18 +16,17 @@ from typing import Any
 
 from tsn.config.checks import check_fusion, check_settings, checked_dataset
 from tsn.config.datasets import DatasetConfig
+from tsn.config.document import Document, Override
 from tsn.config.fields import build, keys_of
 from tsn.config.layers import merge, of_modality, override, with_preset
 from tsn.config.schema import (
     BLOCKS,
     DataConfig,
-    Document,
     FeaturesConfig,
     FlowConfig,
     FramesConfig,
     FusionConfig,
     ModelConfig,
-    Override,
     ReportConfig,
     TestConfig,
     TrainingConfig,

@@ -36,7 +36,7 @@ def sentence(error: ValidationError, where: str = "") -> str:
     """One sentence about the first of the errors.
 
     Args:
-        error: of a model of `tsn.config.schema`.
+        error: of a model of `tsn.config.document`.
         where: the key of the configuration that was checked.
     """
     first = error.errors(include_url=False)[0]

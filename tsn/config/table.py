@@ -16,10 +16,10 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from tsn.config.datasets import DATASETS
+from tsn.config.document import DatasetLayer, Document, Layer
 from tsn.config.fields import keys_of
 from tsn.config.load import read_config
 from tsn.config.presets import preset
-from tsn.config.schema import DatasetLayer, Document, Layer
 from tsn.models.modality import NAMES
 from tsn.runtime.command_line import run_command
 from tsn.runtime.errors import UserError
