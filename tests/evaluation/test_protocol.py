@@ -109,7 +109,7 @@ def test_a_dense_test_scores_a_snippet_every_stride(tiny_set, save, modality, bl
 
 
 def test_a_dense_test_says_which_frame_rate_it_lacks(tiny_set, save):
-    with pytest.raises(UserError, match=r"blue/4\.avi.* test\.protocol: dense .* its frame"):
+    with pytest.raises(UserError, match=r"blue/4\.avi.* test\.protocol: dense needs its frame"):
         test = replace(PROTOCOL, protocol="dense")
         score(save(), tiny_set.index, tiny_set.shards["rgb"], 1, test, 1)
 

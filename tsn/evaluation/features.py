@@ -106,7 +106,7 @@ def extract_features(
     values = track(score_videos(scorer, loader, snippets, device), len(videos), "videos", what)
 
     def features() -> Iterator[Features]:
-        rates = frame_rates(videos, False)
+        rates = frame_rates(videos)
         for number, (video, crops) in enumerate(zip(videos, values, strict=True)):
             yield Features(
                 video.id,

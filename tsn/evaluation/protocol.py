@@ -80,7 +80,7 @@ def score(
             f"split {split}: every {part} video is quarantined in the {store.stream} shards"
         )
     if frame_rate is None:
-        rates = frame_rates(usable, test.protocol == "dense")
+        rates = frame_rates(usable, "test.protocol: dense" if test.protocol == "dense" else "")
     else:
         rates = [frame_rate] * len(usable)
     about = test, info.input_size, rates, info.snippet_length
@@ -125,8 +125,12 @@ def score(
     )
 
 
-def frame_rates(videos: list[Video], needed: bool) -> list[float]:
+def frame_rates(videos: list[Video], needed_by: str = "") -> list[float]:
     """Frames per second of videos, as their files say; NaN for a file that is not there any more.
+
+    Args:
+        videos: any.
+        needed_by: the key of the configuration that cannot do without, if one does.
 
     Raises:
         UserError: the rate of one is needed and not known.
@@ -136,11 +140,10 @@ def frame_rates(videos: list[Video], needed: bool) -> list[float]:
         try:
             rates.append(float(probe(video.path, count=False)[1]))
         except VideoError as error:
-            if needed:
+            if needed_by:
                 raise UserError(
-                    f"{error}; test.protocol: dense and report.saliency need its frame rate: bring "
-                    "the file back, set frame_folders.frame_rate if it is a folder of images, or "
-                    "use neither"
+                    f"{error}; {needed_by} needs its frame rate: bring the file back, set "
+                    "frame_folders.frame_rate if it is a folder of images, or do without it"
                 ) from None
             rates.append(math.nan)
     return rates

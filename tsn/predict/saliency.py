@@ -59,7 +59,7 @@ def draw_saliency(
     for strip in read_strips(clips):
         if not all(store.usable(strip.id) for store in stores.values()):
             continue  # the clips are usable in the streams of the experiment that is published
-        rate = frame_rate or frame_rates([videos[strip.id]], needed=True)[0]
+        rate = frame_rate or frame_rates([videos[strip.id]], "report.saliency")[0]
         moments = moments_of(ensemble, strip.id, StoredClip(stores, strip.id), rate)
         write_saliency(folder / f"{strip.stem}.png", moments, ensemble)
 
