@@ -19,17 +19,22 @@ IMAGES = 4
 """Images a thread takes at a time; the result does not depend on how many threads there are."""
 
 
-def can_replace(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether `relu6_depthwise` computes a convolution: in training, on a CPU, in fp32."""
+def trains_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether a layer is in training on a CPU, step by step, in the type of its weights."""
     return (
         torch.is_grad_enabled()
         and weight.requires_grad
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]
         and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
+        and x.dtype == weight.dtype
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+def can_replace(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether `relu6_depthwise` computes a convolution: in training, on a CPU, in fp32."""
+    return trains_on_cpu(x, weight) and x.dtype == torch.float32
 
 
 def relu6_depthwise(

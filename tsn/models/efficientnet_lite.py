@@ -65,6 +65,20 @@ STAGES = (
 )
 
 
+def _padded_conv(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: tuple[int, ...],
+    pads: tuple[int, ...],
+    groups: int,
+) -> torch.Tensor:
+    """Convolve a copy of x with `pads` more rows above, columns left, rows below, columns right."""
+    above, left, below, right = pads
+    x = functional.pad(x, (left, right, above, below))
+    return functional.conv2d(x, weight, bias, stride, groups=groups)
+
+
 class _OnnxConv(torch.autograd.Function):
     """A convolution with uneven padding, as ONNX has it: no layer of its own that copies."""
 
@@ -78,9 +92,7 @@ class _OnnxConv(torch.autograd.Function):
         pads: tuple[int, ...],
         groups: int,
     ) -> torch.Tensor:
-        above, left, below, right = pads
-        x = functional.pad(x, (left, right, above, below))
-        return functional.conv2d(x, weight, bias, stride, groups=groups)
+        return _padded_conv(x, weight, bias, stride, pads, groups)
 
     @staticmethod
     def symbolic(
@@ -115,8 +127,7 @@ class SameConv2d(nn.Conv2d):
         if uneven and x.is_cuda:
             # cuDNN's depthwise kernels of even size are so slow that a step of training takes 2.5
             # times as long (H200, bf16).
-            x = functional.pad(x, (pads[1], pads[3], pads[0], pads[2]))
-            return functional.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
+            return _padded_conv(x, weight, bias, self.stride, pads, self.groups)
         # A zero before the kernel does what a copy of the image with one more row and column would.
         if uneven:
             weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from tsn.models.depthwise import trains_on_cpu
+
 
 def can_replace(conv: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether `pointwise_conv2d` computes a convolution: in training, on a CPU, channels last."""
@@ -16,13 +18,7 @@ def can_replace(conv: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor) -> bool:
         conv.kernel_size == conv.stride == (1, 1)
         and conv.padding == (0, 0)
         and conv.groups == 1
-        and torch.is_grad_enabled()
-        and weight.requires_grad
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype
-        and not torch.is_autocast_enabled("cpu")
+        and trains_on_cpu(x, weight)
         and x.is_contiguous(memory_format=torch.channels_last)
     )
 
