@@ -25,9 +25,7 @@ class State:
 
     network: TSN
     optimiser: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler = field(
-        default_factory=lambda: torch.amp.GradScaler(enabled=False)
-    )
+    scaler: torch.amp.GradScaler
     iteration: int = 0
     log: list[dict] = field(default_factory=list)
     epoch: EpochMetrics = field(default_factory=EpochMetrics)

@@ -256,10 +256,10 @@ def network_threads():
     """With a GPU, workers of the loader, 8 to 16 of the cores that there are for each GPU; on a CPU
     few threads, as several jobs beside each other do more (two threads were no faster than one:
     the images are small)."""
-    cores = workflow.global_resources["_cores"].value if workflow.local_exec else None
+    cores = workflow.global_resources["_cores"].value or 1
     if network_gpus():
-        return min(16, max(8, (cores or 1) // gpus_here()))
-    return max(1, (cores or 1) // 4)
+        return min(16, max(8, cores // gpus_here()))
+    return max(1, cores // 4)
 
 
 def memory(mb):
