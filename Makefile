@@ -76,7 +76,9 @@ clean:
 
 environment: $(VENV)/installed
 
-# Nothing is compiled at install time: Python does that for the modules that are really used.
+# Nothing is compiled at install time: Python does that for the modules that are really used, once.
+# Forbidden to keep what it compiled, as in some containers, it would do so in every job, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else 'Python 3.11, 3.12 or 3.13 is needed, this is ' + sys.version.split()[0] + '; set PYTHON=python3.12, say')"
 	$(PYTHON) -m venv $(VENV)
