@@ -51,7 +51,7 @@ def _torch_as_it_was() -> Iterator[None]:
     """Training and testing switch all of PyTorch to deterministic algorithms."""
     yield
     if "torch" in sys.modules:
-        sys.modules["torch"].use_deterministic_algorithms(False)
+        sys.modules["torch"].set_deterministic_debug_mode("default")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,9 @@
 """Which engine scores snippets."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -54,3 +57,23 @@ def test_without_the_package_pytorch_scores(network, snippets, monkeypatch):
     assert scorer.engine == "torch"
     with pytest.raises(UserError, match="onnxruntime is not installed"):
         Scorer(network, CPU, "onnxruntime")(snippets)
+
+
+SCORE = """
+import sys
+import torch
+from tsn.evaluation.engine import Scorer
+from tsn.models.network import TSN
+from tsn.training.device import prepare
+
+network = TSN(3, "rgb", "efficientnet_lite0", "none", 2, partial_bn=False).eval()
+Scorer(network, prepare(threads=1))(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+assert sys.modules.keys().isdisjoint({"torchvision", "torch._dynamo"})
+"""
+
+
+def test_an_own_network_is_scored_without_what_takes_longer_to_import_than_pytorch():
+    on_cpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", SCORE]
+    done = subprocess.run(command, capture_output=True, text=True, env=on_cpu)
+    assert done.returncode == 0, done.stderr

@@ -18,9 +18,13 @@ def package(tmp_path_factory) -> Path:
     return shutil.copytree(REPOSITORY / "tsn", copy, ignore=shutil.ignore_patterns("__pycache__"))
 
 
+def forget() -> None:
+    module._file.cache_clear()
+    module._read.cache_clear()
+
+
 def digests() -> dict[str, str]:
-    module._imports.cache_clear()
-    module._digest.cache_clear()
+    forget()
     return {rule: module.code_digest(SCRIPTS / f"{rule}.py") for rule in RULES}
 
 
@@ -48,8 +52,7 @@ def reruns(package, before, monkeypatch):
         return {rule for rule in RULES if before[rule] != after[rule]}
 
     yield edit
-    module._imports.cache_clear()
-    module._digest.cache_clear()
+    forget()
 
 
 DECODING = {"decode_frames", "compute_flow", "compute_warped_flow"}

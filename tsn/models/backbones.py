@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from tsn.models import own_models, timm_models, torchvision_models
+from tsn.models import own_models, timm_models
 from tsn.models.adapt import adapt_first_conv, first_conv_name
 from tsn.models.architecture import Architecture
 from tsn.models.foreign import read_weights
@@ -45,6 +45,8 @@ def find_architecture(name: str) -> Architecture:
         return timm_models.architecture(name)
     if name in own_models.ARCHITECTURES:
         return own_models.ARCHITECTURES[name]
+    from tsn.models import torchvision_models  # takes seconds, which own networks save
+
     return torchvision_models.architecture(name)
 
 

@@ -31,16 +31,17 @@ def code_digest(script: Path) -> str:
         16 hexadecimal digits.
     """
     known: dict[str, str] = {}
-    pending = sorted(_imports(script))
+    pending = sorted(_imports(_parse(script)))
     while pending:
         module = pending.pop()
         if module not in known and not f"{module}.".startswith(tuple(f"{n}." for n in NEUTRAL)):
-            known[module] = _digest(_file(module))
-            pending += sorted(_imports(_file(module)))
+            imports, known[module] = _read(_file(module))
+            pending += sorted(imports)
     text = "\n".join(f"{module} {known[module]}" for module in sorted(known))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@cache
 def _file(module: str) -> Path:
     path = PACKAGE.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
@@ -50,11 +51,10 @@ def _is_module(name: str) -> bool:
     return name.startswith("tsn.") and _file(name).is_file()
 
 
-@cache
-def _imports(path: Path) -> frozenset[str]:
+def _imports(tree: ast.Module) -> frozenset[str]:
     """Modules of this package that a file imports, or names in a text to run them by name."""
     found = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -65,14 +65,17 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 @cache
-def _digest(path: Path) -> str:
-    parts = [ast.dump(_OnlyNumbers().visit(_tree(path)))]
+def _read(path: Path) -> tuple[frozenset[str], str]:
+    """The imports of a module, and the digest of what it computes."""
+    tree = _parse(path)
+    imports = _imports(tree)
+    parts = [ast.dump(_OnlyNumbers().visit(tree))]
     if path.name == "__init__.py":
         parts += [_without_comments(data) for data in _data(path.parent)]
     else:
         package = _file(".".join(["tsn", *path.parent.relative_to(PACKAGE).parts]))
-        parts.append(_digest(package) if package != path else "")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        parts.append(_read(package)[1] if package != path else "")
+    return imports, hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _data(package: Path) -> Iterator[Path]:
@@ -87,7 +90,7 @@ def _without_comments(data: Path) -> str:
     return " ".join(_COMMENTS.sub(" ", text).split()) if data.suffix == ".cu" else text
 
 
-def _tree(path: Path) -> ast.Module:
+def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 

@@ -42,7 +42,8 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
     if claimed := os.environ.get("CUDA_VISIBLE_DEVICES"):
         reason = why_unavailable() or "it says that there is none"
         logger.warning("torch cannot use the GPU that the job has (%s): %s", claimed, reason)
-    torch.use_deterministic_algorithms(True)
+    # The same as `use_deterministic_algorithms`, which imports the compiler, for seconds.
+    torch.set_deterministic_debug_mode("error")
     # Filling every new tensor with NaN finds reads of memory that nobody wrote, at a quarter of the
     # time of a step; it does not make results more repeatable.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
