@@ -19,9 +19,8 @@ PARTS = (
 MARGIN = 4
 """Pixels around a packed frame, as in `tsn.flow.cpu.warp`."""
 
-STEPS = 4
-"""Most iterations of a tile between two exchanges with its neighbours; even, as a thread holds two
-columns of the halo."""
+STEPS = 3
+"""Most iterations of a tile between two exchanges with its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,11 @@ class Shape:
     rows: int
     blocks: int
 
-    @property
-    def tile(self) -> tuple[int, int]:
-        """Width and height of what a block writes (USEFUL_W and USEFUL_H of the source)."""
-        return 64 - 2 * STEPS, self.warps * self.rows - 2 * STEPS
+    def tiles(self, height: int, width: int) -> tuple[int, int]:
+        """Across and down a frame, where tiles overlap by their halos (see `iterate.cu`)."""
+        sides = (width, 64, STEPS + STEPS % 2), (height, self.warps * self.rows, STEPS)
+        across, down = (max(1, -(-(n - 2 * halo) // (of - 2 * halo))) for n, of, halo in sides)
+        return across, down
 
 
 SHAPES = {2: Shape(8, 4, 2), 3: Shape(16, 2, 1)}

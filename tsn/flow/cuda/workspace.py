@@ -67,7 +67,7 @@ class Workspace:
         self._components = 3 if params.gamma else 2
         self._shape = SHAPES[self._components]
         sizes = level_sizes(height, width, params.pyramid_levels, params.scale_step)
-        self._tiles = [self._count_tiles(*size) for size in sizes]
+        self._tiles = [self._shape.tiles(*size) for size in sizes]
         self._most_tiles = max(across * down for across, down in self._tiles)
         slots = min(frames - 1, -(-_TILES_AHEAD * launcher.blocks // self._most_tiles))
         self._levels = [_Level(self, *size, slots) for size in sizes]
@@ -168,14 +168,13 @@ class Workspace:
 
         Returns:
             "useful": fraction of the iterations of pixels that the result is made of; the others
-            are of halos, beside the frame, or taken back. "bytes": moved for each of these, in
-            whole tiles. "iterations": of frames of full size, for a pair.
+            are of halos, beside the frame, or taken back. "bytes": read and written for each of
+            these, were all tiles whole and within the frame. "iterations": of frames of full
+            size, for a pair.
         """
         queue = arguments.Queue.from_buffer_copy(self._queue.cpu().numpy().tobytes())
         width, height = 64, self._shape.warps * self._shape.rows
-        across, down = self._shape.tile
-        planes = 3 * self._components
-        moved = 4 * ((planes + 3) * width * height + planes * across * down)
+        moved = 4 * (6 * self._components + 3) * width * height
         return {
             "useful": queue.pixel_steps / (queue.tile_steps * width * height),
             "bytes": queue.tiles * moved / queue.pixel_steps,
@@ -211,11 +210,6 @@ class Workspace:
         tables = [table.to(self._launcher.device) for table in tables]
         pointers = [table.data_ptr() for table in tables]
         return _Axes((Axis(*pointers[:3]), Axis(*pointers[3:])), tables)
-
-    def _count_tiles(self, height: int, width: int) -> tuple[int, int]:
-        """Tiles of `solve` across and down a level."""
-        tile = self._shape.tile
-        return -(-width // tile[0]), -(-height // tile[1])
 
     def _per_pixel(
         self, kernel: str, given: ctypes.Structure, level: "_Level", count: int, border: int = 0

@@ -1,14 +1,15 @@
 // The inner loop of TV-L1: several iterations of primal and dual updates on a tile in registers.
 
-constexpr int HALO = STEPS;
+constexpr int HALO_W = STEPS + STEPS % 2, HALO_H = STEPS;  // a thread holds two columns
 constexpr int TILE_W = 64, TILE_H = WARPS * ROWS;
-constexpr int USEFUL_W = TILE_W - 2 * HALO, USEFUL_H = TILE_H - 2 * HALO;
-static_assert(HALO % 2 == 0 && STEPS <= WARPS, "threads hold two columns; a warp sums a step's errors");
+constexpr int APART_W = TILE_W - 2 * HALO_W, APART_H = TILE_H - 2 * HALO_H;  // from a tile to the next one
+static_assert(STEPS <= WARPS, "a warp sums a step's errors");
 constexpr float TINY = 1.1920929e-7f;  // squared gradients below count as this (OpenCV's calcGradRho)
 
 // Runs up to STEPS iterations on a tile whose state stays in registers. Two columns and ROWS rows are a
 // thread's, 64 columns a warp's; neighbours come by shuffles across and through shared memory down.
-// The outermost HALO pixels of a tile go wrong one by one, and are not written.
+// The outermost pixels of a tile, its halo, go wrong one by one, and are not written; where a tile ends with
+// the frame, it needs none.
 //
 // A pair that turns out to have converged before the last of these iterations is taken back: the tiles are
 // done again from the other side, with the wanted iterations only. The result is that of a look after each.
@@ -16,8 +17,12 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
     const int lane = threadIdx.x, warp = threadIdx.y, steps = tile.steps;
     const size_t size = level.plane.size();
     const int height = level.plane.height, width = level.plane.width, stride = level.plane.stride;
-    const int x = tile.number % level.across * USEFUL_W - HALO + 2 * lane;
-    const int y = tile.number / level.across * USEFUL_H - HALO + warp * ROWS;
+    const int tile_x = tile.number % level.across, tile_y = tile.number / level.across;
+    const int x = tile_x * APART_W + 2 * lane, y = tile_y * APART_H + warp * ROWS;
+    const bool last_column = tile_x == level.across - 1, last_row = tile.number + level.across >= level.tiles;
+    // Of the tile, what is written.
+    const int first_row = tile_y ? HALO_H : 0, past_row = last_row ? TILE_H : TILE_H - HALO_H;
+    const bool useful_column = (!tile_x || 2 * lane >= HALO_W) && (last_column || 2 * lane < TILE_W - HALO_W);
 
     // Of a component: what the data term's shift is multiplied by, flow, dual variable.
     float g[2][ROWS][2], rho[ROWS][2], inverse[ROWS][2];
@@ -26,7 +31,7 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
     const float *data = level.data + size_t(tile.slot) * 3 * size;
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
-        const bool inside = x >= 0 && x < width && y + r >= 0 && y + r < height;
+        const bool inside = x < width && y + r < height;
         const size_t at = inside ? size_t(y + r) * stride + x : 0;
         auto read = [&](const float *plane, float (&values)[2]) {
             const float2 both = inside ? *reinterpret_cast<const float2 *>(plane + at) : make_float2(0, 0);
@@ -48,8 +53,7 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
     }
 
     // The gradient across an edge is zero, and so is all that lies outside the frame.
-    const float across[2] = {x >= 0 && x < width - 1 ? 1.f : 0.f, x >= 0 && x < width - 2 ? 1.f : 0.f};
-    const bool useful_column = lane >= HALO / 2 && lane < 32 - HALO / 2;
+    const float across[2] = {x < width - 1 ? 1.f : 0.f, x < width - 2 ? 1.f : 0.f};
     __shared__ float2 lower_edge[COMPONENTS][WARPS][32], upper_edge[COMPONENTS][WARPS][32];
     __shared__ float sums[STEPS][WARPS];
 
@@ -73,9 +77,12 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
         for (int r = 0; r < ROWS; r++) {
             float left[COMPONENTS];
 #pragma unroll
-            for (int c = 0; c < COMPONENTS; c++) left[c] = __shfl_up_sync(~0u, px[c][r][1], 1);
+            for (int c = 0; c < COMPONENTS; c++) {
+                left[c] = __shfl_up_sync(~0u, px[c][r][1], 1);
+                if (lane == 0) left[c] = 0;  // outside the frame, or in the halo
+            }
             const int row = warp * ROWS + r;
-            const bool useful_row = row >= HALO && row < TILE_H - HALO;
+            const bool useful_row = row >= first_row && row < past_row;
 #pragma unroll
             for (int j = 0; j < 2; j++) {
                 float residual = rho[r][j] + (g[0][r][j] * u[0][r][j] + g[1][r][j] * u[1][r][j]);
@@ -107,7 +114,7 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
                 const float right = __shfl_down_sync(~0u, u[c][r][0], 1);
-                const float down = y + r >= 0 && y + r < height - 1 ? 1.f : 0.f;
+                const float down = y + r < height - 1 ? 1.f : 0.f;
 #pragma unroll
                 for (int j = 0; j < 2; j++) {
                     const float below = r < ROWS - 1 ? u[c][r < ROWS - 1 ? r + 1 : r][j] : j ? edge.y : edge.x;
@@ -126,7 +133,7 @@ __device__ void iterate_tile(const Solve &a, const Level &level, const Tile &til
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
         const int row = warp * ROWS + r;
-        const bool useful_row = row >= HALO && row < TILE_H - HALO;
+        const bool useful_row = row >= first_row && row < past_row;
         if (!useful_row || !useful_column || !level.plane.holds(y + r, x)) continue;
         const size_t at = size_t(y + r) * stride + x;
         auto write = [&](float *plane, const float (&values)[2]) {

@@ -135,6 +135,14 @@ __device__ int until_next_look(double error, double threshold) {
     return 2 * (int(fmin(error / threshold / 2, 5e8)) + 1);
 }
 
+// Iterations, 1...STEPS, after which the error will have fallen to the threshold if it goes on falling at the
+// rate of the last of `steps`; it ends with fewer tiles that are taken back, and in the same place.
+__device__ int expected_steps(const double *errors, int steps, double threshold) {
+    if (steps == 1) return 1;  // as expected, and the error is only just above
+    const float above = errors[steps - 1] / threshold, fall = errors[steps - 2] / errors[steps - 1];
+    return fall > 1 ? int(fminf(ceilf(logf(above) / logf(fall)), STEPS)) : STEPS;
+}
+
 // Moves a pair on to its next stage. One thread of the block that finished the last tile calls this.
 //
 // tile: that one. errors: of ITERATE, sums of squared changes of its iterations.
@@ -142,6 +150,7 @@ __device__ int until_next_look(double error, double threshold) {
 __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
     Slot &slot = a.slots[tile.slot];
     bool settled = false;  // the iterations of this warp are over
+    int until_settled = STEPS;  // how many more it will take, as far as is known
     switch (slot.stage) {
     case START:
         slot.stage = WARP;
@@ -182,6 +191,8 @@ __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
                 slot.rounds++;
                 settled = slot.rounds == a.rounds;
                 if (!settled) slot.stage = MEDIAN;
+            } else {
+                until_settled = expected_steps(errors, tile.steps, a.levels[tile.level].threshold);
             }
         }
         break;
@@ -212,7 +223,7 @@ __device__ Tile advance(const Solve &a, Tile tile, const double *errors) {
     tile.level = slot.level;
     tile.side = slot.redo ? 1 - slot.side : slot.side;
     const int until = OPENCV_CUDA ? min(slot.look, a.iterations) : a.iterations;
-    tile.steps = slot.redo ? slot.redo : min(STEPS, until - slot.iterations);
+    tile.steps = slot.redo ? slot.redo : min(until_settled, until - slot.iterations);
     tile.number = pair_of(a, tile) < a.pairs ? 0 : -1;
     return tile;
 }
