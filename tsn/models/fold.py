@@ -42,17 +42,17 @@ def fold_batch_norm(net: nn.Module, channels: int, side: int) -> int:
 def bake_batch_norm(net: nn.Module) -> None:
     """Put what is folded into the convolutions' weights, in place: `net` only tests from now on."""
     for conv in net.modules():
-        folded = conv.__dict__.get("_conv_forward")
-        if isinstance(folded, partial):
+        forward = conv.__dict__.get("_conv_forward")
+        if isinstance(forward, partial):
             assert isinstance(conv, nn.Conv2d)
-            _, norm = folded.args
-            weight, bias = _folded(norm, conv.weight, conv.bias)
+            _, norm = forward.args
+            weight, bias = folded(norm, conv)
             conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
             del conv.__dict__["_conv_forward"]
             norm.forward = partial(_activate, norm)
 
 
-def _is_constant(norm: nn.BatchNorm2d) -> bool:
+def is_constant(norm: nn.BatchNorm2d) -> bool:
     """Whether neither the statistics nor, where gradients are recorded, the affine may change."""
     return not norm.training and not (torch.is_grad_enabled() and norm.weight.requires_grad)
 
@@ -64,11 +64,16 @@ def _convolve(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
 ) -> torch.Tensor:
-    if _is_constant(norm):
+    if is_constant(norm):
         weight, bias = _folded(norm, weight, bias)
     if can_replace(conv, x, weight):
         return pointwise_conv2d(x, weight, bias)
     return type(conv)._conv_forward(conv, x, weight, bias)
+
+
+def folded(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of a convolution that does what both layers do, `norm` being constant."""
+    return _folded(norm, conv.weight, conv.bias)
 
 
 def _folded(
@@ -81,7 +86,7 @@ def _folded(
 
 
 def _normalise(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
-    return _activate(norm, x) if _is_constant(norm) else type(norm).forward(norm, x)
+    return _activate(norm, x) if is_constant(norm) else type(norm).forward(norm, x)
 
 
 def _activate(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
