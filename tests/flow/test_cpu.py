@@ -1,5 +1,6 @@
 """The native engine and its parts against OpenCV, whose method it is."""
 
+import hashlib
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.flow.opencv_cuda_reference import reference_flow
 from tsn.config.tvl1_params import TVL1Params
+from tsn.flow.cpu.cpu_engine import VERSION
 from tsn.flow.cpu.pyramid import Resize, level_sizes
 from tsn.flow.cpu.warp import MARGIN, cubic, pack, repeat_edges, warp
 from tsn.flow.quantise import quantise
@@ -59,6 +61,14 @@ def test_the_variant_of_opencv_cuda_is_a_reimplementation_of_it(render, params):
     assert end_point_difference(native, reference).mean() < 2e-4
     cpu = TVL1(replace(params, variant="opencv"), "native_cpu")(frames)
     assert end_point_difference(cpu, reference).mean() > 0.02
+
+
+def test_the_numbers_are_those_of_the_version():
+    t, y, x = np.mgrid[:2, :60, :79]
+    frames = (((x + 2 * t) ** 2 // 9 + (y - t) * (x + 2 * t) // 11) % 251).astype(np.uint8)
+    flow = TVL1(TVL1Params(median_filter=5, gamma=0.1), "native_cpu")(frames)
+    found = VERSION, hashlib.sha256(flow.tobytes()).hexdigest()
+    assert found == ("1", "38ec751cf38b0fe27301abe3f7f9bb3b79d2d8cfa43d3df9a1280d3944248326")
 
 
 def test_the_median_filter_changes_the_flow(render):
@@ -115,8 +125,8 @@ def test_warping_is_cubic_with_zero_or_the_edge_outside(a, outside):
     if outside == "edge":
         repeat_edges(packed)
     gx, gy, inverse, rho = np.zeros((4, height, width), np.float32)
-    buffers = np.empty((2, width), np.int32), np.empty((8, width), np.float32)
-    line = np.zeros((width, 4), np.float32)
+    buffers = np.empty(width, np.int32), np.empty((8, width), np.float32)
+    line = np.empty(4 * width, np.float32)
     warp(np.zeros_like(image), packed, cubic(a), u1, u2, gx, gy, inverse, rho, *buffers, line)
 
     y, x = np.mgrid[:height, :width].astype(np.float32)

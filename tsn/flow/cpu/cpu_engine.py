@@ -172,9 +172,9 @@ class _Level:
             )
         )
         self.errors = np.empty((MAX_BLOCK, stride), np.float32)
-        self.starts = np.empty((2, width), np.int32)
+        self.starts = np.empty(width, np.int32)
         self.weights = np.empty((8, width), np.float32)
-        self.line = np.zeros((width, 4), np.float32)
+        self.line = np.empty(4 * width, np.float32)
 
     def solve(self, first: np.ndarray, packed: np.ndarray) -> None:
         """Improve the flow of this level, in place."""

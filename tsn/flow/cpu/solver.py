@@ -3,13 +3,13 @@
 Primal and dual variables are updated in one sweep over the rows, and several iterations follow
 each other through the rows, one row apart, so that their data stay in the processor's cache.
 Nothing here is reassociated or contracted by the compiler (no fast-math), and the error is summed
-column by column, so the result is the same for every vector width.
+column by column, so the result is the same on every processor.
 
 Planes are float32 arrays (rows, stride) of which the first `width` columns are the image; the
 x component of a dual variable starts `PAD` columns to the right, behind a column of zeros, and
-the y component one row below, under a row of zeros. Rows are worked through to a full multiple of
-`PAD`, so that no vector loop has a remainder: the columns beyond the image hold no data term and
-nothing within the image depends on them.
+the y component one row below, under a row of zeros. The last vector of a row reaches beyond the
+image, but no further than a multiple of `LANES`: the columns there hold no data term and nothing
+within the image depends on them.
 """
 
 import math
@@ -17,57 +17,83 @@ import math
 import numpy as np
 from numba import njit
 
-PAD = 16
+from tsn.flow.cpu.lanes import LANES, load, prefetch, spread, store
+
+PAD = LANES
 """Columns before the x component of a dual variable: one cache line of float32."""
 
 MAX_BLOCK = 8
 """Most iterations in flight in one sweep: beyond it the sweep gains less than 2 %."""
 
+_AHEAD = 128
+"""Columns that the flow's update fetches ahead: processors do not follow a dozen planes by
+themselves (measured: an iteration alone takes 14 % less, eight in flight 2 %)."""
+
 _ONE = np.float32(1)
 
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@_inlined
+def _step(y, x, u, pull, px, py, theta):
+    """Return u, pulled by the data term, and theta * the divergence of its dual variable."""
+    across = load(px, y, x + PAD) - load(px, y, x + PAD - 1)
+    down = load(py, y + 1, x) - load(py, y, x)
+    return u + pull + theta * (across + down)
+
+
+@_inlined
 def _update_flow_row(
-    y, padded, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho, error, k, step,
+    y, width, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho, error, k, step,
     theta, gamma, sparse,
 ):  # fmt: skip
     """Threshold the data term and add the divergence in row y; add squared changes to error[k]."""
-    for x in range(padded):
-        a, b = u1[y, x], u2[y, x]
-        residual = rho[y, x] + (gx[y, x] * a + gy[y, x] * b)
+    for x in range(0, width, LANES):
+        for plane in (u1, u2, p11, p21, gx, gy, inverse, rho):
+            prefetch(plane, y, x + _AHEAD)
+        for plane in (p12, p22):
+            prefetch(plane, y + 1, x + _AHEAD)
+        a, b = load(u1, y, x), load(u2, y, x)
+        dx, dy = load(gx, y, x), load(gy, y, x)
+        residual = load(rho, y, x) + (dx * a + dy * b)
         if u3 is not None:
-            residual += gamma * u3[y, x]
-        shift = -residual * inverse[y, x]
-        shift = shift if shift < step else step
-        shift = shift if shift > -step else -step
-        new_a = a + shift * gx[y, x]
-        new_a += theta * ((p11[y, x + PAD] - p11[y, x + PAD - 1]) + (p12[y + 1, x] - p12[y, x]))
-        new_b = b + shift * gy[y, x]
-        new_b += theta * ((p21[y, x + PAD] - p21[y, x + PAD - 1]) + (p22[y + 1, x] - p22[y, x]))
-        u1[y, x] = new_a
-        u2[y, x] = new_b
+            c = load(u3, y, x)
+            residual = residual + gamma * c
+        shift = max(min(-residual * load(inverse, y, x), step), -step)
+        new_a = _step(y, x, a, shift * dx, p11, p12, theta)
+        new_b = _step(y, x, b, shift * dy, p21, p22, theta)
+        store(u1, y, x, new_a)
+        store(u2, y, x, new_b)
         change = (new_a - a) * (new_a - a) + (new_b - b) * (new_b - b)
         if u3 is not None:
-            c = u3[y, x]
-            new_c = c + shift * gamma
-            new_c += theta * ((p31[y, x + PAD] - p31[y, x + PAD - 1]) + (p32[y + 1, x] - p32[y, x]))
-            u3[y, x] = new_c
+            new_c = _step(y, x, c, shift * gamma, p31, p32, theta)
+            store(u3, y, x, new_c)
             if not sparse:
-                change += (new_c - c) * (new_c - c)
-        error[k, x] += change
+                change = change + (new_c - c) * (new_c - c)
+        store(error, k, x, load(error, k, x) + change)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _update_dual_row(y, below, width, padded, u, px, py, taut):
+@_inlined
+def _update_dual(y, below, x, u, px, py, taut, one):
     """Ascend the dual variable (px, py) of one flow component along its forward gradient."""
+    here = load(u, y, x)
+    dx, dy = load(u, y, x + 1) - here, load(u, below, x) - here
+    shrink = one / (one + taut * math.sqrt(dx * dx + dy * dy))
+    store(px, y, x + PAD, (load(px, y, x + PAD) + taut * dx) * shrink)
+    store(py, y + 1, x, (load(py, y + 1, x) + taut * dy) * shrink)
+
+
+@_inlined
+def _update_dual_row(y, below, width, u1, u2, u3, p11, p12, p21, p22, p31, p32, taut, one):
     # The gradient across the right edge is zero.
-    u[y, width] = u[y, width - 1]
-    for x in range(padded):
-        dx = u[y, x + 1] - u[y, x]
-        dy = u[below, x] - u[y, x]
-        shrink = _ONE / (_ONE + taut * math.sqrt(dx * dx + dy * dy))
-        px[y, x + PAD] = (px[y, x + PAD] + taut * dx) * shrink
-        py[y + 1, x] = (py[y + 1, x] + taut * dy) * shrink
+    u1[y, width], u2[y, width] = u1[y, width - 1], u2[y, width - 1]
+    for x in range(0, width, LANES):
+        _update_dual(y, below, x, u1, p11, p12, taut, one)
+        _update_dual(y, below, x, u2, p21, p22, taut, one)
+    if u3 is not None:
+        u3[y, width] = u3[y, width - 1]
+        for x in range(0, width, LANES):
+            _update_dual(y, below, x, u3, p31, p32, taut, one)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -76,24 +102,23 @@ def _sweep(
     step, theta, taut, gamma, sparse,
 ):  # fmt: skip
     """Run `count` iterations in one pass over the rows, the k-th one k rows behind the first."""
-    padded = width + -width % PAD
+    step, theta, taut, gamma = spread(step), spread(theta), spread(taut), spread(gamma)
+    one = spread(_ONE)
     errors[:count] = 0
     for front in range(height + count):
         for k in range(count):
             y = front - k
             if 0 <= y < height:
                 _update_flow_row(
-                    y, padded, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho,
+                    y, width, u1, u2, u3, p11, p12, p21, p22, p31, p32, gx, gy, inverse, rho,
                     errors, k, step, theta, gamma, sparse,
                 )  # fmt: skip
-            above = y - 1
-            if 0 <= above < height:
+            if 0 < y <= height:
                 # The gradient across the lower edge is zero.
                 below = min(y, height - 1)
-                _update_dual_row(above, below, width, padded, u1, p11, p12, taut)
-                _update_dual_row(above, below, width, padded, u2, p21, p22, taut)
-                if u3 is not None:
-                    _update_dual_row(above, below, width, padded, u3, p31, p32, taut)
+                _update_dual_row(
+                    y - 1, below, width, u1, u2, u3, p11, p12, p21, p22, p31, p32, taut, one
+                )
 
 
 @njit(nogil=True, cache=True)

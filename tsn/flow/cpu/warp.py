@@ -65,7 +65,7 @@ def _weighted_4x4(typing_context, image, start, stride, weights_x, weights_y, ou
         out: float32, 1-D, written to.
         at: int64, where in `out` the four channels go.
     """
-    signature = types.void(image, start, stride, weights_x, weights_y, out, at)
+    signature = types.void(image, types.intp, types.intp, weights_x, weights_y, out, at)
 
     def generate(context, builder, signature, args):
         def pointer(argument, index, lanes):
@@ -124,16 +124,16 @@ def repeat_edges(packed):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _locate(u, y, origin, slope, size, coefficients, starts, weights):
+def _locate(u, y, origin, slope, size, coefficients, stride, starts, weights):
     """Find where a row's windows start along one axis, and the weights of their four taps.
 
-    Position x of row y lies at origin + slope * x + u[y, x]; `starts` (W,) gets the packed index
-    of the first tap, `weights` (4, W) the weights.
+    Position x of row y lies at origin + slope * x + u[y, x]; to `starts` (W,) is added the index
+    of the first tap, times `stride`; `weights` (4, W) gets the weights.
     """
     near_3, near_2, far_3, far_2, far_1, far_0 = coefficients
     lowest, highest = np.float32(1 - MARGIN), np.float32(size + 1)
     for x in range(starts.size):
-        place = (origin + slope * np.float32(x)) + u[y, x]
+        place = (origin + slope * np.float32(np.int32(x))) + u[y, x]
         whole = np.floor(place)
         t = place - whole
         s = _ONE - t
@@ -145,35 +145,32 @@ def _locate(u, y, origin, slope, size, coefficients, starts, weights):
         weights[1, x] = second
         weights[2, x] = third
         weights[3, x] = _ONE - first - second - third
-        starts[x] = np.int32(min(max(whole, lowest), highest)) + (MARGIN - 1)
+        starts[x] += (np.int32(min(max(whole, lowest), highest)) + (MARGIN - 1)) * stride
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _sample(packed, left, top, across, down, line):
-    """Interpolate a row of the packed image into line (W, 4)."""
-    image = packed.reshape(packed.size)
-    stride = packed.shape[1] * 4
-    out = line.reshape(line.size)
-    for x in range(left.size):
+def _sample(image, stride, starts, across, down, line):
+    """Interpolate a row of the packed image into line (4 W,)."""
+    for x in range(starts.size):
         _weighted_4x4(
             image,
-            top[x] * stride + left[x] * 4,
+            starts[x],
             stride,
             (across[0, x], across[1, x], across[2, x], across[3, x]),
             (down[0, x], down[1, x], down[2, x], down[3, x]),
-            out,
+            line,
             x * 4,
         )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _linearise_row(y, line, first, u1, u2, gx, gy, inverse, rho):
-    for x in range(line.shape[0]):
-        dx, dy = line[x, 1], line[x, 2]
+    for x in range(first.shape[1]):
+        grey, dx, dy = line[4 * x], line[4 * x + 1], line[4 * x + 2]
         gx[y, x] = dx
         gy[y, x] = dy
         inverse[y, x] = _ONE / max(dx * dx + dy * dy, _TINY)
-        rho[y, x] = ((line[x, 0] - dx * u1[y, x]) - dy * u2[y, x]) - first[y, x]
+        rho[y, x] = ((grey - dx * u1[y, x]) - dy * u2[y, x]) - first[y, x]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -190,16 +187,18 @@ def warp(first, packed, coefficients, u1, u2, gx, gy, inverse, rho, starts, weig
         gy: Plane that gets the warped y gradient.
         inverse: Plane that gets 1 / squared gradient.
         rho: Plane that gets the constant part of the residual: warped - gradient . flow - first.
-        starts: int32 (2, W), overwritten.
+        starts: int32 (W,), overwritten.
         weights: float32 (8, W), overwritten.
-        line: float32 (W, 4), overwritten.
+        line: float32 (4 W,), overwritten.
     """
     height, width = first.shape
-    left, top = starts[0], starts[1]
+    image = packed.reshape(packed.size)
+    stride = packed.shape[1] * 4
     across, down = weights[:4], weights[4:]
     zero = np.float32(0)
     for y in range(height):
-        _locate(u1, y, zero, _ONE, width, coefficients, left, across)
-        _locate(u2, y, np.float32(y), zero, height, coefficients, top, down)
-        _sample(packed, left, top, across, down, line)
+        starts[:] = 0
+        _locate(u1, y, zero, _ONE, width, coefficients, 4, starts, across)
+        _locate(u2, y, np.float32(y), zero, height, coefficients, stride, starts, down)
+        _sample(image, stride, starts, across, down, line)
         _linearise_row(y, line, first, u1, u2, gx, gy, inverse, rho)
