@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import yaml
 
 from tests.workflow.pipeline import REPOSITORY, Pipeline
 from tsn.evaluation.scores import read_scores
@@ -58,7 +57,7 @@ def kill_once(
         AssertionError: if the run failed before it was killed.
     """
     victim, how = way
-    (pipeline.folder / "config.yaml").write_text(yaml.safe_dump(pipeline.config))
+    pipeline.write_config()
     log = pipeline.folder / "snakemake.log"
     # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)

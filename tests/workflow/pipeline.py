@@ -23,9 +23,9 @@ BROKEN = {
 
 CONFIG = {
     "modalities": ["rgb", "flow", "warped_flow"],
-    "datasets": {"tiny": {"layout": "folder", "videos": "videos", "shards": 3, "splits": [1]}},
+    "datasets": {"tiny": {"layout": "folder", "videos": "videos", "shards": 2, "splits": [1]}},
     "frames": {"size": [64, 48]},
-    "model": {"backbone": "resnet18", "weights": "none", "input_size": 32},
+    "model": {"backbone": "bn_inception", "weights": "none", "input_size": 32},
     "training": {
         "segments": 2,
         "epochs": 2,
@@ -44,8 +44,11 @@ class Pipeline:
         self.folder = folder
         self.config = copy.deepcopy(CONFIG)
 
-    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+    def write_config(self) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+        self.write_config()
         command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
         command += ["--cores", str(cores), *arguments, "--configfile", "config.yaml"]
         environment = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")}

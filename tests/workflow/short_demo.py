@@ -11,7 +11,7 @@ _CONFIG = {
             "shards": 2,
             "override": {
                 "frames": {"size": [64, 48]},
-                "model": {"backbone": "resnet18", "weights": "none", "input_size": 32},
+                "model": {"backbone": "bn_inception", "weights": "none", "input_size": 32},
                 "training": {
                     "segments": 2,
                     "batch_size": 9,

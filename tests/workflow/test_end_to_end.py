@@ -38,7 +38,7 @@ def test_the_summary_says_how_it_came_about(finished):
     result = summary(finished)
     assert result["experiment"] == "tsn"
     assert result["seed"] == 1
-    assert result["config"]["model"]["backbone"] == "resnet18"
+    assert result["config"]["model"]["backbone"] == "bn_inception"
     assert len(result["config_hash"]) == 16
     assert result["code_version"].startswith("0.")
     assert result["packages"]["torch"] != "not installed"
@@ -99,8 +99,8 @@ def test_too_many_broken_videos_stop_the_run_before_training(fresh):
 
 
 def test_shards_do_not_depend_on_cores_or_run(finished, fresh):
-    files = sorted((finished.folder / "results/tiny/shards").glob("*/*.h5"))
-    assert len(files) >= 6
+    files = sorted((finished.folder / "results/tiny/shards").glob("*/0001.h5"))
+    assert len(files) == 3
     names = [str(path.relative_to(finished.folder)) for path in files]
     fresh.run(*names, cores=1)
     for name in names:

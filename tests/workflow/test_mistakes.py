@@ -61,8 +61,3 @@ def test_weights_that_are_not_there_stop_the_run_before_it_starts(fresh):
     assert done.returncode == 1
     assert "error: model.weights: there is no file 'nowhere.pth'" in done.stderr
     assert not (fresh.folder / "results").exists()
-
-
-def test_the_workflow_has_no_lint(fresh):
-    done = fresh.snakemake("--lint")
-    assert done.returncode == 0, done.stdout + done.stderr

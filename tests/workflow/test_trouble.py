@@ -48,7 +48,7 @@ def test_an_edited_index_is_refused(checked):
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(fresh):
-    fresh.run("--dry-run", CHECKED)  # writes the configuration
+    fresh.write_config()
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
     command += ["--cores", "1", CHECKED, "--configfile", "config.yaml"]
     with subprocess.Popen(
