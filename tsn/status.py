@@ -5,7 +5,6 @@ logs and benchmarks of the jobs. Writes nothing.
 """
 
 import argparse
-import csv
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from tsn.runtime.caches import writable_cache
 from tsn.runtime.command_line import Parser, run_command
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import read_tsv
+from tsn.runtime.job import benchmark_seconds
 from tsn.runtime.progress import duration
 
 _TARGETS = tuple(
@@ -132,10 +132,7 @@ def seconds_by_rule(benchmarks: Path) -> dict[str, list[float]]:
     """Rule -> how long each of its finished jobs took."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for file in sorted(benchmarks.glob("*/*.tsv")):
-        with file.open(encoding="utf-8", newline="") as table:
-            seconds[file.parent.name] += [
-                float(row["s"]) for row in csv.DictReader(table, delimiter="\t")
-            ]
+        seconds[file.parent.name] += benchmark_seconds(file)
     return dict(seconds)
 
 

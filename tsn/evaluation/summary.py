@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from tsn.evaluation.fusion import merge_experiments
 from tsn.evaluation.metrics import MEASURES
 from tsn.evaluation.scores import read_scores
 from tsn.models.modality import FLOW_MODALITIES, MODALITIES
-from tsn.runtime.job import code_version, package_versions
+from tsn.runtime.job import benchmark_seconds, code_version, package_versions
 from tsn.shards.quarantine import read_quarantine
 
 
@@ -102,7 +101,7 @@ def wall_times(
         own = owners.get(stage, {}).get(modality or "", [experiment])
         if stage in _OF_NO_EXPERIMENT or whose not in (None, *own):
             continue
-        took = float(pd.read_csv(file, sep="\t")["s"].sum())
+        took = sum(benchmark_seconds(file))
         for name in (stage, f"{stage}/{modality}") if modality else (stage,):
             seconds.setdefault(name, []).append(took)
     return {

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from tsn.datasets.index import class_names, members, read_index
 from tsn.datasets.records import Video
@@ -13,6 +12,7 @@ from tsn.evaluation.metrics import metrics
 from tsn.evaluation.scores import Scores, read_scores
 from tsn.report.flow_plan import flow_scores, rgb_scores
 from tsn.report.markdown import cell_text, weights_text
+from tsn.runtime.job import benchmark_seconds
 from tsn.shards.store import ShardSet
 
 
@@ -77,7 +77,7 @@ def _cost(shards: list[str], videos: list[Video], folder: Path) -> dict:
     files = [folder / "benchmarks" / "compute_flow" / f"{Path(s).stem}.tsv" for s in shards]
     if not pairs or not all(file.is_file() for file in files):
         return {"pairs": pairs, "ms": None}
-    seconds = sum(float(pd.read_csv(file, sep="\t")["s"].sum()) for file in files)
+    seconds = sum(sum(benchmark_seconds(file)) for file in files)
     return {"pairs": pairs, "ms": 1e3 * seconds / pairs}
 
 

@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 
 from tsn import __version__
 from tsn.runtime.errors import UserError
+from tsn.runtime.files import read_tsv
 from tsn.runtime.gpus import claim
 from tsn.runtime.parent_watch import end_with_run
 
@@ -128,6 +129,11 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return __version__
     return f"{__version__}+{commit}"
+
+
+def benchmark_seconds(file: Path) -> list[float]:
+    """Seconds that a job took, from the benchmark file that Snakemake wrote: one a run."""
+    return [float(row["s"]) for row in read_tsv(file)[1]]
 
 
 def package_versions() -> dict[str, str]:

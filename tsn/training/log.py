@@ -1,5 +1,6 @@
 """The record of a training: the metrics of an epoch, a CSV, and TensorBoard events."""
 
+import csv
 import importlib.util
 import time
 from pathlib import Path
@@ -112,7 +113,9 @@ class Recorder:
 
 def write_log(path: Path | str, rows: list[dict]) -> None:
     """Write the training log: CSV with `COLUMNS`."""
-    import pandas as pd
-
-    with atomic_path(path) as temporary:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False, float_format="%.6g")
+    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            numbers = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+            writer.writerow(numbers)
