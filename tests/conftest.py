@@ -18,11 +18,15 @@ WriteVideo = Callable[..., Path]
 SHARED = ("tests/flow/cuda/", "tests/predict/", "tests/workflow/")
 """Folders whose files share what takes long to make, and so a process."""
 
+LONGEST = ("tests/slurm/", "tests/workflow/")
+"""Folders that several processes begin with, so that none of them is left to one at the end."""
+
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none that can be used."""
+    """Put the longest first, and skip what needs a GPU where there is none that can be used."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return
@@ -35,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Tests of a file, or of a folder of `SHARED`, run in one process."""
+    """Tests of a file, or of a folder of `SHARED`, run in one process; in order of collection."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
@@ -43,6 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             file = nodeid.split("::")[0]
             return next((folder for folder in SHARED if file.startswith(folder)), file)
 
+    config.option.loadscopereorder = False
     return Scheduling(config, log)
 
 
