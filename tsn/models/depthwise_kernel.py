@@ -1,8 +1,9 @@
 """Depthwise convolution of relu6(x), and its gradients, compiled by numba as this is imported.
 
 Numba does not vectorise such loops: vectors of `LANES` channels are written out in LLVM's
-intermediate representation. So many channels of an image at a time are copied into padded images,
-which stay in the cache and have no borders to mind. Sums are always in one order; NaN remains NaN.
+intermediate representation. An image is copied into padded ones of so many channels, which have no
+borders to mind; it may come from the memory, which is slow where it is not read and written in its
+order. Sums are always in one order; NaN remains NaN.
 
 Arrays are float32, channels last. An index is that of an image's or a row's first value.
 """
@@ -117,15 +118,31 @@ def _accumulate(_, count, sums, to, x, at, y, since, lines, x_row, y_row, terms,
 
 
 @njit(nogil=True, error_model="numpy")
-def _pad(padded, columns, above, left, x, image, first):
-    """Copy relu6 of some channels of an image into a padded one."""
+def _pad(padded, size, columns, above, left, x, image, begin, end):
+    """Copy relu6 of an image into padded ones of `size` values, one for each `LANES` channels."""
     _, rows, width, channels = x.shape
     flat = x.ravel()
     for row in range(rows):
-        to = ((row + above) * columns + left) * LANES
-        at = (image * rows + row) * width * channels + first
         for column in range(width):
-            _copy(padded, to + column * LANES, flat, at + column * channels, True)
+            to = ((row + above) * columns + left + column) * LANES
+            at = ((image * rows + row) * width + column) * channels
+            for first in range(begin, end, LANES):
+                _copy(padded, to, flat, at + first, True)
+                to += size
+
+
+@njit(nogil=True, error_model="numpy")
+def _pack(weight, begin, end, turn):
+    """The kernels of `LANES` channels after those of others, turned by 180 degrees if `turn`."""
+    taps, channels = len(weight) ** 2, weight.shape[2]
+    flat, packed = weight.ravel(), np.empty(taps * (end - begin), np.float32)
+    to = 0
+    for first in range(begin, end, LANES):
+        for tap in range(taps):
+            source = taps - 1 - tap if turn else tap
+            _copy(packed, to, flat, source * channels + first, False)
+            to += LANES
+    return packed
 
 
 @njit(
@@ -154,26 +171,40 @@ def convolve(x, weight, bias, out, clamp, stride, above, left, begin, end):
     wide = -(-width // BLOCK) * BLOCK
     columns = max((wide - 1) * stride + side, left + x.shape[2])
     tall = max((height - 1) * stride + side, above + x.shape[1])
-    padded = np.zeros(tall * columns * LANES, np.float32)
-    line, kernel = np.empty(wide * LANES, np.float32), np.empty(side * side * LANES, np.float32)
-    weights, results = weight.ravel(), out.ravel()
+    size, line = tall * columns * LANES, wide * LANES
+    blocks = (end - begin) // LANES
+    padded, lines = np.zeros(blocks * size, np.float32), np.empty(blocks * line, np.float32)
+    kernels, results = _pack(weight, begin, end, False), out.ravel()
     for image in range(images):
-        for first in range(begin, end, LANES):
-            for tap in range(side * side):
-                _copy(kernel, tap * LANES, weights, tap * channels + first, False)
-            _pad(padded, columns, above, left, x, image, first)
-            for row in range(height):
+        _pad(padded, size, columns, above, left, x, image, begin, end)
+        for row in range(height):
+            for block in range(blocks):
+                kernel = block * side * side * LANES
                 for column in range(0, wide, BLOCK):
-                    for n in range(column, column + BLOCK):
-                        _copy(line, n * LANES, bias, first, False)
-                    at = (row * columns + column) * stride * LANES
-                    to = column * LANES
+                    to = block * line + column * LANES
+                    for n in range(BLOCK):
+                        _copy(lines, to + n * LANES, bias, begin + block * LANES, False)
+                    at = block * size + (row * columns + column) * stride * LANES
                     _accumulate(
-                        BLOCK, line, to, padded, at, kernel, 0, side, columns, side, side, stride, 1
+                        BLOCK,
+                        lines,
+                        to,
+                        padded,
+                        at,
+                        kernels,
+                        kernel,
+                        side,
+                        columns,
+                        side,
+                        side,
+                        stride,
+                        1,
                     )
-                to = (image * height + row) * width * channels + first
-                for column in range(width):
-                    _copy(results, to + column * channels, line, column * LANES, clamp)
+            for column in range(width):
+                to = ((image * height + row) * width + column) * channels + begin
+                for block in range(blocks):
+                    at = block * line + column * LANES
+                    _copy(results, to + block * LANES, lines, at, clamp)
 
 
 @njit(
@@ -204,89 +235,68 @@ def add_gradients(
     """
     _, height, width, channels = gradient.shape
     images, rows, x_width = x.shape[:3]
-    side = len(weight)
+    side, blocks = len(weight), (end - begin) // LANES
     taps = side * side
     columns = max((width - 1) * stride + side, left + x_width)
-    tall = max((height - 1) * stride + side, above + rows)
-    padded = np.zeros(tall * columns * LANES, np.float32)
+    size = max((height - 1) * stride + side, above + rows) * columns * LANES
+    padded = np.zeros(blocks * size, np.float32)
     # The gradient, with zeros between its pixels if there is a stride: the gradient of the input
     # is the convolution of it with the kernel turned by 180 degrees.
     wide = -(-x_width // BLOCK) * BLOCK
     top, before = side - 1 - above, side - 1 - left
-    given_columns = max(wide - 1 + side, before + (width - 1) * stride + 1)
-    given_rows = max(rows - 1 + side, top + (height - 1) * stride + 1)
-    given = np.zeros(given_rows * given_columns * LANES, np.float32)
-    origin = (top * given_columns + before) * LANES
-    line = np.empty(wide * LANES, np.float32)
-    turned, sums = np.empty(taps * LANES, np.float32), np.empty(taps * LANES, np.float32)
-    flat_x, flat_out, flat_gradient = x.ravel(), out.ravel(), gradient.ravel()
-    weights, flat_of_x, flat_of_weight = weight.ravel(), of_x.ravel(), of_weight.ravel()
+    pitch = max(wide - 1 + side, before + (width - 1) * stride + 1)
+    given_size = max(rows - 1 + side, top + (height - 1) * stride + 1) * pitch * LANES
+    given = np.zeros(blocks * given_size, np.float32)
+    line = wide * LANES
+    lines = np.empty(blocks * line, np.float32)
+    turned, sums = _pack(weight, begin, end, True), _pack(of_weight, begin, end, False)
+    flat_out, flat_gradient, flat_of_x = out.ravel(), gradient.ravel(), of_x.ravel()
     for image in range(images):
-        for first in range(begin, end, LANES):
-            for tap in range(taps):
-                at = tap * channels + first
-                _copy(turned, (taps - 1 - tap) * LANES, weights, at, False)
-                _copy(sums, tap * LANES, flat_of_weight, at, False)
-            _pad(padded, columns, above, left, x, image, first)
-            for row in range(height):
-                at = (image * height + row) * width * channels + first
-                to = origin + row * stride * given_columns * LANES
-                for _ in range(width):
+        _pad(padded, size, columns, above, left, x, image, begin, end)
+        for row in range(height):
+            for column in range(width):
+                at = ((image * height + row) * width + column) * channels
+                to = ((row * stride + top) * pitch + column * stride + before) * LANES
+                for first in range(begin, end, LANES):
                     if clamp:
-                        _copy_gradient(given, to, flat_gradient, at, flat_out, at)
+                        _copy_gradient(given, to, flat_gradient, at + first, flat_out, at + first)
                     else:
-                        _copy(given, to, flat_gradient, at, False)
-                    at += channels
-                    to += stride * LANES
+                        _copy(given, to, flat_gradient, at + first, False)
+                    to += given_size
+        for block in range(blocks):
+            y = block * given_size + (top * pitch + before) * LANES
             for i in range(side):
-                at, to = i * columns * LANES, i * side * LANES
-                x_row, y_row = stride * columns, stride * given_columns
+                at, to = block * size + i * columns * LANES, (block * taps + i * side) * LANES
+                x_row, y_row = stride * columns, stride * pitch
                 if side == 3:
                     _accumulate(
-                        3,
-                        sums,
-                        to,
-                        padded,
-                        at,
-                        given,
-                        origin,
-                        height,
-                        x_row,
-                        y_row,
-                        width,
-                        1,
-                        stride,
+                        3, sums, to, padded, at, given, y, height, x_row, y_row, width, 1, stride
                     )
                 else:
                     _accumulate(
-                        5,
-                        sums,
-                        to,
-                        padded,
-                        at,
-                        given,
-                        origin,
-                        height,
-                        x_row,
-                        y_row,
-                        width,
-                        1,
-                        stride,
+                        5, sums, to, padded, at, given, y, height, x_row, y_row, width, 1, stride
                     )
-            for row in range(rows):
-                line[:] = 0
-                i = (top - row) % stride  # the rows between are zero
-                lines, tap = -(-(side - i) // stride), i * side * LANES
-                x_row, y_row = stride * given_columns, stride * side
+        for row in range(rows):
+            lines[:] = 0
+            i = (top - row) % stride  # the rows between are zero
+            count, x_row, y_row = -(-(side - i) // stride), stride * pitch, stride * side
+            for block in range(blocks):
+                tap = (block * taps + i * side) * LANES
                 for column in range(0, wide, BLOCK):
-                    at = ((row + i) * given_columns + column) * LANES
-                    to = column * LANES
+                    to = block * line + column * LANES
+                    at = block * given_size + ((row + i) * pitch + column) * LANES
                     _accumulate(
-                        BLOCK, line, to, given, at, turned, tap, lines, x_row, y_row, side, 1, 1
+                        BLOCK, lines, to, given, at, turned, tap, count, x_row, y_row, side, 1, 1
                     )
-                at = (image * rows + row) * x_width * channels + first
-                for column in range(x_width):
-                    _copy_gradient(flat_of_x, at, line, column * LANES, flat_x, at)
-                    at += channels
-            for tap in range(taps):
-                _copy(flat_of_weight, tap * channels + first, sums, tap * LANES, False)
+            for column in range(x_width):
+                to = ((image * rows + row) * x_width + column) * channels + begin
+                seen = ((row + above) * columns + left + column) * LANES
+                at = column * LANES
+                for _ in range(blocks):
+                    _copy_gradient(flat_of_x, to, lines, at, padded, seen)
+                    to, at, seen = to + LANES, at + line, seen + size
+    flat_of_weight = of_weight.ravel()
+    for block in range(blocks):
+        for tap in range(taps):
+            to = tap * channels + begin + block * LANES
+            _copy(flat_of_weight, to, sums, (block * taps + tap) * LANES, False)
