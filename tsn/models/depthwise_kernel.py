@@ -17,9 +17,6 @@ from numba.extending import intrinsic
 LANES = 16
 """Channels at a time; the number of channels must be a multiple of it."""
 
-SIDES = 3, 5
-"""Kernels that there is code for: their columns are summed at once, in registers."""
-
 BLOCK = 4
 """Pixels of a row that are computed at once, in registers."""
 
@@ -221,7 +218,7 @@ def add_gradients(
 
     Args:
         x: (N, H, W, C), before relu6.
-        weight: (k, k, C), k in `SIDES`.
+        weight: (k, k, C), k is 3 or 5.
         out: (N, h, w, C), what `convolve` made of them.
         gradient: (N, h, w, C), of `out`.
         of_x: (N, H, W, C), is overwritten.
