@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numba import njit
 
-from tsn.flow.cpu.lanes import LANES, load, prefetch, spread, store
+from tsn.runtime.lanes import LANES, load, prefetch, spread, store
 
 PAD = LANES
 """Columns before the x component of a dual variable: one cache line of float32."""

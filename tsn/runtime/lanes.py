@@ -83,34 +83,64 @@ def spread(typing_context, value):
     return _lanes(types.float32), generate
 
 
-def _pointer(context, builder, signature, args):
-    array = context.make_array(signature.args[0])(context, builder, args[0])
-    shape, strides = (cgutils.unpack_tuple(builder, t, 2) for t in (array.shape, array.strides))
+@intrinsic
+def choose(typing_context, a, b, yes, no):
+    """Return `yes` in the lanes where a <= b, `no` where it is greater or one of them is NaN."""
+
+    def generate(context, builder, signature, args):
+        a, b, yes, no = args
+        return builder.select(builder.fcmp_ordered("<=", a, b), yes, no)
+
+    return _lanes(_lanes, _lanes, _lanes, _lanes), generate
+
+
+@intrinsic
+def add_product(typing_context, total, a, b):
+    """Return total + a * b; processors that can round it only once do so."""
+
+    def generate(context, builder, signature, args):
+        total, a, b = args
+        flags = ("contract",)
+        return builder.fadd(total, builder.fmul(a, b, flags=flags), flags=flags)
+
+    return _lanes(_lanes, _lanes, _lanes), generate
+
+
+def _pointer(context, builder, array_type, array, *index):
+    array = context.make_array(array_type)(context, builder, array)
+    shape, strides = (
+        cgutils.unpack_tuple(builder, t, len(index)) for t in (array.shape, array.strides)
+    )
     target = cgutils.get_item_pointer2(
-        context, builder, array.data, shape, strides, signature.args[0].layout, args[1:3]
+        context, builder, array.data, shape, strides, array_type.layout, index
     )
     return builder.bitcast(target, _VECTOR.as_pointer())
 
 
 @intrinsic
-def load(typing_context, plane, y, x):
-    """Return plane[y, x : x + LANES] of a contiguous float32 plane."""
+def load(typing_context, array, *index):
+    """Return LANES values of a float32 array from an index on, along its contiguous last axis."""
 
     def generate(context, builder, signature, args):
-        return builder.load(_pointer(context, builder, signature, args), align=4)
+        array, index = args[0], cgutils.unpack_tuple(builder, args[1])
+        pointer = _pointer(context, builder, signature.args[0], array, *index)
+        return builder.load(pointer, align=4)
 
-    return _lanes(plane, types.intp, types.intp), generate
+    return _lanes(array, types.UniTuple(types.intp, len(index))), generate
 
 
 @intrinsic
-def store(typing_context, plane, y, x, vector):
-    """Write a vector to plane[y, x : x + LANES] of a contiguous float32 plane."""
+def store(typing_context, array, *index_and_vector):
+    """Write a vector, the last argument, to where `load` reads it with the same index."""
 
     def generate(context, builder, signature, args):
-        builder.store(args[3], _pointer(context, builder, signature, args), align=4)
+        array, (*index, vector) = args[0], cgutils.unpack_tuple(builder, args[1])
+        pointer = _pointer(context, builder, signature.args[0], array, *index)
+        builder.store(vector, pointer, align=4)
         return context.get_dummy_value()
 
-    return types.void(plane, types.intp, types.intp, _lanes), generate
+    index = [types.intp] * (len(index_and_vector) - 1)
+    return types.void(array, types.Tuple((*index, _lanes))), generate
 
 
 @intrinsic
@@ -120,7 +150,7 @@ def prefetch(typing_context, plane, y, x):
     def generate(context, builder, signature, args):
         address, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         function = ir.FunctionType(ir.VoidType(), [address, number, number, number])
-        target = builder.bitcast(_pointer(context, builder, signature, args), address)
+        target = builder.bitcast(_pointer(context, builder, signature.args[0], *args), address)
         # To be read, into every cache, data.
         kind = [ir.Constant(number, value) for value in (0, 3, 1)]
         prefetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
