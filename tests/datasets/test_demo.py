@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tsn.datasets.demo import render, render_all, render_dataset
+from tsn.datasets.demo import SIZE, render, render_all, render_dataset
 from tsn.datasets.demo_plan import MOTIONS, PATTERNS, plan
 from tsn.datasets.demo_scene import CAMERA, HEIGHT, MOMENT, SPEED, WANDER, Ball, CameraMotion, draw
 from tsn.runtime.errors import UserError
 from tsn.video.decode import read_frames
 
 FRAMES = 40
-WIDTH = 170
+WIDTH = 170  # of frames of the height in which lengths are given
 SEEDS = range(60)
 
 
@@ -80,8 +80,8 @@ def test_rendered_clip_has_the_frames_and_size_asked_for(tmp_path):
 def test_video_shows_what_was_drawn(tmp_path):
     clip = plan(1, 1, 1)[4]
     render(clip, tmp_path / "a.mp4", frames=12)
-    drawn = np.array(list(draw(clip.pattern, clip.motion, clip.seed, (WIDTH, HEIGHT), 12)), float)
-    read = np.array(list(read_frames(tmp_path / "a.mp4", size=(WIDTH, HEIGHT))), float)
+    drawn = np.array(list(draw(clip.pattern, clip.motion, clip.seed, SIZE, 12)), float)
+    read = np.array(list(read_frames(tmp_path / "a.mp4", size=SIZE)), float)
     assert np.abs(read - drawn).mean() < 4  # grey levels: lost to compression
 
 
@@ -96,7 +96,7 @@ def test_same_clip_gives_the_same_bytes_and_another_one_does_not(tmp_path):
 
 def test_failed_rendering_leaves_no_file(tmp_path, monkeypatch):
     def broken(*_):
-        yield np.zeros((128, 170, 3), np.uint8)
+        yield np.zeros((*SIZE[::-1], 3), np.uint8)
         raise RuntimeError("out of paint")
 
     monkeypatch.setattr("tsn.datasets.demo_scene.draw", broken)

@@ -19,8 +19,8 @@ from tsn.runtime.progress import track
 FRAME_RATE = 25
 """Frames per second; the pipeline does not use it."""
 
-SIZE = (170, 128)
-"""Width and height: half of the 340x256 that real videos are resized to."""
+SIZE = (128, 96)
+"""Width and height: three eighths of the height that real videos are resized to."""
 
 FRAMES = 40
 """Frames of a clip: as many as most clips of HMDB51 have."""

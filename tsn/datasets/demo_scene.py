@@ -1,7 +1,7 @@
 """What a demo clip shows: a ball over a textured scene, filmed by a moving camera.
 
-Lengths are in 128ths of the frame's height (pixels, at the default size of 170x128), so that
-every size shows the same; times are in frames.
+Lengths are in 128ths of the frame's height, so that every size shows the same; times are in
+frames.
 """
 
 from collections.abc import Iterator
