@@ -255,12 +255,19 @@ def test_labels_follow_the_index(run, make_job, make_tiny_set, tmp_path):
 
 def test_a_compiled_network_trains_alike(run, make_job, tiny_network, monkeypatch):
     """As PyTorch compiles it, up to the generation of machine code, which needs a compiler."""
-    compile_ = torch.nn.Module.compile
-    monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda self: compile_(self, backend="aot_eager")
-    )
+    from torch._inductor import config
+
+    compile_, repeatable = torch.nn.Module.compile, []
+
+    def compile_without_compiler(network):
+        repeatable.append(config.deterministic)
+        compile_(network, backend="aot_eager")
+
+    monkeypatch.setattr(config, "deterministic", False)
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_without_compiler)
     plain = run(make_job(dropout=0.0), "plain").state
     compiled = run(make_job(dropout=0.0, compile=True), "compiled").state
+    assert repeatable == [True]
     assert compiled.keys() == plain.keys()
     for key, value in plain.items():
         assert torch.allclose(compiled[key], value, rtol=1e-4, atol=1e-5), key

@@ -42,7 +42,7 @@ def prepare(threads: int, local_rank: int = 0) -> torch.device:
     if claimed := os.environ.get("CUDA_VISIBLE_DEVICES"):
         reason = why_unavailable() or "it says that there is none"
         logger.warning("torch cannot use the GPU that the job has (%s): %s", claimed, reason)
-    # The same as `use_deterministic_algorithms`, which imports the compiler, for seconds.
+    # As `use_deterministic_algorithms`, which also tells the compiler, and imports it for seconds.
     torch.set_deterministic_debug_mode("error")
     # Filling every new tensor with NaN finds reads of memory that nobody wrote, at a quarter of the
     # time of a step; it does not make results more repeatable.

@@ -262,6 +262,8 @@ def validation_loader(setup: Setup) -> DataLoader | None:
 def _wrap(network: TSN, setup: Setup) -> nn.Module:
     """The network, with `torch.compile` and DistributedDataParallel where configured."""
     if setup.job.recipe.compile:
+        # Tells the compiler what `prepare` has told the rest of PyTorch.
+        torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())
         network.compile()
     if setup.group.world_size == 1:
         return network
