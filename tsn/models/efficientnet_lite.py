@@ -85,16 +85,8 @@ class _OnnxConv(torch.autograd.Function):
     """A convolution with uneven padding, as ONNX has it: no layer of its own that copies."""
 
     @staticmethod
-    def forward(
-        _: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        stride: tuple[int, ...],
-        pads: tuple[int, ...],
-        groups: int,
-    ) -> torch.Tensor:
-        return _padded_conv(x, weight, bias, stride, pads, groups)
+    def forward(_: Any, *arguments: Any) -> torch.Tensor:
+        return _padded_conv(*arguments)
 
     @staticmethod
     def symbolic(
