@@ -16,6 +16,7 @@ rule train_model:
         f"{DATASET}/logs/train_model/{{experiment}}.split{{split}}.{{modality}}.log",
     benchmark:
         f"{DATASET}/benchmarks/train_model/{{experiment}}.split{{split}}.{{modality}}.tsv"
+    priority: 1  # the longest jobs: none should be left for the end, when all but one core are idle
     conda:
         "../envs/tsn.yaml"
     threads: network_threads()
