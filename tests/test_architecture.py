@@ -2,7 +2,11 @@
 
 import ast
 import graphlib
+import re
+import sys
+import tomllib
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "tsn"
@@ -26,12 +30,20 @@ PACKAGES = (
 COMMANDS = ("convert", "export", "features", "index", "localise", "status", "verify")
 """Modules on top of the packages; nothing imports them."""
 
+COMES_WITH = {
+    "llvmlite": "numba",
+    "markupsafe": "jinja2",
+    "pydantic-core": "pydantic",
+    "cuda-bindings": "torch",
+}
+"""Distributions that are a part of another."""
+
 RANK = {name: rank for rank, name in enumerate((*PACKAGES, *COMMANDS))}
 
 
 @cache
-def imports() -> dict[str, set[str]]:
-    """The modules of `tsn` that each of its modules imports, at the top or later, to run."""
+def all_imports() -> dict[str, set[str]]:
+    """All modules that each module of `tsn` imports, at the top or later, to run."""
     files = {_name(path): path for path in PACKAGE.rglob("*.py")}
     graph: dict[str, set[str]] = {}
     for module, path in files.items():
@@ -44,8 +56,13 @@ def imports() -> dict[str, set[str]]:
                 # `from package import module` imports the module; a name in it does not.
                 names = {f"{node.module}.{alias.name}" for alias in node.names}
                 found |= {name if name in files else node.module for name in names}
-        graph[module] = (found & files.keys()) - {"tsn"}
+        graph[module] = found - {"tsn"}
     return graph
+
+
+def imports() -> dict[str, set[str]]:
+    """The modules of `tsn` that each of its modules imports."""
+    return {module: found & all_imports().keys() for module, found in all_imports().items()}
 
 
 class _WithoutTypes(ast.NodeTransformer):
@@ -99,3 +116,21 @@ def test_no_module_imports_snakemake():
         or (isinstance(node, ast.ImportFrom) and "snakemake" in (node.module or ""))
     ]
     assert users == []
+
+
+def test_everything_imported_is_declared():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    declared = {
+        re.match(r"[\w-]+", requirement)[0] for requirement in sum(extras, project["dependencies"])
+    }
+    modules = {name.split(".")[0] for found in all_imports().values() for name in found}
+    modules -= {"tsn", *sys.stdlib_module_names}
+    distributions = packages_distributions()
+    undeclared = set()
+    for module in modules:
+        # What is not installed is an extra, which is named like its module.
+        owner = distributions.get(module, [module])[0].lower().replace("_", "-")
+        if COMES_WITH.get(owner, owner) not in declared:
+            undeclared.add(f"{module} of {owner}")
+    assert undeclared == set()
