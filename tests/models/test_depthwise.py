@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import conv2d, pad, relu6
 
 from tsn.models.depthwise import can_replace, relu6_depthwise
@@ -55,12 +56,14 @@ def test_a_value_that_is_no_number_is_not_hidden():
 
 def test_only_what_is_trained_on_a_cpu_in_single_precision_is_replaced():
     x, weight = torch.ones(1, 16, 8, 8), torch.ones(16, 1, 5, 5, requires_grad=True)
-    assert can_replace(x, weight)
-    assert not can_replace(x, weight.detach())
-    assert not can_replace(x.double(), weight)
-    assert not can_replace(x, torch.ones(16, 1, 7, 7, requires_grad=True))
-    assert not can_replace(x[:, :8], torch.ones(8, 1, 5, 5, requires_grad=True))
+    layer = nn.Identity()
+    assert can_replace(layer, x, weight)
+    assert not can_replace(layer, x, weight.detach())
+    assert not can_replace(layer, x.double(), weight)
+    assert not can_replace(layer, x, torch.ones(16, 1, 7, 7, requires_grad=True))
+    assert not can_replace(layer, x[:, :8], torch.ones(8, 1, 5, 5, requires_grad=True))
     with torch.no_grad():
-        assert not can_replace(x, weight)
+        assert not can_replace(layer, x, weight)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not can_replace(x, weight)
+        assert not can_replace(layer, x, weight)
+    assert not can_replace(layer.eval(), x, weight)

@@ -81,6 +81,17 @@ def test_violins_and_a_piano_in_real_frames_are_recognised(net):
     assert first.tolist() == [VIOLIN, VIOLIN, VIOLIN, GRAND_PIANO]
 
 
+def block_in_training(inputs: int, outputs: int, stride: int, expansion: int) -> InvertedBottleneck:
+    """With frozen batch normalisation, in float64."""
+    torch.manual_seed(0)
+    block = InvertedBottleneck(inputs, outputs, 5, stride, expansion).double()
+    for norm in block._norms():
+        norm.eval().requires_grad_(False)
+        norm.running_mean.normal_()
+        norm.bias.normal_(3)
+    return block
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "stride", "expansion"), [(16, 16, 1, 6), (32, 8, 2, 1)]
 )
@@ -90,13 +101,7 @@ def test_a_block_trains_in_parts_as_layer_by_layer(
 ):
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(bottleneck, "CACHED", 2 * inputs * expansion * 7 * 7)  # two of five images
-    torch.manual_seed(0)
-    block = InvertedBottleneck(inputs, outputs, 5, stride, expansion).eval().double()
-    for norm in block.children():
-        if isinstance(norm, torch.nn.BatchNorm2d):
-            norm.requires_grad_(False)
-            norm.running_mean.normal_()
-            norm.bias.normal_(3)
+    block = block_in_training(inputs, outputs, stride, expansion)
     image = torch.randn(5, inputs, 7, 7) * 3 + 2
     results = []
     for dtype in (torch.double, torch.float):
@@ -107,3 +112,28 @@ def test_a_block_trains_in_parts_as_layer_by_layer(
     assert "_InvertedBottleneck" in y.grad_fn.name()
     for expected, found in zip(*results, strict=True):
         assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_a_bias_of_batch_normalisation_that_learns_alone_has_its_gradient():
+    block = block_in_training(16, 16, 1, 6).float()
+    block._bn1.bias.requires_grad_(True)
+    block(torch.ones(1, 16, 7, 7)).sum().backward()
+    assert block._bn1.bias.grad.any()
+
+
+def test_a_block_trains_whatever_the_default_type_is():
+    block = block_in_training(16, 16, 1, 6).float()
+    image = torch.ones(1, 16, 7, 7)
+    torch.set_default_dtype(torch.double)
+    try:
+        found = block(image), block._depthwise_conv(image.repeat(1, 6, 1, 1))
+    finally:
+        torch.set_default_dtype(torch.float)
+    assert {y.dtype for y in found} == {torch.float}
+
+
+def test_a_block_trains_on_no_image():
+    block = block_in_training(16, 16, 1, 6).float()
+    y = block(torch.empty(0, 16, 7, 7))
+    y.sum().backward()
+    assert y.shape == (0, 16, 7, 7) and not block._expand_conv.weight.grad.any()

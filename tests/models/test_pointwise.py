@@ -32,3 +32,4 @@ def test_only_what_is_a_product_of_matrices_is_replaced():
         assert not can_replace(other, x, other.weight)
     with torch.no_grad():
         assert not can_replace(conv, x, conv.weight)
+    assert not can_replace(conv.eval(), x, conv.weight)

@@ -57,6 +57,14 @@ def test_backbones_have_a_map_of_features(backbone):
     assert len({heat[0, n, n] for n in range(0, 64, 8)}) > 1 or heat.max() == 0
 
 
+def test_a_map_within_a_block_of_a_network_with_frozen_batch_normalisation_is_found():
+    """At 32 px the last map of more than one place is in the middle of a block."""
+    torch.manual_seed(0)
+    network = TSN(2, "rgb", "efficientnet_lite0", "none", 3).eval()
+    heat = grad_cam(network, torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8), 0)
+    assert heat.shape == (1, 32, 32)
+
+
 def test_a_network_without_a_map_is_an_error():
     network = bright_network()
     network.net = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))

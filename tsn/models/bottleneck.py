@@ -13,6 +13,7 @@ from tsn.models.depthwise import (
     add_gradients,
     channels_last,
     convolve,
+    empty,
     kernel_of,
     output_shape,
     weight_of,
@@ -69,7 +70,7 @@ class _InvertedBottleneck(torch.autograd.Function):
         images, width, *size = output_shape(wide, place[0])
         filtered = x.new_empty(images, *size, width)
         # No view of another tensor: what comes next may change it in place.
-        result = torch.empty((images, len(project), *size), memory_format=torch.channels_last)
+        result = empty(x, images, len(project), *size)
         for part in _parts(wide):
             out = channels_last(result[part])
             if expand is not None and expand_bias is not None:
@@ -104,7 +105,7 @@ class _InvertedBottleneck(torch.autograd.Function):
 
 def _parts(wide: torch.Tensor) -> list[slice]:
     """The images that are computed at a time."""
-    count = max(1, CACHED // wide[0].numel())
+    count = max(1, CACHED // wide.shape[1:].numel())
     return [slice(first, first + count) for first in range(0, len(wide), count)]
 
 

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.autograd.function import once_differentiable
 
 from tsn.runtime.caches import compiling, ensure_numba_cache
 
 
-def trains_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether a layer is in training on a CPU, step by step, in the type of its weights."""
+def trains_on_cpu(layer: nn.Module, x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether a layer is in training on a CPU, step by step, in the type of its weights.
+
+    In evaluation mode it is PyTorch's, with hooks and second derivatives, as attributions need.
+    """
     return (
-        torch.is_grad_enabled()
+        layer.training
+        and torch.is_grad_enabled()
         and weight.requires_grad
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]
@@ -29,13 +34,13 @@ def trains_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
     )
 
 
-def can_replace(x: torch.Tensor, weight: torch.Tensor) -> bool:
+def can_replace(layer: nn.Module, x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether `relu6_depthwise` computes a convolution: in training, on a CPU, in fp32.
 
     Its kernels must be 3 x 3 or 5 x 5, and its channels a multiple of 16.
     """
     return (
-        trains_on_cpu(x, weight)
+        trains_on_cpu(layer, x, weight)
         and x.dtype == torch.float32
         and weight.shape[-1] in (3, 5)
         and len(weight) % 16 == 0
@@ -76,7 +81,7 @@ class _Relu6Depthwise(torch.autograd.Function):
     ) -> torch.Tensor:
         x, kernel = channels_last(x), kernel_of(weight)
         # No view of another tensor: what comes next may change it in place.
-        result = torch.empty(output_shape(x, place[0]), memory_format=torch.channels_last)
+        result = empty(x, *output_shape(x, place[0]))
         convolve(x, kernel, bias, channels_last(result), False, place)
         ctx.save_for_backward(x, kernel)
         ctx.place = place
@@ -96,6 +101,14 @@ class _Relu6Depthwise(torch.autograd.Function):
 def channels_last(x: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) as (N, H, W, C), contiguous: a view where it can be, otherwise a copy."""
     return x.detach().permute(0, 2, 3, 1).contiguous()
+
+
+def empty(like: torch.Tensor, *shape: int) -> torch.Tensor:
+    """A tensor (N, C, H, W) in channels_last, of the type of another one."""
+    # Not of PyTorch's default type and device, which a program may have changed.
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
 
 
 def kernel_of(weight: torch.Tensor) -> torch.Tensor:

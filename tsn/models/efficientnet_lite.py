@@ -148,7 +148,7 @@ class Relu6Depthwise(SameConv2d):
     def _conv_forward(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
-        if can_replace(x, weight):
+        if can_replace(self, x, weight):
             return relu6_depthwise(x, weight, bias, *self.place(x))
         return super()._conv_forward(functional.relu6(x), weight, bias)
 
@@ -183,7 +183,8 @@ class InvertedBottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        if can_replace(x, self._depthwise_conv.weight) and all(map(is_constant, self._norms())):
+        weight = self._depthwise_conv.weight
+        if can_replace(self, x, weight) and all(map(is_constant, self._norms())):
             return inverted_bottleneck(
                 x,
                 folded(self._bn0, self._expand_conv) if self._expands else None,

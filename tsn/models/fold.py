@@ -54,7 +54,8 @@ def bake_batch_norm(net: nn.Module) -> None:
 
 def is_constant(norm: nn.BatchNorm2d) -> bool:
     """Whether neither the statistics nor, where gradients are recorded, the affine may change."""
-    return not norm.training and not (torch.is_grad_enabled() and norm.weight.requires_grad)
+    learns = norm.weight.requires_grad or norm.bias.requires_grad
+    return not norm.training and not (torch.is_grad_enabled() and learns)
 
 
 def _convolve(

@@ -18,7 +18,7 @@ def can_replace(conv: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor) -> bool:
         conv.kernel_size == conv.stride == (1, 1)
         and conv.padding == (0, 0)
         and conv.groups == 1
-        and trains_on_cpu(x, weight)
+        and trains_on_cpu(conv, x, weight)
         and x.is_contiguous(memory_format=torch.channels_last)
     )
 
