@@ -1,5 +1,6 @@
 """Which engine scores snippets."""
 
+import copy
 import logging
 import os
 import subprocess
@@ -48,6 +49,45 @@ def test_other_scores_than_pytorchs_are_not_used(network, snippets, monkeypatch,
     assert scorer.engine == "torch" and "on PyTorch and not on ONNX Runtime" in caplog.text
     with pytest.raises(UserError, match=r"test\.engine: onnxruntime: its scores differ by 0\.01"):
         Scorer(network, CPU, "onnxruntime")(snippets)
+
+
+def test_a_network_that_onnx_runtime_cannot_read_is_scored_by_pytorch(
+    network, snippets, monkeypatch, caplog
+):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(
+        tsn.evaluation.engine, "export_onnx", lambda _, path, *__: path.write_bytes(b"no network")
+    )
+    caplog.set_level(logging.INFO)
+    assert torch.equal(Scorer(network, CPU)(snippets), Scorer(network, CPU, "torch")(snippets))
+    assert "on ONNX Runtime: it cannot compute the network ([ONNXRuntimeError]" in caplog.text
+    with pytest.raises(UserError, match=r"test\.engine: onnxruntime: it cannot compute"):
+        Scorer(network, CPU, "onnxruntime")(snippets)
+
+
+class Reshaped(torch.nn.Module):
+    """Converted, it fails for another number of images than it was converted with."""
+
+    def forward(self, x):
+        return x.flatten(1)[:, :1024].reshape(int(x.shape[0]), 1024)
+
+
+class Unrolled(torch.nn.Module):
+    """Converted, it passes over all images but as many as it was converted with."""
+
+    def forward(self, x):
+        return torch.stack([image.flatten()[:1024] for image in x])
+
+
+@pytest.mark.parametrize("backbone", [Reshaped, Unrolled])
+def test_a_network_that_can_be_converted_for_one_number_of_snippets_is_scored_by_pytorch(
+    network, snippets, backbone
+):
+    pytest.importorskip("onnxruntime")
+    network = copy.deepcopy(network)
+    network.net = backbone()
+    scorer = Scorer(network, CPU)
+    assert scorer(snippets).shape == (5, 3) and scorer.engine == "torch"
 
 
 def test_without_the_package_pytorch_scores(network, snippets, monkeypatch):

@@ -2,6 +2,8 @@
 
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +23,7 @@ logger = logging.getLogger("tsn")
 
 
 class Scorer:
-    """Scores snippets (M, C, S, S), float32 (M, classes) before softmax, on the network's device.
+    """Scores snippets (M, C, S, S), float (M, classes) before softmax, on the network's device.
 
     Attributes:
         engine: "torch" or "onnxruntime", once there have been scores.
@@ -47,15 +49,17 @@ class Scorer:
         """Score snippets, uint8 or int16.
 
         Raises:
-            UserError: if ONNX Runtime is asked for and cannot be used.
+            UserError: if ONNX Runtime is asked for and cannot be used, or fails.
         """
         if self.engine is None:
             self._choose(snippets)
         if self._session is None:
             with autocast(self._device, self._precision):
                 return self._network.snippet_scores(snippets)
-        (scores,) = self._session.run(None, {"snippets": np.ascontiguousarray(snippets.numpy())})
-        return torch.from_numpy(scores)
+        try:
+            return _run(self._session, snippets)
+        except UserError as error:
+            raise UserError(f"ONNX Runtime: {error}; set test.engine: torch") from error
 
     def _choose(self, snippets: torch.Tensor) -> None:
         self.engine = "torch"
@@ -76,10 +80,12 @@ class Scorer:
         self._session, self.engine = session, "onnxruntime"
 
     def _check(self, session: Any, snippets: torch.Tensor) -> None:
-        first = snippets[:2]
+        first = snippets[:3]  # more than the network was converted with
         expected = self._network.snippet_scores(first)
-        (found,) = session.run(None, {"snippets": np.ascontiguousarray(first.numpy())})
-        error = float((torch.from_numpy(found) - expected).abs().max() / expected.abs().max())
+        found = _run(session, first)
+        if found.shape != expected.shape:
+            raise UserError("it scores another number of snippets than it was given")
+        error = float((found - expected).abs().max() / expected.abs().max())
         if not error <= TOLERANCE:
             raise UserError(f"its scores differ by {error:.1g} of the largest one")
 
@@ -92,18 +98,35 @@ def _session(network: TSN, snippets: torch.Tensor) -> Any:
     """
     if find_spec("onnxruntime") is None:
         raise UserError("the package onnxruntime is not installed")
-    import onnxruntime
+    with tempfile.TemporaryDirectory() as folder, _errors_as_user_error():
+        import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors
-    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors
         path = Path(folder) / "network.onnx"
         export_onnx(network, path, snippets.shape[-1], snippets.dtype)
-        try:
-            return onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except RuntimeError as error:  # the base of ONNX Runtime's own errors
-            reason = str(error).partition("\n")[0]
-            raise UserError(f"it cannot take the network ({reason})") from error
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: Any, snippets: torch.Tensor) -> torch.Tensor:
+    """The scores of snippets.
+
+    Raises:
+        UserError: if ONNX Runtime fails.
+    """
+    with _errors_as_user_error():
+        (scores,) = session.run(None, {"snippets": np.ascontiguousarray(snippets.numpy())})
+    return torch.from_numpy(scores)
+
+
+@contextmanager
+def _errors_as_user_error() -> Iterator[None]:
+    """ONNX Runtime's errors, which have no other base in common than Exception, in a sentence."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"it cannot compute the network ({reason})") from error
