@@ -112,6 +112,12 @@ def test_a_flipped_bit_is_found_or_harmless(model_file):
     assert found > 30
 
 
+def test_a_model_whose_backbone_is_not_known_is_named(tmp_path, network):
+    save_model(tmp_path / "model.pt", network, info(backbone="resnet999"))
+    with pytest.raises(UserError, match=r"model\.pt: unknown backbone 'resnet999'"):
+        load_model(tmp_path / "model.pt")
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"model\.pt: there is no such file"):
         load_model(tmp_path / "model.pt")

@@ -13,9 +13,12 @@ from tsn.data.loader import make_loader
 from tsn.datasets.build_index import write_index
 from tsn.datasets.index import read_index
 from tsn.datasets.listing import Listing
+from tsn.models.network import TSN
 from tsn.runtime.errors import UserError
-from tsn.training.checkpoint import load_model
+from tsn.training.checkpoint import load_model, read_state, write_state
+from tsn.training.distributed import ProcessGroup
 from tsn.training.log import Recorder
+from tsn.training.state import State
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
 
@@ -110,6 +113,31 @@ def test_a_damaged_state_is_reported_and_the_run_starts_anew(
     state.write_bytes(damage)
     assert equal(run(make_job()).state, run(make_job(), "undisturbed").state)
     assert f"{state}: cannot be loaded" in caplog.text and "starting anew" in caplog.text
+
+
+def small_state(scales: bool = True) -> State:
+    network = TSN(2, "rgb", "shufflenet_v2_x0_5", "none", 2, partial_bn=False)
+    optimiser = torch.optim.SGD(network.parameters(), momentum=0.9)
+    return State(network, optimiser, torch.amp.GradScaler("cpu", enabled=scales))
+
+
+def test_a_state_of_a_gpu_that_scales_no_gradients_goes_on_where_they_are_scaled(
+    tmp_path, tiny_network
+):
+    saved, resumed = small_state(scales=False), small_state()
+    saved.iteration = 7
+    saved.save(tmp_path / "state.pt")
+    resumed.resume(tmp_path / "state.pt", ProcessGroup())
+    assert resumed.iteration == 7 and resumed.scaler.get_scale() == 2.0**16
+
+
+@pytest.mark.parametrize("change", [{"epoch": {"total": 1.0}}, {"network": {"fc.weight": 1.0}}])
+def test_a_state_of_another_version_is_named(tmp_path, tiny_network, change):
+    path = tmp_path / "state.pt"
+    small_state().save(path)
+    write_state(path, read_state(path) | change)
+    with pytest.raises(UserError, match=r"state\.pt: another version .* delete the file"):
+        small_state().resume(path, ProcessGroup())
 
 
 def test_a_changed_recipe_does_not_resume_from_the_state_of_another(run, run_until, make_job):

@@ -22,15 +22,23 @@ def _random_and_normalised(monkeypatch):
 
 
 @pytest.fixture
-def alone_and_shared(_random_and_normalised, run, make_job, monkeypatch):
-    """A function that trains on 8 videos, in micro-batches of 3, 3 and 2, without and with shared
-    passes. The results, and how many videos the micro-batches of each pass had in the second."""
+def passes(monkeypatch):
+    """How many videos the micro-batches of each pass have."""
     passes = []
     own = fit.SharedPass.of
 
     def watched(self, images, *rest):
         passes.append([number // 2 for number in images])  # two segments
         return own(self, images, *rest)
+
+    monkeypatch.setattr(fit.SharedPass, "of", watched)
+    return passes
+
+
+@pytest.fixture
+def alone_and_shared(_random_and_normalised, run, make_job, monkeypatch, passes):
+    """A function that trains on 8 videos, in micro-batches of 3, 3 and 2, without and with shared
+    passes. The results, and how many videos the micro-batches of each pass had in the second."""
 
     def train(that_fit=fit.passes_that_fit):
         recipe = {"epochs": 4, "lr_milestones": (), "dropout": 0.5, "lr": 0.1, "precision": "fp32"}
@@ -39,7 +47,7 @@ def alone_and_shared(_random_and_normalised, run, make_job, monkeypatch):
             patch.setattr(fit, "passes_that_fit", lambda device: 1)
             alone = run(job, "alone")
         monkeypatch.setattr(fit, "passes_that_fit", that_fit)
-        monkeypatch.setattr(fit.SharedPass, "of", watched)
+        passes.clear()
         return alone, run(job, "shared"), passes
 
     return train
@@ -66,6 +74,19 @@ def test_a_gpu_takes_as_many_as_fit(alone_and_shared, monkeypatch):
     alone, shared, passes = alone_and_shared()
     assert passes == [[3], [3], [2]] + 3 * [[3, 3, 2]]
     assert_close(shared, alone, 1e-3)
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_how_many_fit_is_measured_on_a_whole_batch(
+    run, run_until, make_job, monkeypatch, tiny_network, passes
+):
+    """Of 8 videos in batches of 5 and 3; resumed before one of 3."""
+    job = make_job(batch_size=5, micro_batch=4)
+    run_until(job, 1)
+    passes.clear()
+    monkeypatch.setattr(fit, "passes_that_fit", lambda device: 2)
+    run(job)
+    assert passes == [[3], [4], [1], [3], [4, 1], [3]]
 
 
 @pytest.mark.usefixtures("on_cpu")

@@ -77,6 +77,8 @@ def load_model(path: Path | str) -> tuple[TSN, ModelInfo]:
         )
         network.load_state_dict(state["network"])
         fold_batch_norm(network.net, network.channels, info.input_size)
+    except UserError as error:  # such as a backbone of a package that is not installed
+        raise UserError(f"{path}: {error}") from None
     except (TypeError, KeyError, RuntimeError) as error:
         raise _unusable(path, error) from None
     return network.eval(), info

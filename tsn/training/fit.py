@@ -97,12 +97,14 @@ def fit(
         recorder = Recorder(log_file, log_file.with_name("tensorboard"), state.iteration)
     meter = Meter(total, "iterations", f"train {modality} split {setup.job.split}", state.iteration)
     first, last_save = state.iteration, time.monotonic()
+    # The last batch of an epoch may be small: it does not show what memory a pass takes.
+    whole_batch = first if batches.batch_size(first) == batches.batch_size(0) else first + 1
     while state.iteration < total:
         lr = learning_rate(recipe, state.iteration, per_epoch)
         for parameters in state.optimiser.param_groups:
             parameters["lr"] = lr * parameters["lr_multiplier"]
         training_step(setup, state, model, train_loader, batches, statistics, shared)
-        if state.iteration == first and not recipe.compile:  # which is for passes of one size
+        if state.iteration == whole_batch and not recipe.compile:  # which is for passes of one size
             shared.at_once = passes_that_fit(setup.device)
         state.iteration += 1
 

@@ -45,16 +45,30 @@ class State:
         write_state(path, content)
 
     def resume(self, path: Path, group: ProcessGroup) -> None:
-        """Load the state if there is one; all processes take what the main one finds."""
+        """Load the state if there is one; all processes take what the main one finds.
+
+        Raises:
+            UserError: if another version of this package has saved it.
+        """
         saved = group.broadcast(_saved_state(path) if group.is_main else None)
         if saved is None:
             return
-        self.network.load_state_dict(saved["network"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.scaler.load_state_dict(saved["scaler"])
-        self.iteration, self.log = saved["iteration"], saved["log"]
-        self.epoch = EpochMetrics(**saved["epoch"])
-        self.best = BestEpoch(**saved["best"])
+        try:
+            self.network.load_state_dict(saved["network"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            # Empty where it was saved on a GPU with bf16, and goes on with fp16 on an older one.
+            if saved["scaler"]:
+                self.scaler.load_state_dict(saved["scaler"])
+            self.iteration, self.log = saved["iteration"], saved["log"]
+            self.epoch = EpochMetrics(**saved["epoch"])
+            self.best = BestEpoch(**saved["best"])
+        except torch.OutOfMemoryError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{path}: another version of this package saved this state of a training "
+                f"({type(error).__name__}); delete the file, and the training starts anew"
+            ) from error
         logger.info("resuming a stopped training at iteration %d", self.iteration)
 
 
