@@ -5,6 +5,7 @@ import logging
 import os
 from pathlib import Path
 
+import numba
 import numba.core.registry
 import pytest
 
@@ -22,6 +23,7 @@ def package(tmp_path, monkeypatch) -> Path:
     (tmp_path / "home").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr("numba.config.CACHE_DIR", "")
     return tmp_path
 
 
@@ -30,6 +32,7 @@ def test_a_temporary_folder_takes_the_place_of_one_that_is_read_only(package, ca
         ensure_numba_cache(package)
         ensure_numba_cache(package)
     assert Path(os.environ["NUMBA_CACHE_DIR"]).is_dir()
+    assert os.environ["NUMBA_CACHE_DIR"] == numba.config.CACHE_DIR  # it is imported already
     assert [record.message.count("__pycache__") for record in caplog.records] == [1]
 
 
@@ -74,6 +77,13 @@ def test_one_process_compiles_at_a_time(package):
 
 
 def test_compiling_goes_on_where_there_is_no_cache(package):
+    with compiling(package):
+        pass
+
+
+def test_compiling_goes_on_where_the_lock_cannot_be_opened(package):
+    (package / "__pycache__").unlink()
+    (package / "__pycache__" / "tsn.lock").mkdir(parents=True)
     with compiling(package):
         pass
 

@@ -5,9 +5,10 @@ import fcntl
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _NUMBA = "NUMBA_CACHE_DIR"
@@ -41,8 +42,8 @@ def writable_cache(folders: Iterable[Path], variable: str, cost: str) -> Path:
 def ensure_numba_cache(package: Path) -> None:
     """Let Numba cache in a temporary folder where it can write to none of its own.
 
-    It refuses to import cached functions otherwise. To be called before it is imported. Processes
-    that this one starts use the same folder.
+    It refuses to import cached functions otherwise. Processes that this one starts use the same
+    folder.
 
     Args:
         package: the folder of the modules with cached functions.
@@ -51,6 +52,8 @@ def ensure_numba_cache(package: Path) -> None:
     found = writable_cache(folders, _NUMBA, "Numba compiles anew in each run, for some seconds")
     if found not in folders:
         os.environ[_NUMBA] = str(found)
+        if (numba := sys.modules.get("numba")) is not None:  # which has read the environment
+            numba.config.CACHE_DIR = str(found)
 
 
 def _numba_folders(package: Path) -> list[Path]:
@@ -81,7 +84,9 @@ def compiling(package: Path) -> Iterator[None]:
     if folder is None:
         yield
         return
-    with (folder / "tsn.lock").open("w", encoding="ascii") as file:
-        with suppress(OSError):  # some network file systems have no locks
+    with ExitStack() as stack:
+        # The file may be another user's, and some network file systems have no locks.
+        with suppress(OSError):
+            file = stack.enter_context((folder / "tsn.lock").open("w", encoding="ascii"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
