@@ -55,6 +55,22 @@ def test_without_a_gpu_algorithms_are_deterministic(monkeypatch):
         torch.set_num_threads(before)
 
 
+def test_freed_memory_is_kept_as_far_as_an_old_libc_allows(monkeypatch):
+    class Libc:
+        mmap_threshold = 128 << 10
+
+        def mallopt(self, option, value):
+            if option == device.M_MMAP_THRESHOLD and value <= 32 << 20:
+                self.mmap_threshold = value
+
+    libc = Libc()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: libc)
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.31"))
+    prepare(torch.get_num_threads())
+    assert libc.mmap_threshold == 32 << 20
+
+
 @pytest.fixture
 def old_gpu(monkeypatch):
     """A function that gives a GPU of a compute capability on which bf16 is emulated."""

@@ -119,5 +119,7 @@ def _keep_freed_memory() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            libc.mallopt(option, 1 << 30)
+        libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
+        # Older ones take 32 MB at most, and would go on with 128 KB if no value were taken.
+        for threshold in (32 << 20, 1 << 30):
+            libc.mallopt(M_MMAP_THRESHOLD, threshold)

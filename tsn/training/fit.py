@@ -221,19 +221,19 @@ def learning_rate(recipe: TrainingConfig, iteration: int, per_epoch: int) -> flo
 
 
 def _end_epoch(
-    setup: Setup, state: State, number: int, lr: float, validation_loader: DataLoader | None
+    setup: Setup, state: State, number: int, lr: float, held_out: DataLoader | None
 ) -> None:
     """Validate and add a row to the log."""
     row = {"epoch": number, "iteration": state.iteration, "lr": lr, **state.epoch.row()}
     state.epoch = EpochMetrics()
-    if validation_loader is not None:
+    if held_out is not None:
         precision = setup.job.recipe.precision
-        row |= validate(state.network, validation_loader, setup.device, precision, setup.group)
+        row |= validate(state.network, held_out, setup.device, precision, setup.group)
         lowest = min([*state.log, row], key=lambda row: row["validation_loss"])
         row["epochs_since_best"] = number - lowest["epoch"]
         state.best.update(row, state.network)
     state.log.append(row)
-    if validation_loader is not None and (warning := overfitting(state.log)):
+    if held_out is not None and (warning := overfitting(state.log)):
         logger.warning("%s: %s", setup.job.modality, warning)
 
 
