@@ -47,7 +47,9 @@ def test_features_put_through_the_classifier_are_the_scores_of_the_snippets(run,
     assert found["flow"].frames == 16 and found["flow"].fps > 0
 
 
-def test_shards_give_the_features_of_the_video(run, found, tmp_path):
+def test_shards_give_the_features_of_the_video(run, found, tmp_path, monkeypatch):
+    """It has 3 snippets, which are read 2 at a time."""
+    monkeypatch.setattr("tsn.data.dataset.BLOCK", 2)
     folder = run.results.parent
     for modality in ("rgb", "flow"):
         sources = (

@@ -17,7 +17,7 @@ from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
 from tsn.datasets.index import read_index
 from tsn.evaluation.engine import Scorer
-from tsn.evaluation.protocol import check_shards, frame_rates, score_videos
+from tsn.evaluation.protocol import check_shards, frame_rates, join_items, score_videos
 from tsn.models.network import TSN
 from tsn.runtime.files import atomic_path, sha256_of
 from tsn.runtime.out_of_memory import oom_as_user_error
@@ -103,7 +103,8 @@ def extract_features(
     scorer = Scorer(network, device, engine)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"features {info.modality}"
-    values = track(score_videos(scorer, loader, snippets, device), len(videos), "videos", what)
+    items = score_videos(scorer, loader, snippets, device)
+    values = track(join_items(items, snippets.counts), len(videos), "videos", what)
 
     def features() -> Iterator[Features]:
         rates = frame_rates(videos)
