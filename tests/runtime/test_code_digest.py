@@ -74,6 +74,12 @@ def test_a_kernel_is_part_of_the_flow(reruns):
     }
 
 
+def test_what_kernels_for_a_cpu_are_written_with_is_part_of_the_flow_and_of_networks(reruns):
+    changed = reruns("runtime/lanes.py", '("contract",)', "()")
+    assert {"compute_flow", "compute_warped_flow", *NETWORK} <= changed
+    assert "decode_frames" not in changed
+
+
 def test_a_comment_in_a_kernel_is_none(reruns):
     assert reruns("flow/cuda/kernels/iterate.cu", "{", "{ // a word\n /* and more */") == set()
 

@@ -16,7 +16,10 @@ PACKAGE = Path(__file__).parents[1]
 
 NEUTRAL = ("tsn.config", "tsn.runtime")
 """What the configuration says reaches a job through its parameters; the rest of these packages
-starts jobs, shows progress and names files."""
+starts jobs, shows progress and names files, but for `COMPUTES`."""
+
+COMPUTES = "tsn.runtime.lanes"
+"""What the kernels for a CPU are written with."""
 
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -34,11 +37,15 @@ def code_digest(script: Path) -> str:
     pending = sorted(_imports(_parse(script)))
     while pending:
         module = pending.pop()
-        if module not in known and not f"{module}.".startswith(tuple(f"{n}." for n in NEUTRAL)):
+        if module not in known and not _is_neutral(module):
             imports, known[module] = _read(_file(module))
             pending += sorted(imports)
     text = "\n".join(f"{module} {known[module]}" for module in sorted(known))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_neutral(module: str) -> bool:
+    return module != COMPUTES and f"{module}.".startswith(tuple(f"{name}." for name in NEUTRAL))
 
 
 @cache
