@@ -173,6 +173,7 @@ def test_names_that_are_numbers_are_text(config):
             r"mine\.videos: .* has the character NUL",
         ),
         ({"datasets": {"mine": {"videos": "v"}}}, r"datasets\.mine\.layout: is missing"),
+        ({"frames": {"size": [64]}}, r"frames\.size: \[64\] is too short; entry 2 is missing"),
         ({"flow": {"scale_step": 1}}, "flow.scale_step: 1 is not below 1"),
         ({"model": {"consensus": "mean"}}, "model.consensus: 'mean' is not average, max"),
         ({"training": {"per_modality": {"depth": {}}}}, "the name 'depth' is not one of 'rgb'"),

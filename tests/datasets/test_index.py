@@ -144,7 +144,8 @@ def test_the_report_names_what_is_missing_and_what_no_list_names(excluded, fate)
     ]
 
 
-def test_index_dataset_writes_index_and_report(tmp_path):
+def test_index_dataset_writes_index_and_report(tmp_path, caplog):
+    caplog.set_level("INFO", "tsn")
     (tmp_path / "videos" / "a").mkdir(parents=True)
     for name in ("1.avi", "2.avi", "readme"):
         (tmp_path / "videos" / "a" / name).touch()
@@ -154,6 +155,7 @@ def test_index_dataset_writes_index_and_report(tmp_path):
     assert [video.id for video in read_index(index)] == ["a/1", "a/2"]
     assert sorted(video.splits[1] for video in read_index(index)) == ["test", "train"]
     assert "'a/readme'" in text.read_text()
+    assert caplog.messages[0].endswith(f"\n1 unlisted, not used\nby name: {text}")
     check_unchanged(index)
 
 

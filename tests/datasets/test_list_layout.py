@@ -21,7 +21,7 @@ from tsn.video.span import Span
         ("e.mp4,,train", "list.csv:6: column label: there is none"),
         (",Jump,train", "list.csv:6: column path: there is none"),
         ("../e.mp4,Jump,train", "list.csv:6: column path: '../e.mp4' leaves the video folder"),
-        ("/etc/passwd,Jump,train", "leaves the video folder"),
+        ("/etc/passwd,Jump,train", "column path: '/etc/passwd' leaves the video folder"),
         ("e.mp4,Jump,both", "list.csv:6: column split: 'both' is not train, val or test"),
         ("a.mp4,Jump,train", "list.csv:6: 'a' is there already, in list.csv:2"),
         ("a.mp4,Jump,test", "list.csv:6: 'a' is a train video already, in list.csv:2"),
@@ -310,3 +310,20 @@ def test_epic_kitchens_by_the_numbers_of_its_frames(tmp_path):
     )
     ((row,), problems) = read_annotations(file, {"start_frame": "start_frame"})
     assert (row.span, problems) == (Span(7.0, 202.0, "frames"), [])
+
+
+def test_a_table_with_one_end_of_its_clips_is_refused(listing_of):
+    for head in ("path,label,from,stop", "path,label,start,until", "path,label,first,end_frame"):
+        with pytest.raises(UserError, match=r"column for \w+ and none for \w+ \(there are: p"):
+            listing_of(f"{head}\na.mp4,Jump,1,2\nb.mp4,Run,1,2\n")
+
+
+def test_times_without_a_header_are_no_votes(listing_of):
+    (problem,) = listing_of("a.mp4,Jump\nb.mp4,Jump\nc.mp4,Run,0.5,2\n").invalid
+    assert "wants a header, such as path,label,start,end" in problem
+
+
+def test_a_spreadsheet_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "list.xlsx").write_bytes(b"PK\x03\x04\0\0")
+    with pytest.raises(UserError, match=r"list\.xlsx': is no text; save a spreadsheet as CSV"):
+        read_annotations(tmp_path / "list.xlsx", {})

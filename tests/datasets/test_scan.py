@@ -255,3 +255,8 @@ def test_a_split_of_missing_videos_only_is_refused_before_anything_is_computed(u
 def test_what_is_odd_is_said_before_anything_is_computed(ucf, tmp_path):
     (sentence,) = oddities(list_videos(ucf, tmp_path), (1,))
     assert sentence == "1 classes have no video on disk to train on in split 1, such as 'b'"
+
+
+def test_a_data_set_of_one_class_is_odd(ucf, tmp_path):
+    (sentence,) = oddities(list_videos(replace(ucf, classes=("a",)), tmp_path), ())
+    assert sentence == "all videos are of class 'a': there is nothing to tell apart"

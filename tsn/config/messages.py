@@ -49,6 +49,9 @@ def sentence(error: ValidationError, where: str = "") -> str:
         return f"{path}: unknown key; {did_you_mean(context['key'], context['known'])}"
     if kind in ("unexpected_keyword_argument", "unexpected_positional_argument"):
         return f"{key}: there is no such key"
+    if kind == "missing" and isinstance(first["loc"][-1], int):
+        above, _, place = key.rpartition(".")
+        return f"{above}: {_shown(value)} is too short; entry {int(place) + 1} is missing"
     if kind in ("missing", "missing_argument"):
         return f"{key}: this key is missing"
     if kind == "union_tag_not_found":

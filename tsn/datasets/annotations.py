@@ -109,7 +109,7 @@ def _table_reader(
     """The reader of one row of a table with these columns; None if they are no table's.
 
     Raises:
-        UserError: it is a table of videos, and no column names their classes.
+        UserError: it is a table of videos, and no column names their classes, or one end of clips.
     """
     if {"youtube_id", "time_start", "time_end"} <= {*header}:
         return kinetics
@@ -125,6 +125,15 @@ def _table_reader(
             f"{', '.join(header)}); name that of the class with the key columns, as in "
             "columns: {label: activity}"
         )
+    for pair in (("start", "end"), ("start_frame", "end_frame")):
+        there = [name for name in pair if columns_of(name, columns) & {*header}]
+        if len(there) == 1:
+            other = pair[pair[0] == there[0]]
+            raise UserError(
+                f"{file}: has a column for {there[0]} and none for {other} (there are: "
+                f"{', '.join(header)}); name it with the key columns, as in columns: {{{other}: "
+                "until}, or add one (empty: where the video begins, or ends)"
+            )
     return lambda where, row: table_row(where, row, columns)
 
 

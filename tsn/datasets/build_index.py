@@ -123,7 +123,8 @@ def index_dataset(
     write_index(index, listing, config.shards, config.splits)
     text = report(found, config.splits, missing == "exclude")
     write_text(report_file, f"{text}{CHECKSUM}{sha256_of(index)}\n")
-    logger.info("%s", "\n".join(line for line in text.splitlines() if not line.startswith(" ")))
+    counts = [line.removesuffix(":") for line in text.splitlines() if not line.startswith(" ")]
+    logger.info("%s\nby name: %s", "\n".join(counts[:-1]), report_file)
 
 
 def report(listing: Listing, splits: tuple[int, ...], excluded: bool) -> str:

@@ -216,9 +216,8 @@ class _Files:
 
     def _inside(self, path: str) -> str:
         """Relative to the video folder, with "/" between the parts."""
-        if path.startswith("/"):
-            path = os.path.relpath(path, self._root)
-        parts = [part for part in path.split("/") if part not in ("", ".")]
+        inside = os.path.relpath(path, self._root) if path.startswith("/") else path
+        parts = [part for part in inside.split("/") if part not in ("", ".")]
         if not parts or ".." in parts or "\0" in path:
             raise InvalidRowError(f"column path: {path!r} leaves the video folder")
         return "/".join(parts)

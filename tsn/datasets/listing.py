@@ -250,6 +250,9 @@ def check_usable(listing: Listing, dataset: DatasetConfig, refuse_invalid: bool)
 def oddities(listing: Listing, splits: Iterable[int]) -> list[str]:
     """Warnings about the listing, one sentence per type of problem."""
     found = []
+    classes = {name for video in listing.videos for name in video.classes}
+    if len(classes) == 1:
+        found.append(f"all videos are of class {min(classes)!r}: there is nothing to tell apart")
     for split in splits:
         trained = [v for v in listing.videos if v.splits.get(split) == "train" and not v.missing]
         have = {name for video in trained for name in video.classes}

@@ -49,13 +49,16 @@ def plain_row(where: str, line: str) -> Row:
     path, fields = split_line(line)
     if not fields:
         raise InvalidRowError(f"{line!r} has no label")
-    if len(fields) == 3 and not fields[0].isdecimal():  # path,label,votes,votes against
-        fields = fields[:1]
+    if len(fields) == 3 and [field.isdecimal() for field in fields] == [False, True, True]:
+        fields = fields[:1]  # path,label,votes,votes against
     label, numbers = fields[-1], fields[:-1]
     if not label:
         raise InvalidRowError(f"{line!r} has no label")
     if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-        raise InvalidRowError(f"{line!r} is not path [[offset] frames] label")
+        raise InvalidRowError(
+            f"{line!r} is not path [[offset] frames] label; a table with other columns "
+            "wants a header, such as path,label,start,end"
+        )
     span = None
     if len(numbers) == 2:
         offset, frames = map(int, numbers)

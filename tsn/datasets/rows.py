@@ -21,8 +21,8 @@ ALIASES = {
     "split": ("split", "part", "subset"),
     "group": ("group",),
     "id": ("id",),
-    "start": ("start", "start_time"),
-    "end": ("end", "end_time", "stop"),
+    "start": ("start", "start_time", "start_sec", "start_seconds", "t_start", "begin"),
+    "end": ("end", "end_time", "end_sec", "end_seconds", "t_end", "stop"),
     "start_frame": ("start_frame",),
     "end_frame": ("end_frame", "stop_frame"),
 }
@@ -77,7 +77,7 @@ def read_text(file: Path) -> str:
     Names that are not UTF-8 keep their bytes.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or is no text.
     """
     try:
         data = file.read_bytes()
@@ -87,6 +87,8 @@ def read_text(file: Path) -> str:
         ) from None
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", errors="replace")
+    elif b"\0" in data:
+        raise UserError(f"{str(file)!r}: is no text; save a spreadsheet as CSV")
     else:
         text = data.decode("utf-8-sig", errors="surrogateescape")
     return text.replace("\r\n", "\n").replace("\r", "\n")
