@@ -83,6 +83,27 @@ def test_a_convolution_whose_output_goes_elsewhere_too_is_left_alone():
     assert fold_batch_norm(Shortcut(), 3, 8) == 0
 
 
+class Shared(nn.Module):
+    """One convolution before two normalisations, and one normalisation after two convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other, self.again = (nn.Conv2d(3, 3, 1) for _ in range(3))
+        self.first, self.second, self.third = (nn.BatchNorm2d(3) for _ in range(3))
+
+    def forward(self, x):
+        x = self.second(self.one(self.first(self.one(x)).relu()))
+        return self.third(self.again(self.third(self.other(x)).relu()).relu())
+
+
+def test_layers_that_are_passed_twice_are_left_alone():
+    net = randomise(Shared()).eval()
+    x = torch.randn(2, 3, 8, 8, dtype=torch.double)
+    expected = net(x)
+    assert fold_batch_norm(net.float(), 3, 8) == 0
+    assert torch.allclose(net.double()(x), expected)
+
+
 def test_a_layer_that_learns_is_computed_as_ever():
     plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     net = copy.deepcopy(plain)

@@ -113,15 +113,19 @@ def _convolutions_with_norm(
 ) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Convolutions whose output goes to one batch normalisation layer and nowhere else.
 
-    The graph of a pass that autograd records says so.
+    The graph of a pass that autograd records says so. Layers that are passed twice are left alone:
+    what is before or after them need not be the same.
     """
+    passes: Counter[nn.Module] = Counter()
     convolutions: dict[Any, nn.Conv2d] = {}
     pairs: dict[Any, tuple[nn.Conv2d, nn.BatchNorm2d]] = {}
 
     def after_convolution(conv: Any, _: object, output: torch.Tensor) -> None:
+        passes[conv] += 1
         convolutions[output.grad_fn] = conv
 
     def before_norm(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        passes[norm] += 1
         node = inputs[0].grad_fn
         if node in convolutions:
             pairs[node] = convolutions[node], norm
@@ -145,7 +149,11 @@ def _convolutions_with_norm(
         for hook in hooks:
             hook.remove()
     uses = _uses(output.grad_fn)
-    return [pair for node, pair in pairs.items() if uses[node] == 1]
+    return [
+        (conv, norm)
+        for node, (conv, norm) in pairs.items()
+        if uses[node] == passes[conv] == passes[norm] == 1
+    ]
 
 
 def _uses(root: Any) -> Counter[Any]:
