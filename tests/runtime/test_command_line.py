@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tsn.runtime.command_line import run_command
+from tsn.runtime.command_line import Parser, run_command
 from tsn.runtime.errors import UserError
 
 
@@ -71,3 +71,15 @@ def test_a_reader_that_has_enough_is_no_error():
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 1
+
+
+def test_a_file_that_is_taken_for_an_option_is_told(tmp_path, monkeypatch, capsys):
+    """Videos are named by identifiers of YouTube's, which may begin with -."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-mMS0Js1ENY.mp4").touch()
+    monkeypatch.setattr("sys.argv", ["flow", "-mMS0Js1ENY.mp4"])
+    parser = Parser(prog="flow")
+    parser.add_argument("video")
+    with pytest.raises(SystemExit):
+        parser.parse_args()
+    assert "video; write ./ before a name that begins with - (see" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def _download(weights: WeightsEnum) -> State:
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"cannot download {weights.url} ({error}): get the file by other means and give its "
-            "path as flow.weights"
+            "path as flow.weights, or --weights"
         ) from error
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from tsn.runtime.errors import UserError
@@ -22,6 +23,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with status 2."""
+        if any(word.startswith("-") and Path(word).exists() for word in sys.argv[1:]):
+            message += "; write ./ before a name that begins with -"
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
