@@ -7,10 +7,10 @@ from torch import nn
 from tsn.models.pointwise import can_replace, pointwise_conv2d
 
 
-@pytest.mark.parametrize("with_bias", [True, False])
-def test_output_and_gradients_are_those_of_pytorch(with_bias):
+@pytest.mark.parametrize(("images", "with_bias"), [(2, True), (2, False), (0, True)])
+def test_output_and_gradients_are_those_of_pytorch(images, with_bias):
     torch.manual_seed(0)
-    values = torch.randn(2, 3, 4, 5), torch.randn(6, 3, 1, 1), torch.randn(6)
+    values = torch.randn(images, 3, 4, 5), torch.randn(6, 3, 1, 1), torch.randn(6)
     results = []
     for convolve in (torch.conv2d, pointwise_conv2d):
         x, weight, bias = (value.clone().requires_grad_() for value in values)

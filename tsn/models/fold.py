@@ -139,9 +139,9 @@ def _convolutions_with_norm(
     training = {module: module.training for module in net.modules()}
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            image = torch.zeros(1, channels, side, side, requires_grad=True)
-            # As if nothing were trained: the layers' own kernels are not needed.
+            # As if nothing were trained: only the image has a gradient.
             fixed = {name: value.detach() for name, value in net.named_parameters()}
+            image = next(iter(fixed.values())).new_zeros(1, channels, side, side).requires_grad_()
             output = functional_call(net.eval(), fixed, (image,))
     finally:
         for module, mode in training.items():

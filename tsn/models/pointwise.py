@@ -45,8 +45,7 @@ class _PointwiseConv2d(torch.autograd.Function):
         rows = gradient.permute(0, 2, 3, 1).flatten(0, 2)
         of_x = of_bias = None
         if ctx.needs_input_grad[0]:
-            images, _, height, width = x.shape
-            of_x = rows.mm(weight.flatten(1)).view(images, height, width, -1).permute(0, 3, 1, 2)
+            of_x = rows.mm(weight.flatten(1)).view_as(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         of_weight = rows.t().mm(x.permute(0, 2, 3, 1).flatten(0, 2)).view_as(weight)
         if ctx.needs_input_grad[2]:
             of_bias = rows.sum(0)
