@@ -323,7 +323,7 @@ def test_times_without_a_header_are_no_votes(listing_of):
     assert "wants a header, such as path,label,start,end" in problem
 
 
-def test_a_spreadsheet_that_is_no_text_is_refused(tmp_path):
+def test_a_spreadsheet_is_refused(tmp_path):
     (tmp_path / "list.xlsx").write_bytes(b"PK\x03\x04\0\0")
-    with pytest.raises(UserError, match=r"list\.xlsx': is no text; save a spreadsheet as CSV"):
+    with pytest.raises(UserError, match=r"list\.xlsx': is a spreadsheet; save it as CSV"):
         read_annotations(tmp_path / "list.xlsx", {})

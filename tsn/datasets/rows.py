@@ -9,6 +9,9 @@ from typing import Any
 from tsn.runtime.errors import UserError
 from tsn.video.span import Span
 
+_SPREADSHEETS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+"""How files of .xlsx and .ods (ZIP), and of .xls (OLE) begin."""
+
 ALIASES = {
     "path": (
         *("path", "video", "video_path", "file", "filename", "filepath", "file_path", "file_name"),
@@ -77,7 +80,7 @@ def read_text(file: Path) -> str:
     Names that are not UTF-8 keep their bytes.
 
     Raises:
-        UserError: the file cannot be read, or is no text.
+        UserError: the file cannot be read, or is a spreadsheet.
     """
     try:
         data = file.read_bytes()
@@ -87,8 +90,8 @@ def read_text(file: Path) -> str:
         ) from None
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", errors="replace")
-    elif b"\0" in data:
-        raise UserError(f"{str(file)!r}: is no text; save a spreadsheet as CSV")
+    elif data.startswith(_SPREADSHEETS):
+        raise UserError(f"{str(file)!r}: is a spreadsheet; save it as CSV")
     else:
         text = data.decode("utf-8-sig", errors="surrogateescape")
     return text.replace("\r\n", "\n").replace("\r", "\n")
