@@ -60,8 +60,11 @@ def test_a_network_that_onnx_runtime_cannot_read_is_scored_by_pytorch(
     )
     caplog.set_level(logging.INFO)
     assert torch.equal(Scorer(network, CPU)(snippets), Scorer(network, CPU, "torch")(snippets))
-    assert "on ONNX Runtime: it cannot compute the network ([ONNXRuntimeError]" in caplog.text
-    with pytest.raises(UserError, match=r"test\.engine: onnxruntime: it cannot compute"):
+    assert (
+        "on ONNX Runtime: ONNX Runtime cannot compute the network ([ONNXRuntimeError]"
+        in caplog.text
+    )
+    with pytest.raises(UserError, match=r"test\.engine: onnxruntime: ONNX Runtime cannot compute"):
         Scorer(network, CPU, "onnxruntime")(snippets)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from tests.predict.conftest import LENGTHS
 from tsn import export
+from tsn.models.export import _Snippets
 from tsn.predict.run import read_run
 
 onnx = pytest.importorskip("onnx")
@@ -68,6 +69,19 @@ def test_scores_that_are_not_those_of_pytorch_are_not_written(
     model = run.split / "flow" / "model.pt"
     assert export.main([str(model), "-o", str(out), "--check", *shards]) == 1
     assert "its scores differ by" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_network_that_is_converted_for_one_number_of_snippets_is_not_written(
+    run, shards, tmp_path, monkeypatch, capsys
+):
+    own = _Snippets.forward
+    baked = lambda self, x: own(self, x).reshape(int(x.shape[0]), 2)  # noqa: E731
+    monkeypatch.setattr(_Snippets, "forward", baked)
+    out = tmp_path / "rgb.onnx"
+    model = run.split / "rgb" / "model.pt"
+    assert export.main([str(model), "-o", str(out), "--check", *shards]) == 1
+    assert "error: ONNX Runtime cannot compute the network" in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -59,7 +59,7 @@ class Scorer:
         try:
             return _run(self._session, snippets)
         except UserError as error:
-            raise UserError(f"ONNX Runtime: {error}; set test.engine: torch") from error
+            raise UserError(f"{error}; set test.engine: torch") from error
 
     def _choose(self, snippets: torch.Tensor) -> None:
         self.engine = "torch"
@@ -98,7 +98,7 @@ def _session(network: TSN, snippets: torch.Tensor) -> Any:
     """
     if find_spec("onnxruntime") is None:
         raise UserError("the package onnxruntime is not installed")
-    with tempfile.TemporaryDirectory() as folder, _errors_as_user_error():
+    with tempfile.TemporaryDirectory() as folder, onnxruntime_errors_as_user_error():
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -115,18 +115,18 @@ def _run(session: Any, snippets: torch.Tensor) -> torch.Tensor:
     Raises:
         UserError: if ONNX Runtime fails.
     """
-    with _errors_as_user_error():
+    with onnxruntime_errors_as_user_error():
         (scores,) = session.run(None, {"snippets": np.ascontiguousarray(snippets.numpy())})
     return torch.from_numpy(scores)
 
 
 @contextmanager
-def _errors_as_user_error() -> Iterator[None]:
-    """ONNX Runtime's errors, which have no other base in common than Exception, in a sentence."""
+def onnxruntime_errors_as_user_error() -> Iterator[None]:
+    """Turn errors of ONNX Runtime, which have no base but Exception, into a `UserError`."""
     try:
         yield
     except (UserError, MemoryError):
         raise
     except Exception as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"it cannot compute the network ({reason})") from error
+        raise UserError(f"ONNX Runtime cannot compute the network ({reason})") from error

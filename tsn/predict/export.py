@@ -9,7 +9,7 @@ import torch
 
 from tsn.data.dataset import TestSnippets
 from tsn.datasets.records import Video
-from tsn.evaluation.engine import TOLERANCE
+from tsn.evaluation.engine import TOLERANCE, onnxruntime_errors_as_user_error
 from tsn.models.export import OPSET, POOLINGS, Fused, write_onnx, write_pt2
 from tsn.models.modality import FLOW_MODALITIES, STREAM_OF
 from tsn.models.network import TSN
@@ -63,9 +63,10 @@ def export_run(run: FinishedRun, out: Path, shards: Sequence[Path] = ()) -> Chec
         run.protocol.pooling,
         next(iter(networks.values()))[1].loss,
     )
-    # Other numbers of videos and snippets than are scored below; exporters take 1 for a constant.
+    # Other numbers of videos and snippets, and of both together, than are scored below; exporters
+    # take 1 for a constant.
     examples = tuple(
-        torch.zeros(3, 2, *scored.shape[2:], dtype=scored.dtype) for scored in snippets.values()
+        torch.zeros(4, 2, *scored.shape[2:], dtype=scored.dtype) for scored in snippets.values()
     )
     write, read, runtime = FORMATS[out.suffix]
     with atomic_path(out) as temporary:
@@ -168,8 +169,10 @@ def _compare(networks: Networks, inputs: Inputs, found: list[torch.Tensor]) -> t
 def _read_onnx(path: Path, inputs: Inputs) -> list[torch.Tensor]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    outputs = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    providers = ["CPUExecutionProvider"]
+    with onnxruntime_errors_as_user_error():
+        session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
+        outputs = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     return [torch.from_numpy(output) for output in outputs]
 
 
