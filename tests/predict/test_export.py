@@ -76,8 +76,11 @@ def test_a_network_that_is_converted_for_one_number_of_snippets_is_not_written(
     run, shards, tmp_path, monkeypatch, capsys
 ):
     own = _Snippets.forward
-    baked = lambda self, x: own(self, x).reshape(int(x.shape[0]), 2)  # noqa: E731
-    monkeypatch.setattr(_Snippets, "forward", baked)
+
+    def converted_once(self, snippets):
+        return own(self, snippets).reshape(int(snippets.shape[0]), 2)
+
+    monkeypatch.setattr(_Snippets, "forward", converted_once)
     out = tmp_path / "rgb.onnx"
     model = run.split / "rgb" / "model.pt"
     assert export.main([str(model), "-o", str(out), "--check", *shards]) == 1

@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 from tests.training.conftest import equal
 from tsn.models.consensus import build_consensus
 from tsn.models.network import TSN
+from tsn.runtime.errors import UserError
 from tsn.training.probe import fit_classifier
 
 pytestmark = pytest.mark.usefixtures("on_cpu", "tiny_network")
@@ -42,6 +43,12 @@ def test_a_probe_leaves_the_backbone_alone_and_tells_the_classes_apart(run, make
     assert float(row["accuracy"]) == float(row["validation_accuracy"]) == 1
     assert float(row["loss"]) < 0.1
     assert sorted(path.name for path in result.folder.iterdir()) == ["model.pt", "training.csv"]
+
+
+def test_features_that_are_not_finite_are_an_error(run, make_job, monkeypatch):
+    monkeypatch.setattr("torch.nn.Flatten.forward", lambda self, x: x.flatten(1) / 0)
+    with pytest.raises(UserError, match="the features of rgb are not finite; set fp32"):
+        run(make_job(method="linear_probe"))
 
 
 def test_a_probe_repeats_itself_bit_for_bit(run, make_job):

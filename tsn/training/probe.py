@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from tsn.data.loader import make_loader
 from tsn.models.network import TSN
+from tsn.runtime.errors import UserError
 from tsn.training.device import autocast
 from tsn.training.distributed import ProcessGroup
 from tsn.training.fit import Setup, validate, validation_loader
@@ -37,10 +38,18 @@ def fit_probe(setup: Setup, state: State, snippets: Dataset, log_file: Path) -> 
         state: a new one; its log gets the row.
         snippets: the training videos, as `CentreSnippets`.
         log_file: the CSV.
+
+    Raises:
+        UserError: the features are not finite.
     """
     recipe, network, start = setup.job.recipe, state.network, time.monotonic()
     setup = replace(setup, group=ProcessGroup())
     features, labels = features_of(network, snippets, setup)
+    if not features.isfinite().all():
+        raise UserError(
+            f"training.precision: the features of {setup.job.modality} are not finite; set fp32, "
+            "or other model.weights"
+        )
     weights = None if setup.class_weights is None else setup.class_weights.double().cpu()
 
     def loss_of(scores: torch.Tensor) -> torch.Tensor:
