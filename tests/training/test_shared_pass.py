@@ -9,14 +9,27 @@ from tsn.models.preprocessing import IMAGENET
 from tsn.training import fit
 
 
+class OfWindows(nn.Module):
+    """Layers that are passed by each place of an image as a row of its own."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        rows = x.permute(0, 2, 3, 1)
+        return self.layers(rows.flatten(0, 2)).view(rows.shape).permute(0, 3, 1, 2)
+
+
 @pytest.fixture
 def _random_and_normalised(monkeypatch):
     """A backbone with batch normalisation and dropout of its own."""
 
     def build(name, weights, sha256=None, modality="rgb"):
         layers = nn.Conv2d(3, 8, 5, stride=4), nn.BatchNorm2d(8, momentum=0.3), nn.Dropout2d(0.3)
+        windows = OfWindows(nn.BatchNorm1d(8), nn.Dropout(0.2))
         pooled = nn.AdaptiveAvgPool2d(2), nn.Flatten()
-        return Backbone(name, nn.Sequential(*layers, *pooled), 32, 3, IMAGENET)
+        return Backbone(name, nn.Sequential(*layers, windows, *pooled), 32, 3, IMAGENET)
 
     monkeypatch.setattr("tsn.models.network.build_backbone", build)
 

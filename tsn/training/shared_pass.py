@@ -74,7 +74,7 @@ class SharedPass:
         if not self._images:
             return forward(x)
         parts = []
-        for number, part in enumerate(x.split(self._images)):
+        for number, part in enumerate(self._split(x)):
             parts.append(forward(part))
             self._statistics.see(layer, number)
         return torch.cat(parts)
@@ -83,11 +83,16 @@ class SharedPass:
         if not self._images:
             return forward(x)
         parts = []
-        for number, part in enumerate(x.split(self._images)):
+        for number, part in enumerate(self._split(x)):
             _set_random_state(self._states[number])
             parts.append(forward(part))
             self._states[number] = _random_state()
         return torch.cat(parts)
+
+    def _split(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The part of each micro-batch; transformers have several rows an image, as windows."""
+        rows = len(x) // sum(self._images)
+        return x.split([rows * images for images in self._images])
 
 
 def _random_state() -> torch.Tensor:
