@@ -41,12 +41,12 @@ struct Thread {
     Place place;
     bool started, ended;
     char *stack;
-    Watch watch;
 };
 
 constexpr int MOST_THREADS = 1024, STACK = 1 << 16;
 constexpr unsigned MOST_PARALLEL = 4;  // blocks of a launch
 static thread_local Thread threads[MOST_THREADS];
+static thread_local Watch watches[MOST_THREADS];
 static thread_local Place scheduler;
 static thread_local Watch scheduler_watch;
 static thread_local int current, alive, waiting;
@@ -58,20 +58,22 @@ static char all_blocks;                                         // a place for R
 static thread_local void (*body)(const void *);
 static thread_local const void *arguments;
 
+static Watch &watch_of(int thread) { return watches[thread / WATCHED_TOGETHER]; }
+
 template <typename T> T atomicAdd(T *at, T value) {
-    const Atomic atomic(threads[current].watch, at);
+    const Atomic atomic(watch_of(current), at);
     return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
 }
 template <typename T> T atomicExch(T *at, T value) {
-    const Atomic atomic(threads[current].watch, at);
+    const Atomic atomic(watch_of(current), at);
     return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);
 }
 template <typename T> T atomicCAS(T *at, T expected, T value) {
-    const Atomic atomic(threads[current].watch, at);
+    const Atomic atomic(watch_of(current), at);
     __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     return expected;
 }
-static inline void fence() { order_by_fence(threads[current].watch); }
+static inline void fence() { order_by_fence(watch_of(current)); }
 
 UNSEEN static void back_to_scheduler() {
     now_runs(scheduler_watch);
@@ -127,10 +129,10 @@ UNSEEN static void run_block() {
     memset(warp_waiting, 0, sizeof warp_waiting);
     set_up(scheduler_watch, true);
     for (int t = 0; t < count; t++) {
-        set_up(threads[t].watch);
         if (!threads[t].stack) threads[t].stack = static_cast<char *>(malloc(STACK));
         threads[t].started = threads[t].ended = false;
     }
+    for (int t = 0; t < count; t += WATCHED_TOGETHER) set_up(watch_of(t));
     // A round in which nobody gets on means a barrier that will never be complete.
     for (int idle = 0; alive; idle++) {
         const int before = alive;
@@ -141,7 +143,7 @@ UNSEEN static void run_block() {
             if (thread.ended) continue;
             current = t;
             if (SAVE(scheduler)) continue;
-            now_runs(thread.watch);
+            now_runs(watch_of(t));
             if (thread.started) GO_TO(thread.place);
             thread.started = true;
             threadIdx = {unsigned(t) % blockDim.x, unsigned(t) / blockDim.x, 0};

@@ -4,6 +4,10 @@
 // an atomic, an atomic of another thread at the same place and its fence, in that order; shuffles order nothing.
 // The threads of a block take turns in random order.
 
+#ifndef WATCHED_TOGETHER
+#define WATCHED_TOGETHER 1  // threads of a block that are one to ThreadSanitizer
+#endif
+
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 
