@@ -228,9 +228,9 @@ def test_a_claim_outlives_a_killed_job_in_the_processes_it_was_passed_to(
 def test_two_names_of_one_gpu_are_one_lock(machine, monkeypatch):
     """As in two SLURM jobs of one node, which both call their GPU 0."""
     machine(TWO)
-    with claim(1):
-        monkeypatch.setenv(VISIBLE, "0")
-        assert not is_free(monkeypatch)
+    with claim(1), monkeypatch.context() as other:  # undone before the claim ends
+        other.setenv(VISIBLE, "0")
+        assert not is_free(other)
 
 
 def test_cuda_counts_as_nvidia_smi_does(machine):
