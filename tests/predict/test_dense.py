@@ -53,8 +53,13 @@ def test_scores_survive_the_process_and_belong_to_their_key(tmp_path, monkeypatc
     assert len(found) == 8 and len(scores) == 12
     assert np.array_equal(found.maxima["rgb"][0], np.concatenate(scores.maxima["rgb"][:2]))
     assert len(SnippetScores(["rgb"], path, {"model": 2})) == 0
-    path.write_bytes(b"damaged")
-    assert len(SnippetScores(["rgb"], path, {"model": 1})) == 0
+    whole = path.read_bytes()
+    place = whole.rindex(found.maxima["rgb"][0].tobytes())
+    flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    for damaged in (b"damaged", b"", whole[:100], flipped):
+        path.write_bytes(damaged)
+        scores = SnippetScores(["rgb"], path, {"model": 1})
+        assert len(scores) == len(scores.maxima["rgb"]) == 0
 
 
 @pytest.mark.slow

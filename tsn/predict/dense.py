@@ -1,6 +1,7 @@
 """Snippets at a fixed rate, of a video as it is decoded: in bounded memory, and resumable."""
 
 import json
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -103,13 +104,14 @@ class SnippetScores:
 
     def _read(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if str(file["key"]) == self._key:
-                    for modality in self.means:
-                        self.means[modality] = [file[f"means/{modality}"]]
-                        self.maxima[modality] = [file[f"maxima/{modality}"]]
-        except (OSError, ValueError, KeyError):
-            return  # of another kind: it is written anew
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = dict(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return  # damaged, or of another kind: it is written anew
+        if str(arrays.get("key")) == self._key:
+            for modality in self.means:
+                self.means[modality] = [arrays[f"means/{modality}"]]
+                self.maxima[modality] = [arrays[f"maxima/{modality}"]]
 
     def _write(self, path: Path) -> None:
         arrays = {"key": np.array(self._key)}
