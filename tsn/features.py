@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from tsn.predict.outputs import names_of
 
-    show_log(logging.WARNING)
+    show_log(logging.INFO)
     keys = {name: getattr(arguments, name) for name in ("stride", "crops", "layer")}
     chosen = build(FeaturesConfig, keys)
     run = run_of(arguments)

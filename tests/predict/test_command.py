@@ -221,6 +221,12 @@ def test_a_timeline_is_written_in_all_forms(command, run, tmp_path):
         assert file.streams.video[0].height > 256
 
 
+def test_a_timeline_without_segments_is_told(command, run, tmp_path, capsys):
+    arguments = ["--timeline", tmp_path / "found", "--modalities", "rgb", "--threshold", "1"]
+    assert command(*arguments, segments=False, videos=run.videos[:1]) == 0
+    assert "no segment of 1 s (--shortest) in which a class reaches 1" in capsys.readouterr().out
+
+
 def test_a_stream_that_breaks_off_is_waited_for(run, tmp_path, capsys, monkeypatch):
     """A pipe that ends and is opened again; after the second time the user has enough."""
     pipe, stream = tmp_path / "pipe", tmp_path / "a.ts"

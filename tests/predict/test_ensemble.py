@@ -170,6 +170,7 @@ def test_a_run_is_found_by_its_folder(run, tmp_path):
         ("nothing", None, "--experiment nothing: there is no such folder"),
         ("mine", 2, "--split 2: .*mine has only split1"),
         ("other", None, r"no split of it has a fusion\.json"),
+        ("set", None, "set: is no experiment; name one of .*set/mine"),
     ],
 )
 def test_a_run_that_is_not_there_is_told(run, name, split, words):

@@ -45,6 +45,12 @@ def test_an_address_where_nothing_is_is_named():
         next(read_live("http://127.0.0.1:9/a", (32, 24)))
 
 
+def test_a_camera_that_is_not_there_is_told_in_one_sentence(capfd):
+    with pytest.raises(VideoError, match="Video '99' is a camera that gives no frame; check the"):
+        next(read_live("99", (32, 24)))
+    assert capfd.readouterr().err == ""
+
+
 def test_a_stream_that_falls_silent_is_disconnected(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

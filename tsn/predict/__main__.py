@@ -75,7 +75,7 @@ def _given(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
 def _run(arguments: argparse.Namespace) -> int:
     from tsn.predict.outputs import plan_outputs
 
-    show_log(logging.WARNING)
+    show_log(logging.INFO)
     run = run_of(arguments)
     if arguments.camera is not None:
         return _watch(arguments, run)
@@ -159,6 +159,12 @@ def _run(arguments: argparse.Namespace) -> int:
         if results:
             results.add(as_dict(prediction, ensemble.classes, arguments.top))
         print(as_text(prediction, ensemble.classes, arguments.top), flush=True)
+        if stem and not segments:
+            print(
+                f"  no segment of {merging.shortest:g} s (--shortest) in which a class reaches "
+                f"{merging.threshold:g} (--threshold)",
+                flush=True,
+            )
     return 1 if failed else 0
 
 

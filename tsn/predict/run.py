@@ -122,6 +122,8 @@ def _split_folder(folder: Path, split: int | None) -> Path:
     finished = sorted(path.parent for path in folder.glob("split*/fusion.json"))
     names = ", ".join(path.name for path in finished)
     if not finished:
+        if within := sorted({str(path.parents[1]) for path in folder.glob("*/split*/fusion.json")}):
+            raise UserError(f"{folder}: is no experiment; name one of {', '.join(within)}")
         raise UserError(
             f"{folder}: no split of it has a fusion.json; "
             f"finish it with snakemake {folder}/fusion.json"

@@ -42,6 +42,7 @@ def read_live(source: str, size: FrameSize) -> Iterator[np.ndarray]:
 
 def _from_camera(number: int) -> Generator[np.ndarray, None, None]:
     # FFmpeg as PyAV brings it knows no cameras.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the VideoError says it
     camera = cv2.VideoCapture(number)
     try:
         while True:
