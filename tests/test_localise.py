@@ -58,6 +58,8 @@ def test_tables_are_evaluated(files, tmp_path, capsys):
         ("video,label,start,end\nv,a,9,1\n", "a segment of v starts at 9 and ends at 1"),
         ("video,label,start,end\nv,a,x,1\n", "not a list of segments"),
         ("video,label,start,end\n", "has no segments"),
+        ("video,label,start,end\nv,a,-inf,inf\n", "is not finite"),
+        (f"video,label,start,end\nv,{'a' * 200_000},0,1\n", "field larger than"),
     ],
 )
 def test_a_wrong_table_is_one_sentence(files, tmp_path, capsys, text, words):
@@ -66,3 +68,20 @@ def test_a_wrong_table_is_one_sentence(files, tmp_path, capsys, text, words):
     assert main([files[0], str(table)]) == 1
     error = capsys.readouterr().err
     assert words in error and "truth.csv" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("score", ["", "nan"])
+def test_a_detection_without_a_score_is_an_error(files, tmp_path, capsys, score):
+    """It would be ranked by chance, or first of all."""
+    table = tmp_path / "found.csv"
+    table.write_text(f"video,label,start,end,score\nv,a,0,10,{score}\n")
+    assert main([str(table), files[1]]) == 1
+    assert "found.csv: is not a list of segments" in capsys.readouterr().err
+
+
+def test_names_may_hold_any_line_separator(files, tmp_path, capsys):
+    truth, found = tmp_path / "truth.csv", tmp_path / "found.csv"
+    truth.write_text("video,label,start,end\nv\u2028x,a,0,10\n")
+    found.write_text("video,label,start,end,score\nv\u2028x,a,0,10,1\n")
+    assert main([str(found), str(truth)]) == 0
+    assert "tIoU 0.9  mAP 100.0 %" in capsys.readouterr().out

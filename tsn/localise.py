@@ -2,7 +2,9 @@
 
 import argparse
 import csv
+import io
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -85,18 +87,18 @@ def read_events(path: Path, subset: str | None = None, scored: bool = False) -> 
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             return list(_from_json(json.loads(text), subset))
-        rows = csv.DictReader(text.splitlines())
+        rows = csv.DictReader(io.StringIO(text, newline=""))
         needed = ("video", "label", "start", "end", *(["score"] if scored else []))
         missing = [name for name in needed if name not in (rows.fieldnames or ())]
         if missing:
             raise UserError(f"{path}: there is no column {missing[0]!r}; it has {rows.fieldnames}")
         return [
-            _event(row["video"], row["label"], row["start"], row["end"], row.get("score") or 1.0)
+            _event(*(row[name] for name in needed[:4]), row["score"] if scored else 1.0)
             for row in rows
         ]
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise UserError(
             f"{path}: is not a list of segments ({type(error).__name__}: {error}); see "
             f"{_PROG} --help"
@@ -120,6 +122,8 @@ def _from_json(content: dict, subset: str | None) -> Iterator[Event]:
 def _event(video: str, label: str, start: object, end: object, score: object) -> Event:
     numbers = [float(value) for value in (start, end, score)]  # type: ignore[arg-type]
     event = Event(str(video), str(label), *numbers)
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"a segment of {video} has a time or a score that is not finite")
     if not event.start <= event.end:
         raise ValueError(f"a segment of {video} starts at {start} and ends at {end}")
     return event

@@ -16,6 +16,7 @@ from tsn.predict.run import find_run, read_run
 from tsn.predict.streams import Clip
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import write_json
+from tsn.training.checkpoint import load_model, save_model
 from tsn.video import isolation
 from tsn.video.errors import VideoError
 
@@ -211,3 +212,19 @@ def test_a_damaged_fusion_is_told(copy):
     (copy / "fusion.json").write_text(json.dumps(fusion))
     with pytest.raises(UserError, match=r"fusion\.json: not a whole fusion\.json"):
         read_run(copy)
+
+
+def test_a_model_file_of_frames_that_keep_their_aspect_is_tested_on_crops_that_fit(copy):
+    model = copy / "rgb/model.pt"
+    network, info = load_model(model)
+    shards = {"short_side": 64, "jpeg_quality": 90}
+    save_model(model, network, replace(info, shards=shards))
+    assert find_run(str(model), copy, None).protocol.crop_size == 56
+
+
+def test_a_model_file_that_was_imported_does_not_say_how_frames_were_made(copy):
+    model = copy / "rgb/model.pt"
+    network, info = load_model(model)
+    save_model(model, network, replace(info, shards={}))
+    with pytest.raises(UserError, match="RGB model was imported and does not say"):
+        Ensemble(find_run(str(model), copy, None))

@@ -116,12 +116,13 @@ def _input(info: ModelInfo, run: FinishedRun) -> dict:
         what = f"differences of {frames} consecutive frames, R, G, B, R, …, -255…255"
     else:
         what = "one frame, R, G, B, 0…255"
-    width, height = frame_size(info)
+    size = frame_size(info)
+    resized = f"a shorter side of {size}" if isinstance(size, int) else "{}x{}".format(*size)
     return {
         "shape": ["videos", "snippets", "channels", side, side],
         "dtype": "int16" if modality == "rgb_diff" else "uint8",
         "content": what,
-        "preprocessing": f"frames resized bilinearly to {width}x{height} px, then crops of "
+        "preprocessing": f"frames resized bilinearly to {resized} px, then crops of "
         f"{run.protocol.crop_size} px resized to {side} px; normalisation is inside",
         "made": info.shards,
     }

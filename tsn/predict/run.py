@@ -12,7 +12,7 @@ from tsn.models.modality import MODALITIES
 from tsn.runtime.command_line import cores, count
 from tsn.runtime.errors import UserError
 from tsn.runtime.files import sha256_of
-from tsn.video import Size
+from tsn.video import FrameSize, Size
 
 if TYPE_CHECKING:  # it imports torch
     from tsn.training.checkpoint import ModelInfo
@@ -190,7 +190,8 @@ def run_of_model(path: Path) -> FinishedRun:
     from tsn.training.checkpoint import load_model
 
     _, info = load_model(path)
-    crop_size = round(min(frame_size(info)) * CENTRE_FRACTION)
+    size = frame_size(info)
+    crop_size = round((size if isinstance(size, int) else min(size)) * CENTRE_FRACTION)
     return FinishedRun(
         path.parent,
         info.dataset,
@@ -204,7 +205,9 @@ def run_of_model(path: Path) -> FinishedRun:
     )
 
 
-def frame_size(info: "ModelInfo") -> Size:
-    """Width and height in px of the frames that a model was trained on; else the usual."""
+def frame_size(info: "ModelInfo") -> FrameSize:
+    """Size of the frames that a model was trained on, or their shorter side; else the usual."""
+    if "short_side" in info.shards:
+        return cast(int, info.shards["short_side"])
     width, height = cast(Size, info.shards.get("size", (340, 256)))
     return width, height

@@ -11,7 +11,7 @@ import numpy as np
 from tsn.flow.algorithms import flow_fingerprint, recreate_estimator
 from tsn.flow.quantise import dequantise, quantise
 from tsn.flow.warped import Pairs, WarpedFlow
-from tsn.models.modality import STREAM_OF
+from tsn.models.modality import NAMES, STREAM_OF
 from tsn.runtime.errors import UserError
 from tsn.shards.jpeg import decode_jpeg, encode_jpeg
 from tsn.shards.store import ShardSet, differing_key
@@ -41,6 +41,12 @@ class Streams:
     ):
         made: dict[str, dict] = {}
         for modality, fingerprint in fingerprints.items():
+            if not fingerprint.keys() & {"size", "short_side"}:
+                raise UserError(
+                    f"the {NAMES[modality]} model was imported and does not say how its "
+                    f"{STREAM_OF[modality]} was made; test it with snakemake, and name that "
+                    "experiment"
+                )
             _check_equal(made.setdefault(STREAM_OF[modality], fingerprint), fingerprint, modality)
         sizes = {
             fingerprint.get("short_side") or tuple(fingerprint["size"])
