@@ -93,8 +93,8 @@ def read_events(path: Path, subset: str | None = None, scored: bool = False) -> 
         if missing:
             raise UserError(f"{path}: there is no column {missing[0]!r}; it has {rows.fieldnames}")
         return [
-            _event(*(row[name] for name in needed[:4]), row["score"] if scored else 1.0)
-            for row in rows
+            _event(r["video"], r["label"], r["start"], r["end"], r["score"] if scored else 1.0)
+            for r in rows
         ]
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None

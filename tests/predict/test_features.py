@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.predict.conftest import LENGTHS
+from tests.predict.conftest import LENGTHS, PROTOCOL
 from tsn import features
 from tsn.config.schema import FeaturesConfig
-from tsn.evaluation.features import extract_features
+from tsn.evaluation.features import Features, extract_features, feature_file
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.features import FeatureExtractor
-from tsn.predict.run import read_run
+from tsn.predict.run import read_run, run_of_model
+from tsn.training.checkpoint import load_model, save_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
 
@@ -45,6 +46,29 @@ def test_features_put_through_the_classifier_are_the_scores_of_the_snippets(run,
         assert np.abs(expected).max() > 0.1
         assert np.allclose(again, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert found["flow"].frames == 16 and found["flow"].fps > 0
+
+
+@pytest.mark.parametrize("layer", ["pool", "scores"])
+def test_classes_that_mirroring_exchanges_are_of_scores_alone(run, tmp_path, layer):
+    """Features of a video and of its shard, by a network of few classes and many features."""
+    chosen, model = FeaturesConfig(stride=8, crops=10, layer=layer), tmp_path / "model.pt"
+    network, info = load_model(run.split / "rgb" / "model.pt")
+    save_model(model, network, replace(info, swap={"a": "b"}))
+    ensemble = Ensemble(replace(run_of_model(model), protocol=replace(PROTOCOL, crops=10)))
+    expected = FeatureExtractor(ensemble, chosen)(str(run.videos[0]), "0")["rgb"].values
+    folder = run.results.parent
+    sources = str(model), str(folder / "index.tsv"), [str(folder / "rgb.h5")]
+    extract_features(tmp_path / "features.h5", sources, chosen, 32, 1)
+    with h5py.File(tmp_path / "features.h5") as file:
+        assert np.allclose(file["0/features"][()], expected, rtol=1e-3)
+
+
+def test_a_video_may_have_the_name_of_a_folder(tmp_path):
+    with feature_file(tmp_path / "features.h5", {"stride": 1}) as add:
+        for name in ("a/b", "a"):
+            add(Features(name, np.ones((1, 2), np.float32), np.zeros(1, np.int64), 1, 25.0))
+    with h5py.File(tmp_path / "features.h5") as file:
+        assert file["a/features"].shape == file["a/b/features"].shape == (1, 2)
 
 
 def test_shards_give_the_features_of_the_video(run, found, tmp_path, monkeypatch):

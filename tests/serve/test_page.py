@@ -180,3 +180,10 @@ def test_pages_of_other_sites_are_refused(serve):
         elsewhere = {"Origin": "http://elsewhere.example"}
         assert site.ask("POST", "/api/videos", b"1", elsewhere)[0] == 403
         assert site.ask("GET", "/", headers={"Host": "elsewhere.example"})[0] == 400
+
+
+def test_an_upload_that_cannot_be_stored_is_told(serve, monkeypatch):
+    monkeypatch.setattr(page.secrets, "token_hex", lambda _: "nowhere/a")
+    with serve(lambda *_: {}) as site:
+        status, answer = site.ask("POST", "/api/videos?name=a.mp4", b"x")
+        assert status == 507 and answer["error"].startswith("a.mp4: cannot be stored (")

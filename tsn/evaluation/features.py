@@ -15,6 +15,7 @@ from torch import nn
 from tsn.config.schema import FeaturesConfig, TestConfig
 from tsn.data.dataset import TestSnippets
 from tsn.data.loader import make_loader
+from tsn.data.transforms import mirrored_labels
 from tsn.datasets.index import read_index
 from tsn.evaluation.engine import Scorer
 from tsn.evaluation.protocol import check_shards, frame_rates, join_items, score_videos
@@ -103,7 +104,8 @@ def extract_features(
     scorer = Scorer(network, device, engine)
     loader = make_loader(snippets, device, threads, batch_size=None)
     what = f"features {info.modality}"
-    items = score_videos(scorer, loader, snippets, device)
+    mirrored = mirrored_labels(info.swap, info.classes) if chosen.layer == "scores" else None
+    items = score_videos(scorer, loader, snippets, device, mirrored)
     values = track(join_items(items, snippets.counts), len(videos), "videos", what)
 
     def features() -> Iterator[Features]:
@@ -140,7 +142,7 @@ def feature_file(path: Path | str, about: dict) -> Iterator[Callable[[Features],
         file.attrs["about"] = np.bytes_(json.dumps(about, sort_keys=True))
 
         def add(video: Features) -> None:
-            group = file.create_group(os.fsencode(video.id))
+            group = file.require_group(os.fsencode(video.id))  # "a/b" has made one of "a"
             group.create_dataset("features", data=video.values, fletcher32=True)
             group.create_dataset("starts", data=video.starts, fletcher32=True)
             group.attrs["fps"], group.attrs["frames"] = video.fps, video.frames

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ class FeatureExtractor:
     """
 
     def __init__(self, ensemble: Ensemble, chosen: FeaturesConfig):
-        for network, _ in ensemble.networks.values():
+        for modality, (network, info) in ensemble.networks.items():
             cut_off(network, chosen.layer)
+            if chosen.layer == "pool":  # which has no classes that mirroring could exchange
+                ensemble.networks[modality] = network, replace(info, swap={})
         self._ensemble, self._chosen = ensemble, chosen
 
     def __call__(self, path: str, name: str) -> dict[str, Features]:

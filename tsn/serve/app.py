@@ -1,7 +1,7 @@
 """The local page: one HTML file and a JSON interface of three addresses."""
 
 import base64
-import tempfile
+import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,16 +54,19 @@ def make_app(ensemble: Ensemble, folder: Path, limits: Limits) -> Starlette:
         too_large = _error(413, f"{name}: is larger than {limits.bytes / 1e6:.0f} MB")
         if int(request.headers.get("content-length", 0)) > limits.bytes:
             return too_large
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".upload", delete=False) as file:
-            path, size = Path(file.name), 0
-            try:
+        path, size = folder / f"{secrets.token_hex(8)}.upload", 0
+        try:
+            with path.open("wb") as file:
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size > limits.bytes:
                         break
                     file.write(chunk)
-            except ClientDisconnect:
-                size = 0
+        except ClientDisconnect:
+            size = 0
+        except OSError as error:  # such as a full disk
+            path.unlink(missing_ok=True)
+            return _error(507, f"{name}: cannot be stored ({error.strerror})")
         if not 0 < size <= limits.bytes:
             path.unlink()
             return too_large if size else _error(400, f"{name}: no data came")

@@ -81,9 +81,9 @@ class Jobs:
         for other in list(self._jobs.values()):
             if other.state in ("done", "failed") and now - other.seen > self._limits.unseen:
                 self._jobs.pop(other.id, None)
-        if key not in self._jobs:
+        job = self._jobs.get(key)
+        if job is None:
             return None
-        job = self._jobs[key]
         job.seen = now
         known = list(self._jobs.values())
         queue = [other.id for other in known if other.state in ("working", "waiting")]
