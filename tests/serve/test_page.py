@@ -14,6 +14,7 @@ uvicorn = pytest.importorskip("uvicorn")
 
 from tsn.runtime.errors import UserError  # noqa: E402
 from tsn.serve import app as page  # noqa: E402
+from tsn.serve.__main__ import main  # noqa: E402
 from tsn.serve.jobs import Limits  # noqa: E402
 
 
@@ -187,3 +188,9 @@ def test_an_upload_that_cannot_be_stored_is_told(serve, monkeypatch):
     with serve(lambda *_: {}) as site:
         status, answer = site.ask("POST", "/api/videos?name=a.mp4", b"x")
         assert status == 507 and answer["error"].startswith("a.mp4: cannot be stored (")
+
+
+def test_a_port_that_is_none_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["-e", "nothing", "--port", "70000"])
+    assert "'70000' is no port" in capsys.readouterr().err

@@ -64,10 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add_run_options(parser)
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
-    add("--port", type=int, default=8000, help=f"of the page {default}")
+    add("--port", type=_port, default=8000, metavar="N", help=f"of the page {default}")
     add("--max-mb", type=float, default=500, metavar="MB", help=f"largest upload {default}")
     add("--max-seconds", type=float, default=300, metavar="S", help=f"of work a video {default}")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 1 to 65535")
+    return int(text)
 
 
 if __name__ == "__main__":
