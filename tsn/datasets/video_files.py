@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tsn.datasets.scan import VIDEO_SUFFIXES, is_video
@@ -47,6 +48,19 @@ def find_video_files(inputs: Iterable[str], exclude: Path | None = None) -> tupl
             raise UserError(f"{name!r}: there is no such file or folder; check the name")
         found.update(dict.fromkeys(videos))
     return list(found), Path(os.path.commonpath(roots))
+
+
+def without_endings(names: Sequence[str]) -> list[str]:
+    """Names of files without their endings, but for those of which two would become the same.
+
+    Examples:
+        >>> without_endings(["a.mp4", "b.avi", "b.mp4", "b.avi.mp4"])
+        ['a', 'b.avi', 'b.mp4', 'b.avi.mp4']
+    """
+    short = [os.path.splitext(name)[0] for name in names]
+    # The short name of a file may also be the whole name of another.
+    taken = Counter([*short, *{*short} & {*names}])
+    return [s if taken[s] == 1 else name for s, name in zip(short, names, strict=True)]
 
 
 def _below(folder: Path, exclude: Path | None) -> Iterator[Path]:

@@ -1,10 +1,10 @@
 """Where `python -m tsn.predict` writes; all errors in the names are found before any work."""
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tsn.datasets.video_files import without_endings
 from tsn.runtime.errors import UserError
 
 _ENDINGS = {"strip": ".png", "video": ".mp4", "saliency": ".png"}
@@ -74,13 +74,11 @@ def plan_outputs(
 def names_of(videos: Sequence[Path]) -> dict[Path, str]:
     """A name of its own for each video: its path below the folder that all share.
 
-    Without the ending, unless another video differs only in its ending.
+    Without the ending, unless two would have the same name.
     """
     shared = os.path.commonpath([path.parent for path in videos])
-    whole = {path: os.path.relpath(path, shared) for path in videos}
-    short = {path: os.path.splitext(name)[0] for path, name in whole.items()}
-    count = Counter(short.values())
-    return {path: short[path] if count[short[path]] == 1 else whole[path] for path in videos}
+    names = without_endings([os.path.relpath(path, shared) for path in videos])
+    return dict(zip(videos, names, strict=True))
 
 
 def _check_no_video(videos: Sequence[Path], outputs: Sequence[Path]) -> None:

@@ -5,13 +5,12 @@ All errors in the names are found here, before the first video is decoded.
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tsn.datasets.records import Video
-from tsn.datasets.video_files import find_video_files
+from tsn.datasets.video_files import find_video_files, without_endings
 from tsn.runtime.errors import UserError
 
 ENDINGS = {
@@ -91,15 +90,10 @@ def find_videos(inputs: Iterable[str], target: Target) -> list[Video]:
     """
     found, common = find_video_files(inputs, exclude=target.path)
     names = [os.path.relpath(path, common) for path in found]
-    stems = Counter(os.path.splitext(name)[0] for name in names)
-    # An id may also be the full name of another file: a.avi, a.mp4 and a.avi.mp4.
-    stems.update(dict.fromkeys(stems.keys() & {*names}, 1))
-    videos = []
-    for path, name in zip(found, names, strict=True):
-        stem = os.path.splitext(name)[0]
-        folder = PurePosixPath(name).parent.name
-        videos.append(Video(stem if stems[stem] == 1 else name, str(path), folder))
-    return videos
+    return [
+        Video(video_id, str(path), PurePosixPath(name).parent.name)
+        for video_id, path, name in zip(without_endings(names), found, names, strict=True)
+    ]
 
 
 def plan_jobs(
