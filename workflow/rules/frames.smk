@@ -12,6 +12,7 @@ rule decode_frames:
         f"{DATASET}/logs/decode_frames/{{shard}}.log",
     benchmark:
         f"{DATASET}/benchmarks/decode_frames/{{shard}}.tsv"
+    priority: 1  # a training waits for it
     conda:
         "../envs/tsn.yaml"
     threads: 1

@@ -35,6 +35,7 @@ rule index_videos:
         f"{DATASET}/logs/index_videos.log",
     benchmark:
         f"{DATASET}/benchmarks/index_videos/all.tsv"
+    priority: 1  # a training waits for it
     conda:
         "../envs/tsn.yaml"
     threads: 1

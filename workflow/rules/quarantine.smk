@@ -18,6 +18,7 @@ rule check_shards:
         f"{DATASET}/logs/check_shards/{{stream}}.log",
     benchmark:
         f"{DATASET}/benchmarks/check_shards/{{stream}}.tsv"
+    priority: 1  # a training waits for it
     conda:
         "../envs/tsn.yaml"
     threads: 1
