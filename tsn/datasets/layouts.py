@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -16,6 +16,7 @@ from tsn.datasets.plain_list import split_line
 from tsn.datasets.records import Video
 from tsn.datasets.rows import read_text
 from tsn.datasets.scan import Scan, is_side_file
+from tsn.datasets.video_files import unique_names
 from tsn.runtime.errors import UserError
 
 OFFICIAL_COUNTS = {
@@ -236,13 +237,8 @@ def _choose(
 
 def _unique_ids(videos: list[Video]) -> list[Video]:
     """Keep the ending in the id where two files of a folder differ only by it."""
-    seen = Counter(video.id for video in videos)
-    # An id may also be the full name of another file: a.avi, a.mp4 and a.avi.mp4.
-    paths = {video.path for video in videos}
-    return [
-        replace(video, id=video.path) if seen[video.id] > 1 or video.id in paths else video
-        for video in videos
-    ]
+    ids = unique_names([video.id for video in videos], [video.path for video in videos])
+    return [replace(video, id=name) for video, name in zip(videos, ids, strict=True)]
 
 
 def _group(dataset: FolderDataset | ListDataset, video: Video) -> str:

@@ -57,10 +57,14 @@ def without_endings(names: Sequence[str]) -> list[str]:
         >>> without_endings(["a.mp4", "b.avi", "b.mp4", "b.avi.mp4"])
         ['a', 'b.avi', 'b.mp4', 'b.avi.mp4']
     """
-    short = [os.path.splitext(name)[0] for name in names]
+    return unique_names([os.path.splitext(name)[0] for name in names], names)
+
+
+def unique_names(short: Sequence[str], whole: Sequence[str]) -> list[str]:
+    """The short name of each file, or the whole one where the short one is another's, too."""
     # The short name of a file may also be the whole name of another.
-    taken = Counter([*short, *{*short} & {*names}])
-    return [s if taken[s] == 1 else name for s, name in zip(short, names, strict=True)]
+    taken = Counter([*short, *{*short} & {*whole}])
+    return [s if taken[s] == 1 else name for s, name in zip(short, whole, strict=True)]
 
 
 def _below(folder: Path, exclude: Path | None) -> Iterator[Path]:
