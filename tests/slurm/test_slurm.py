@@ -45,8 +45,9 @@ class Run:
         folder: where it ran.
         checkout: the project that ran.
         output: what Snakemake printed.
-        killed: the job that was killed.
-        while_drained: the jobs there had been when node 2 was given back.
+        killed: the job that was killed, while the second node was drained.
+        while_drained: the jobs there had been when it was killed. From then on the first node was
+            drained, and the second one there.
         jobs: all of its jobs.
     """
 
@@ -64,7 +65,7 @@ def run(cluster: Cluster, awkward_checkout: Checkout, tmp_path_factory) -> Run:
     folder.mkdir()
     config = {**short_demo(), "modalities": ["rgb", "warped_flow"]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    cluster.command("scontrol", "update", "nodename=node2", "state=drain", "reason=test")
+    drain(cluster, "node2")
     log = folder / "output.txt"
     with log.open("w") as output:
         snakemake = subprocess.Popen(
@@ -76,16 +77,27 @@ def run(cluster: Cluster, awkward_checkout: Checkout, tmp_path_factory) -> Run:
         )
     try:
         killed = _first_running(cluster, "compute_flow", snakemake, log)
-        cluster.command("scancel", killed.id)
+        # Only the second node is left for whatever comes later: one node alone has room for all.
+        drain(cluster, "node1")
         while_drained = cluster.jobs()
-        cluster.command("scontrol", "update", "nodename=node2", "state=resume")
+        give_back(cluster, "node2")
+        cluster.command("scancel", killed.id)
         snakemake.wait(timeout=MOST_SECONDS)
     finally:
         snakemake.terminate()
         snakemake.wait()
+        give_back(cluster, "node1")
     text = log.read_text()
     assert snakemake.returncode == 0, text
     return Run(folder, awkward_checkout, text, killed, while_drained, cluster.jobs())
+
+
+def drain(cluster: Cluster, node: str) -> None:
+    cluster.command("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+
+
+def give_back(cluster: Cluster, node: str) -> None:
+    cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
 
 
 def _first_running(cluster: Cluster, rule: str, snakemake: subprocess.Popen, log: Path) -> Job:
@@ -126,8 +138,10 @@ def test_a_killed_job_is_tried_again_with_more_memory(run):
 
 
 def test_a_drained_node_gets_no_job_and_one_that_is_back_does(run):
+    before = {job.id for job in run.while_drained}
+    # No node: it waited when it was looked at.
     assert {job.node for job in run.while_drained} <= {"node1", ""}
-    assert "node2" in {job.node for job in run.jobs}
+    assert {job.node for job in run.jobs if job.id not in before} == {"node2"}
 
 
 def test_training_and_test_ask_for_a_gpu_and_nothing_else_does(run):
