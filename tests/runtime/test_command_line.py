@@ -1,5 +1,6 @@
 """Errors of a command end in one sentence."""
 
+import argparse
 import importlib
 import io
 import os
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from tsn.runtime.command_line import Parser, run_command
+from tsn.runtime.command_line import Parser, positive, run_command
 from tsn.runtime.errors import UserError
 
 
@@ -83,3 +84,9 @@ def test_a_file_that_is_taken_for_an_option_is_told(tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit):
         parser.parse_args()
     assert "video; write ./ before a name that begins with - (see" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "2e9", "many"])
+def test_what_is_no_positive_number_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="not a number above 0"):
+        positive(text)

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,14 @@ from typing import Any
 
 from tsn.datasets.video_files import find_video_files
 from tsn.predict.run import FinishedRun, add_run_options, run_of
-from tsn.runtime.command_line import Parser, count, exit_cleanly_on_sigterm, run_command, show_log
+from tsn.runtime.command_line import (
+    Parser,
+    count,
+    exit_cleanly_on_sigterm,
+    positive,
+    run_command,
+    show_log,
+)
 from tsn.runtime.errors import DiskFullError, UserError
 
 _PROG = "python -m tsn.predict"
@@ -259,21 +265,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    return _number(text, 86400)
+    return positive(text, 86400)
 
 
 def _fraction(text: str) -> float:
-    return _number(text, 1)
-
-
-def _number(text: str, most: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, at most {most}")
-    return number
+    return positive(text, 1)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import io
 import logging
+import math
 import os
 import signal
 import sys
@@ -33,6 +34,17 @@ def count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
     return int(text)
+
+
+def positive(text: str, most: float = 1e9) -> float:
+    """The type of an option that measures something: above 0, at most `most`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, at most {most:g}")
+    return number
 
 
 def run_command(work: Callable[[], int | None]) -> int:

@@ -10,7 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tsn.predict.run import add_run_options, run_of
-from tsn.runtime.command_line import Parser, exit_cleanly_on_sigterm, run_command, show_log
+from tsn.runtime.command_line import (
+    Parser,
+    exit_cleanly_on_sigterm,
+    positive,
+    run_command,
+    show_log,
+)
 from tsn.runtime.errors import UserError
 
 _PROG = "python -m tsn.serve"
@@ -65,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(parser)
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
     add("--port", type=_port, default=8000, metavar="N", help=f"of the page {default}")
-    add("--max-mb", type=float, default=500, metavar="MB", help=f"largest upload {default}")
-    add("--max-seconds", type=float, default=300, metavar="S", help=f"of work a video {default}")
+    add("--max-mb", type=positive, default=500, metavar="MB", help=f"largest upload {default}")
+    add("--max-seconds", type=positive, default=300, metavar="S", help=f"of work a video {default}")
     return parser
 
 
