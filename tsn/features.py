@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from tsn.runtime.progress import track
 
     test = replace(run.protocol, crops=chosen.crops)
-    ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
+    ensemble = Ensemble(run, test, arguments.modalities, arguments.threads, arguments.flow_weights)
     extract = FeatureExtractor(ensemble, chosen)
     failed = False
     infos = [info for _, info in ensemble.networks.values()]

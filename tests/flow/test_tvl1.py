@@ -209,6 +209,16 @@ def test_quantised_flow_is_the_flow_quantised(clip, backend):
     assert tvl1.quantised(clip[:1])[0].shape == (0, 2, 48, 64)
 
 
+def test_an_engine_that_quantises_does_so_for_every_step(clip):
+    class Quantising:
+        def quantised(self, frames, bound, step):
+            return np.full((len(frames) - step, 2, 1, 1), step, np.uint8), 0.0
+
+    tvl1 = TVL1(backend="native_cpu")
+    tvl1._engine, tvl1.step = Quantising(), 2
+    assert tvl1.quantised(clip)[0].tolist() == [[[[2]]] * 2] * (len(clip) - 2)
+
+
 @pytest.mark.parametrize(
     ("devices", "reason"), [(-1, "driver"), (0, "without CUDA or finds no CUDA device")]
 )

@@ -15,6 +15,8 @@ from tsn.evaluation.features import Features, extract_features, feature_file
 from tsn.predict.ensemble import Ensemble
 from tsn.predict.features import FeatureExtractor
 from tsn.predict.run import read_run, run_of_model
+from tsn.runtime.errors import UserError
+from tsn.serve import __main__ as serve
 from tsn.training.checkpoint import load_model, save_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("on_cpu")]
@@ -46,6 +48,17 @@ def test_features_put_through_the_classifier_are_the_scores_of_the_snippets(run,
         assert np.abs(expected).max() > 0.1
         assert np.allclose(again, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert found["flow"].frames == 16 and found["flow"].fps > 0
+
+
+@pytest.mark.parametrize("command", [features, serve])
+def test_weights_of_ones_own_reach_the_networks_flow(run, command, tmp_path, monkeypatch, capsys):
+    def ensemble(*arguments):
+        raise UserError(str(arguments[-1]))
+
+    monkeypatch.setattr("tsn.predict.ensemble.Ensemble", ensemble)
+    videos = [str(run.videos[0]), "-o", str(tmp_path)] if command is features else []
+    assert command.main([*videos, "-e", str(run.split), "--flow-weights", "mine.pt"]) == 1
+    assert "mine.pt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("layer", ["pool", "scores"])

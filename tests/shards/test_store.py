@@ -66,6 +66,12 @@ def test_shards_that_were_made_differently_are_refused(tmp_path):
         ShardSet([one, two])
 
 
+def test_a_video_that_two_shards_hold_is_refused(tmp_path):
+    one, two = (write(tmp_path / f"{n}.h5", {}, a=n) for n in range(2))
+    with pytest.raises(UserError, match=r"0\.h5 and .*1\.h5 both hold a;"):
+        ShardSet([one, two])
+
+
 def test_a_key_that_only_one_fingerprint_has_is_a_difference():
     assert differing_key({"a": 1, "b": 2}, {"a": 1}) == "b"
     assert differing_key({"a": 1}, {"a": 1, "c": None, "d": 3}) == "d"

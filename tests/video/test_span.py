@@ -166,3 +166,45 @@ def test_a_clip_that_begins_at_a_key_frame_is_decoded_from_it(tmp_path, decoded)
         out.mux(stream.encode())
     assert len(list(decode.read_frames(path, None, span=Span(1.16, 1.4, "s")))) == 6
     assert len(decoded) == 6 + 1
+
+
+def write_h264(path, params):
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"x264-params": params})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for n in range(FRAMES):
+            image = np.full((48, 64, 3), 4 * n, np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(stream.encode())
+
+
+def write_refreshing(path):
+    """Columns of key blocks, one after the other, instead of key frames."""
+    write_h264(path, "intra-refresh=1:keyint=12:bframes=0:scenecut=0")
+
+
+def write_trimmed(path):
+    """Packets from a key frame on, copied, of which an edit list shows those from 0.2 s later."""
+    whole = path.with_name("whole.mp4")
+    write_h264(whole, "keyint=12:scenecut=0:bframes=2")
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        original = source.streams.video[0]
+        copy = out.add_stream_from_template(original)
+        start = round(0.68 / original.time_base)
+        source.seek(start, stream=original)
+        for packet in source.demux(original):
+            if packet.dts is not None:
+                packet.pts, packet.dts = packet.pts - start, packet.dts - start
+                packet.stream = copy
+                out.mux(packet)
+
+
+@pytest.mark.parametrize(("write", "start"), [(write_refreshing, 1.2), (write_trimmed, 0.12)])
+def test_what_is_shown_need_not_begin_with_a_key_frame(tmp_path, write, start):
+    path, end = tmp_path / "a.mp4", start + 0.48
+    write(path)
+    whole, stamps = list(decode.read_frames(path, None)), times(path)
+    expected = [f for f, t in zip(whole, stamps, strict=True) if start <= t < end]
+    found = list(decode.read_frames(path, None, span=Span(start, end, "s")))
+    assert len(found) == len(expected) == 12
+    np.testing.assert_array_equal(found, expected)

@@ -33,8 +33,8 @@ class Engine(Protocol):
 class QuantisingEngine(Protocol):
     """An engine that quantises where it computes, so that fewer bytes leave a GPU."""
 
-    def quantised(self, frames: Array, bound: float) -> tuple[Array, float]:
-        """Return the flow of `sequence` as bytes, and the fraction of clipped values."""
+    def quantised(self, frames: Array, bound: float, step: int = 1) -> tuple[Array, float]:
+        """Return the flow between frames `step` apart as bytes, and the clipped fraction."""
 
 
 class Workers:

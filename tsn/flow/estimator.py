@@ -90,8 +90,8 @@ class FlowEstimator(ABC):
         checked = self._check_frames("frames", frames)
         if len(checked) < 2:
             return _empty_flow(frames, "uint8"), 0.0
-        if self.step == 1 and isinstance(self._engine, QuantisingEngine):
-            data, clipped = self._engine.quantised(checked, bound)
+        if isinstance(self._engine, QuantisingEngine):
+            data, clipped = self._engine.quantised(checked, bound, self.step_in(len(checked)))
         else:
             flow = self._flow(checked)
             data, clipped = quantise(flow, bound), clipped_fraction(flow, bound)

@@ -224,10 +224,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--crops", type=int, choices=(1, 5, 10), help="crops a snippet (default: as tested)")
     add(
-        "--flow-weights", metavar="FILE",
-        help="of RAFT, if the flow was computed with weights of your own",
-    )  # fmt: skip
-    add(
         "--stride", type=_seconds, metavar="S",
         help="a snippet every S seconds, however long the video is, instead of --segments",
     )  # fmt: skip

@@ -64,6 +64,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help=f"only these of the fusion: {', '.join(MODALITIES)}",
     )  # fmt: skip
     add(
+        "--flow-weights", metavar="FILE",
+        help="of RAFT, if the flow was computed with weights of your own",
+    )  # fmt: skip
+    add(
         "-j", "--threads", type=count, metavar="N", default=cores(),
         help="CPU threads (default: %(default)s)",
     )  # fmt: skip

@@ -52,7 +52,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     test = by_segments(run.protocol)
     if arguments.crops:
         test = replace(test, crops=arguments.crops)
-    ensemble = Ensemble(run, test, arguments.modalities, arguments.threads)
+    ensemble = Ensemble(run, test, arguments.modalities, arguments.threads, arguments.flow_weights)
     limits = Limits(bytes=round(arguments.max_mb * 1e6), seconds=arguments.max_seconds)
     with tempfile.TemporaryDirectory(prefix="tsn-serve-") as folder:
         print(f"http://127.0.0.1:{arguments.port}  (Ctrl-C ends it)", flush=True)

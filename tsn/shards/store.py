@@ -32,7 +32,8 @@ class ShardSet:
         extra_frames: by which a video's frames outnumber its flow fields; 0 for rgb.
 
     Raises:
-        UserError: if a shard is absent or damaged, or they were made differently.
+        UserError: if a shard is absent or damaged, they were made differently, or two of them hold
+            one video.
     """
 
     def __init__(self, paths: Iterable[Path | str]):
@@ -49,6 +50,11 @@ class ShardSet:
                 first = first or shard
                 _check_alike(shard, first)
                 for video in shard.videos.values():
+                    if video.id in self._number:
+                        other = self._paths[entries[self._number[video.id]][0]]
+                        raise UserError(
+                            f"{other} and {path} both hold {video.id}; give only one of them"
+                        )
                     self._number[video.id] = len(entries)
                     entries.append((at, video.start, video.length, video.ok, *video.size))
                     clipped.append(video.clipped)

@@ -142,7 +142,7 @@ def _read(
         with opened(path, span, paused) as video:
             if span is None and _is_longer(path, video.container, max_frames):
                 raise too_long
-            frames = video.clips.frames(span) if span else video.frames
+            frames = video.clips.frames(span) if span else video.decode()
             for full in _upright_rgb(path, frames, video.stream):
                 if count == max_frames:
                     raise too_long

@@ -47,8 +47,7 @@ class OpenVideo:
 
     Attributes:
         container, stream: of the file.
-        frames: the decoded frames, once.
-        clips: picks those of clips from them.
+        clips: picks the frames of clips.
     """
 
     def __init__(self, path: Path):
@@ -60,8 +59,11 @@ class OpenVideo:
             self.close = stack.pop_all().close
         # Jobs run in parallel; and with threads, FFmpeg conceals damage differently each time.
         self.stream.codec_context.thread_count = 1
-        self.frames = _decoded(path, self.container, self.stream)
-        self.clips = SpanFilter(self.container, self.stream, self.frames)
+        self.clips = SpanFilter(self.container, self.stream, self.decode)
+
+    def decode(self) -> Iterator[VideoFrame]:
+        """The frames from where the container is when the first one is asked for."""
+        return _decoded(self._path, self.container, self.stream)
 
     def is_of(self, path: Path) -> bool:
         """Whether this is the video that the path leads to now."""

@@ -1,7 +1,7 @@
 """Finding the frames of a clip in a long video, without decoding all that is before it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
 
@@ -27,14 +27,17 @@ class SpanFilter:
     Args:
         container: the open video, before its first frame.
         stream: its stream.
-        frames: what the decoder makes of it from where it is.
+        decode: what the decoder makes of it from where it is.
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, frames: Iterator[VideoFrame]
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        decode: Callable[[], Iterator[VideoFrame]],
     ):
-        self._container, self._stream = container, stream
-        self._frames = enumerate(frames)
+        self._container, self._stream, self._decode = container, stream, decode
+        self._frames = enumerate(decode())
         self._next: tuple[int, VideoFrame] | None = None
         self._scale: Fraction = stream.time_base or Fraction(1)
         self._rate = stream.average_rate or Fraction(25)
@@ -54,17 +57,14 @@ class SpanFilter:
     def frames(self, span: Span) -> Iterator[VideoFrame]:
         """The frames of a span."""
         seeks = span.unit == "s" and self._container.format.name.startswith(_SEEKABLE)
-        started = True
+        ahead, self._next = [self._next] if self._next else [], None
         if seeks and span.start > 0:
             self._first = _first_stamp(self._container, self._stream)
-            started = self._seek(span.start)
-        ahead, self._next = [self._next] if self._next else [], None
+            ahead = self._seek(span.start)
         for number, frame in chain(ahead, self._frames):
             if self._first is None:
                 self._first = frame.pts
-            # Before the first key frame, frames refer to others that were not decoded.
-            started = started or frame.key_frame
-            position = self._position(number, frame, span.unit) if started else -1
+            position = self._position(number, frame, span.unit)
             if position >= span.end:
                 self._next = None if seeks else (number, frame)
                 return
@@ -79,8 +79,11 @@ class SpanFilter:
         # To a microsecond: what is written in decimals is not a multiple of the time base.
         return round(float((frame.pts - self._first) * self._scale), 6)
 
-    def _seek(self, start: float) -> bool:
-        """Go to a key frame that is not behind the start of a span; whether it is the first."""
+    def _seek(self, start: float) -> list[tuple[int, VideoFrame]]:
+        """Go to a key frame before the start of a span, and decode its first usable frame.
+
+        Returns that frame, or none at the start of the video.
+        """
         container, stream, wanted = self._container, self._stream, start
         while wanted > 0:
             # A clip may begin at a key frame, and its time in decimals a little before it.
@@ -88,23 +91,29 @@ class SpanFilter:
             container.seek(stamp, stream=stream)
             key = next((p for p in container.demux(stream) if p.size and p.is_keyframe), None)
             if key is not None and key.pts is not None:
-                at = round(float((key.pts - (self._first or 0)) * self._scale), 6)
-                if at <= start:
-                    container.seek(stamp, stream=stream)
-                    stream.codec_context.flush_buffers()
-                    return False
+                self._decode_from(stamp)
+                # Frames shown before the key frame may refer to others that were not decoded.
+                usable = (f for f in self._frames if f[1].pts is not None and f[1].pts >= key.pts)
+                first = next(usable, None)
+                # From a gradual refresh, the decoder shows nothing until it is complete.
+                if first is not None and self._position(*first, "s") <= start:
+                    return [first]
             wanted -= _STEP
-        _rewind(container, stream)
-        return True
+        self._decode_from(stream.start_time or 0)
+        return []
+
+    def _decode_from(self, stamp: int) -> None:
+        _go_to(stamp, self._container, self._stream)
+        self._frames = enumerate(self._decode())
 
 
 def _first_stamp(container: InputContainer, stream: VideoStream) -> int | None:
     """The time stamp of the first frame that is shown."""
     first = next((frame.pts for frame in container.decode(stream)), None)
-    _rewind(container, stream)
+    _go_to(stream.start_time or 0, container, stream)
     return first
 
 
-def _rewind(container: InputContainer, stream: VideoStream) -> None:
-    container.seek(stream.start_time or 0, stream=stream)
+def _go_to(stamp: int, container: InputContainer, stream: VideoStream) -> None:
+    container.seek(stamp, stream=stream)
     stream.codec_context.flush_buffers()

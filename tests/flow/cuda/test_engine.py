@@ -87,10 +87,11 @@ def test_iterations_end_where_a_look_after_each_would_end_them(emulate, clip):
     assert ends == [2 + next(n for n, change in enumerate(changes) if change <= threshold)]
 
 
-def test_bytes_are_those_of_the_quantised_flow(emulate, clip):
+@pytest.mark.parametrize("step", [1, 2])
+def test_bytes_are_those_of_the_quantised_flow(emulate, clip, step):
     engine = emulate(FEW)
-    flow = engine.sequence(clip)
-    data, clipped = engine.quantised(clip, 1.5)
+    flow = engine.pairs(clip[:-step], clip[step:])
+    data, clipped = engine.quantised(clip, 1.5, step)
     np.testing.assert_array_equal(data, quantise(flow, 1.5))
     assert clipped == pytest.approx(clipped_fraction(flow, 1.5))
     assert 0 < clipped < 1

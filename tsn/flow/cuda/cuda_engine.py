@@ -79,14 +79,16 @@ class CudaEngine:
         return out
 
     @_in_own_modes
-    def quantised(self, frames: Frames, bound: float) -> tuple[Frames, float]:
-        """Return the flow between neighbours as uint8 (T-1, 2, H, W), and the clipped fraction.
+    def quantised(self, frames: Frames, bound: float, step: int = 1) -> tuple[Frames, float]:
+        """Return the flow between frames `step` apart as uint8, and the clipped fraction.
 
         The bytes are those that `tsn.flow.quantise.quantise` makes of the same flow.
         """
-        out = self._like(frames, len(frames) - 1, "uint8")
+        out = self._like(frames, len(frames) - step, "uint8")
         clipped = np.zeros(len(out), np.int64)
-        self._run(frames, None, out, clipped, bound)
+        # Neighbours share their frames, which are loaded once.
+        first, second = (frames, None) if step == 1 else (frames[:-step], frames[step:])
+        self._run(first, second, out, clipped, bound)
         return out, float(clipped.sum()) / (len(out) * 2 * frames.shape[1] * frames.shape[2])
 
     def _run(
