@@ -18,11 +18,19 @@ def put(config: dict, key: str, value) -> dict:
     config[last] = value
 
 
+def check_all(*layers: dict) -> None:
+    """Check every data set under every experiment."""
+    configuration = Configuration(*layers)
+    for dataset in configuration.datasets:
+        for experiment in configuration.experiments:
+            configuration.settings(dataset, experiment)
+
+
 def complaint(config: dict, **changes) -> str:
     for key, value in changes.items():
         put(config, key, value)
     with pytest.raises(UserError) as caught:
-        Configuration(config)
+        check_all(config)
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.config.complaints import check_all
 from tsn.config import table
 from tsn.config.experiments import Configuration
 from tsn.config.load import read_config, with_current_names
@@ -187,7 +188,7 @@ def test_names_that_are_numbers_are_text(config):
 )
 def test_a_value_without_a_meaning_is_quoted_in_one_sentence(config, layer, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
-        Configuration(config, layer)
+        check_all(config, layer)
     assert "\n" not in str(caught.value)
 
 
@@ -230,4 +231,4 @@ def test_an_example_of_the_documentation_is_a_configuration(config, read, name, 
     keys = read(text)
     if not keys.keys() & config.keys():
         pytest.skip("not of the configuration")
-    Configuration(config, keys)
+    check_all(config, keys)

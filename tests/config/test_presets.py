@@ -58,8 +58,12 @@ def test_a_preset_wins_over_the_layers_below_and_loses_to_those_above(config):
     assert schedule(config, "hmdb51", "flow")[2] == 0.5
 
 
+def test_no_preset_is_none_of_them(config):
+    assert complaint(config, **{"training.preset": None}).startswith("training.preset: is empty;")
+
+
 def test_without_a_preset_its_keys_must_be_given(config):
-    config["training"]["preset"] = None
+    del config["training"]["preset"]
     assert "training.batch_size: this key is missing; set it, or training.preset" in complaint(
         config
     )

@@ -126,12 +126,22 @@ def check_classes(recipe: TrainingConfig, classes: Sequence[str], multi_label: b
             raise UserError(f"training.{key}: {twice[0]!r} is there twice; name each pair once")
 
 
-def check_settings(settings: "Settings", where: str) -> None:
+def place(dataset: str, experiment: str) -> str:
+    """Where a sentence about keys of several layers places them."""
+    return f"(datasets.{dataset}, experiment {experiment})"
+
+
+def check_settings(settings: "Settings", fused: list["Settings"]) -> None:
     """Check keys that have to fit each other: crops and frames, milestones and length, fusion.
+
+    Args:
+        settings: of a data set under an experiment.
+        fused: of the experiments that are fused, usually `settings` itself.
 
     Raises:
         UserError: naming the first that does not.
     """
+    where = place(settings.dataset.name, settings.experiment)
     folders = getattr(settings.dataset, "frame_folders", None)
     if "warped_flow" in settings.modalities and folders and folders.names.flow_stride > 1:
         raise UserError(
@@ -175,15 +185,11 @@ def check_settings(settings: "Settings", where: str) -> None:
                 )
         if not any(combination.values()):
             raise UserError(f"fusion.{name}: at least one weight must be above zero {where}")
+    _check_fused(settings, fused, where)
 
 
-def check_fusion(settings: "Settings", fused: list["Settings"]) -> None:
-    """Check that the experiments that are fused, usually its own, have what the fusion needs.
-
-    Raises:
-        UserError: naming the first that has not.
-    """
-    where = f"(datasets.{settings.dataset.name}, experiment {settings.experiment})"
+def _check_fused(settings: "Settings", fused: list["Settings"], where: str) -> None:
+    """Check that the experiments that are fused have what the fusion needs."""
     needs_held_out = {
         "weights: search chooses them": settings.fusion.weights == "search",
         "calibrate: the temperature is fitted": settings.fusion.calibrate,

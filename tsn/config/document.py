@@ -99,12 +99,11 @@ def _per_modality(kind: type) -> Any:
 
 
 _Preset = Annotated[
-    Literal[PRESETS] | None,  # type: ignore[valid-type]
-    NULLABLE,
+    Literal[PRESETS],  # type: ignore[valid-type]
     doc(
         "a published schedule: `tsn_pytorch`, `caffe` (HMDB51 has its own there) or `paper`, which "
         "stands for the keys marked *preset* of every modality, as if they were written in its "
-        "place; those beside it win over it. `null`: none, all of them must be given. "
+        "place; those beside it win over it. "
         "[tsn/config/presets.py](../tsn/config/presets.py) lists the values"
     ),
 ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tsn.config.checks import check_fusion, check_settings, checked_dataset
+from tsn.config.checks import check_settings, checked_dataset, place
 from tsn.config.datasets import DatasetConfig
 from tsn.config.document import Document, Override
 from tsn.config.fields import build, keys_of
@@ -93,8 +93,8 @@ class Configuration:
         table_seeds: seeds that the tables' cells are means over.
 
     Raises:
-        UserError: naming the first key that is unknown, of a wrong type, or impossible beside
-            another.
+        UserError: naming the first key that is unknown or of a wrong type. Keys that are impossible
+            beside each other are found by `settings`: an experiment that is not run stops none.
     """
 
     def __init__(self, *layers: dict):
@@ -114,12 +114,13 @@ class Configuration:
         self.table_seeds: list[int] = self._whole["table_seeds"]
         # Snakemake asks for the same few again and again.
         self.settings = cache(self._settings)
+        self.unchecked_settings = cache(self._unchecked_settings)
         self.trained_by = cache(self._trained_by)
         self.scored_by = cache(self._scored_by)
         self._check()
 
     def _check(self) -> None:
-        if self.experiment not in self.experiments:
+        if self._split_seed(self.experiment)[0] not in self.experiments:
             raise UserError(
                 f"experiment: {self.experiment!r} is not defined under experiments "
                 f"(there are: {', '.join(self.experiments)})"
@@ -132,13 +133,16 @@ class Configuration:
                         f"tables.{table}.{row}: {experiment!r} is not defined under experiments; "
                         "correct the name, or write null to leave the row empty"
                     )
-        for dataset in self.datasets:
-            for experiment in self.experiments:
-                settings = self.settings(dataset, experiment)
-                check_fusion(settings, [self.settings(dataset, name) for name in settings.fused])
 
     def _settings(self, dataset: str, experiment: str) -> Settings:
-        """A data set's and an experiment's keys over those for all.
+        """A data set's and an experiment's keys over those for all, checked against each other."""
+        settings = self.unchecked_settings(dataset, experiment)
+        fused = [self.unchecked_settings(dataset, name) for name in settings.fused]
+        check_settings(settings, fused)
+        return settings
+
+    def _unchecked_settings(self, dataset: str, experiment: str) -> Settings:
+        """The same of a data set or an experiment that need not be fit to be run.
 
         The experiment "tsn.seed2" is "tsn" with the seed 2.
         """
@@ -184,11 +188,11 @@ class Configuration:
         modality: str,
         identity: Callable[[Settings, str], Hashable],
     ) -> str:
-        asked = self.settings(dataset, experiment)
+        asked = self.unchecked_settings(dataset, experiment)
         wanted, seed = identity(asked, modality), asked.seed
         for names in (self.experiments, [with_seed(name, seed) for name in self.experiments]):
             for name in names:
-                settings = self.settings(dataset, name)
+                settings = self.unchecked_settings(dataset, name)
                 if modality in settings.modalities and identity(settings, modality) == wanted:
                     return name
         return experiment
@@ -210,8 +214,8 @@ def paper_weights(modalities: list[str] | tuple[str, ...]) -> dict[str, float]:
 
 
 def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> Settings:
-    """The settings from merged blocks, with everything that is missing or contradicts found."""
-    where = f"(datasets.{dataset.name}, experiment {experiment})"
+    """The settings from merged blocks, with everything that is missing found."""
+    where = place(dataset.name, experiment)
 
     def typed(name: str, keys: dict[str, Any], hint: str = "") -> Any:
         try:
@@ -225,7 +229,7 @@ def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> S
         (flow if key in keys_of(FlowConfig) else flow["params"])[key] = value
     if blocks["fusion"].get("weights") == "paper":
         blocks["fusion"] = {**blocks["fusion"], "weights": paper_weights(modalities)}
-    settings = Settings(
+    return Settings(
         dataset,
         experiment,
         blocks["seed"],
@@ -244,8 +248,6 @@ def _typed(dataset: DatasetConfig, experiment: str, blocks: dict[str, Any]) -> S
         typed("report", blocks["report"]),
         blocks,
     )
-    check_settings(settings, where)
-    return settings
 
 
 def _model_keys(block: dict, modality: str) -> dict:

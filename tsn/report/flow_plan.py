@@ -29,7 +29,8 @@ def plan_flow_table(configuration: Configuration, dataset: str) -> dict:
     others = [
         other
         for name in configuration.datasets
-        if name != dataset and _same(own, other := configuration.settings(name, own.experiment))
+        if name != dataset
+        and _same(own, other := configuration.unchecked_settings(name, own.experiment))
     ]
     if not others:
         return {"rows": []}
