@@ -1,8 +1,9 @@
 """The homography that most point pairs agree on, by RANSAC and a robust refinement.
 
-RANSAC's inliers include pairs of a foreground that moves almost like the background, which pull a
-least-squares fit towards it. So the homography is fitted again to all pairs, with weights that
-fall steeply with the transfer error.
+RANSAC is OpenCV's USAC_FAST: it improves its best models on their inliers and leaves a sample as
+soon as it looks bad, so frames without a clear motion cost little, too. Its inliers include pairs
+of a foreground that moves almost like the background, which pull a least-squares fit towards it. So
+the homography is fitted again to all pairs, with weights that fall steeply with the transfer error.
 """
 
 import cv2
@@ -39,12 +40,13 @@ def find_homography(source: np.ndarray, target: np.ndarray) -> np.ndarray | None
     Returns:
         float64 (3, 3), maps (x, y, 1) of the source to the target; its last element is 1.
     """
+    method, iterations = cv2.USAC_FAST, MAX_ITERATIONS
     found, _ = cv2.findHomography(
-        source, target, cv2.RANSAC, RANSAC_DISTANCE, maxIters=MAX_ITERATIONS, confidence=CONFIDENCE
+        source, target, method, RANSAC_DISTANCE, maxIters=iterations, confidence=CONFIDENCE
     )
     if found is None or not np.isfinite(found).all():
         return None
-    return _fit(found, source.astype(np.float64), target.astype(np.float64))
+    return refine(found, source.astype(np.float64), target.astype(np.float64))
 
 
 def transfer_errors(homography: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -60,8 +62,17 @@ def weights(errors: np.ndarray) -> np.ndarray:
     return 1 / (1 + (errors / SCALE) ** 2) ** 2
 
 
-def _fit(start: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Improve a homography by iteratively reweighted Gauss-Newton steps."""
+def refine(start: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Fit a homography to all pairs by iteratively reweighted Gauss-Newton steps.
+
+    Args:
+        start: float64 (3, 3), near the result.
+        source: float64 (N, 2), x and y in px.
+        target: float64 (N, 2), the corresponding points.
+
+    Returns:
+        float64 (3, 3); its last element is 1.
+    """
     # Coordinates of about 1 keep the equations well conditioned (Hartley 1997).
     centre = source.mean(axis=0)
     unit = max(1.0, np.abs(source - centre).max())

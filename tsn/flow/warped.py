@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 Pairs: TypeAlias = tuple[np.ndarray, np.ndarray]
 
-VERSION = "3"
+VERSION = "4"
 """Raised whenever a change to the estimate or the warp changes its numbers."""
 
 _PARAMETERS = {
