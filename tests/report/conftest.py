@@ -53,6 +53,7 @@ def make_up(
     layout: str = "folder",
     epochs: int = 6,
     compare: dict | None = None,
+    fuse: str = "logits",
 ) -> MadeUp:
     """Write a run.
 
@@ -69,6 +70,7 @@ def make_up(
         layout: of the data set; "ucf101" has published figures.
         epochs: of the training logs.
         compare: further combinations.
+        fuse: logits or probabilities.
     """
     listed = tuple(
         Video(
@@ -113,7 +115,7 @@ def make_up(
             logs.append(str(path.with_name("training.csv")))
             training_log(epochs, rng).to_csv(logs[-1], index=False)
     path = folder / "fusion.json"
-    summary = summary_of(index, scores, splits, layout, compare or {}, lost, folder)
+    summary = summary_of(index, scores, splits, layout, compare or {}, fuse, lost, folder)
     path.write_text(json.dumps(summary))
     return MadeUp(path, folder / "index.tsv", scores, logs)
 
@@ -133,20 +135,15 @@ def training_log(epochs: int, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def summary_of(index, scores, splits, layout, compare, lost, folder) -> dict:
+def summary_of(index, scores, splits, layout, compare, fuse, lost, folder) -> dict:
     read = [read_scores(path) for path in scores]
-    weights = {entry.modality: 1.0 for entry in read}
-    fused = [
-        fuse_split(
-            [s for s in read if s.split == n], FusionConfig(weights, compare), index, n, "tsn"
-        )
-        for n in splits
-    ]
+    fusion = FusionConfig({entry.modality: 1.0 for entry in read}, compare, fuse)
+    fused = [fuse_split([s for s in read if s.split == n], fusion, index, n, "tsn") for n in splits]
     bad = [Quarantined(name, "rgb,flow", "truncated", f"{name}: ends early") for name in lost]
     write_quarantine(folder / "quarantine.tsv", bad)
     seconds = {"decode_frames": 4321.0, "compute_flow": 54321.0, "train_model": 7000.0}
     times = {stage: {"seconds": value, "jobs": 3} for stage, value in seconds.items()}
-    for modality in weights:
+    for modality in fusion.weights:
         times[f"train_model/{modality}"] = {"seconds": 3500.0, "jobs": len(splits)}
     return {
         "dataset": "set",
@@ -157,7 +154,7 @@ def summary_of(index, scores, splits, layout, compare, lost, folder) -> dict:
         "quarantined": [vars(entry) for entry in bad],
         "flow_fingerprint": {"flow": {"algorithm": "tvl1", "backend": "native"}},
         "seed": 1,
-        "config": {"model": {"backbone": "resnet18"}},
+        "config": {"model": {"backbone": "resnet18"}, "fusion": {"fuse": fuse}},
         "config_hash": "0123456789abcdef",
         "code_version": "0.1.0",
         "packages": {"python": "3.12.1", "torch": "2.11.0"},

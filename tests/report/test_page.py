@@ -91,6 +91,13 @@ def test_where_the_networks_look_is_below_its_clip(make_run, tmp_path, page):
     assert drawn.index("<figcaption>") < drawn.index(heat) < drawn.index("</figure>")
 
 
+@pytest.mark.parametrize(
+    ("fuse", "said"), [("logits", "scores before softmax"), ("probabilities", "probabilities")]
+)
+def test_what_the_fusion_adds_up_is_named(make_run, tmp_path, fuse, said):
+    assert f"a weighted sum of {said}." in make_page(make_run(fuse=fuse), tmp_path)
+
+
 def test_quarantined_videos_are_listed_by_their_names(page):
     text = html.unescape(page)
     assert f"{LOST[0]}: ends early" in text

@@ -37,7 +37,7 @@ def test_a_grid_has_as_many_axes_as_asked_for(tmp_path):
         ("Clean & Jerk", "Clean & Jerk"),
         ("two\nlines\t", "two lines "),
         ("bytes \udcff", "bytes ?"),
-        ("x" * 40, "x" * 27 + "…"),
+        ("x" * 20 + "y" * 20, "x" * 13 + "…" + "y" * 14),
     ],
 )
 def test_names_of_any_kind_are_drawn(tmp_path, text, shown):

@@ -14,6 +14,9 @@ from tsn.report.style import colour, figure, marker, name, printable
 _COLUMN = 36
 """Classes one below the other before another column starts: what a screen shows at a time."""
 
+_COLUMNS = 4
+"""Most columns: with more of them the names are too small to read on a screen."""
+
 
 def class_accuracies(splits: list[dict]) -> dict[str, dict[str, float]]:
     """Accuracies by class and then by modality or `FUSED`, 0…1.
@@ -44,7 +47,7 @@ def draw_classes(path: Path | str, splits: list[dict]) -> None:
         splits: `splits` of a summary.
     """
     classes = list(class_accuracies(splits).items())
-    columns = ceil(len(classes) / _COLUMN)
+    columns = min(ceil(len(classes) / _COLUMN), _COLUMNS)
     rows = ceil(len(classes) / columns)
     width = 7 if columns == 1 else 4.4 * columns
     with figure(path, width, 1.1 + 0.24 * rows, columns=columns, squeeze=False) as grid:

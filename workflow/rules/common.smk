@@ -65,7 +65,7 @@ wildcard_constraints:
     experiment="[A-Za-z0-9][A-Za-z0-9_.-]*",
     modality="rgb|flow|warped_flow|rgb_diff",
     stream="rgb|flow|warped_flow",
-    split=r"\d+",
+    split=r"[1-9]\d*",
     table=r"(?!flow_)[A-Za-z0-9][A-Za-z0-9.-]*",  # flow is the table of fill_flow_table
     shard=r"\d{4}",
 
