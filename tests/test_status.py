@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tsn.status import Job, dataset_of, describe, left_jobs, main, read_progress, time_left
+from tsn.status import Job, dataset_of, describe, left_jobs, main, read_progress, reason, time_left
 
 DRY_RUN = """\
 Building DAG of jobs...
@@ -194,6 +194,30 @@ def test_why_snakemake_cannot_plan_is_one_sentence(tmp_path, capsys):
     assert main(["results/mine/tsn/fusion.json", *where]) == 1
     said = capsys.readouterr().err
     assert said.endswith("cannot plan results/mine/tsn/fusion.json: datasets: there is no mine\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("error: a\nTraceback:\n  File\nerror: mine: no such\n", "mine: no such"),
+        (
+            "usage: [targets]\nstatus.py: error: unrecognized arguments: --b\n",
+            "unrecognized arguments: --b",
+        ),
+        (
+            "Traceback:\n  File \"a\"\n\nFileNotFoundError: No such file: 'my.yaml'\n",
+            "No such file: 'my.yaml'",
+        ),
+        (
+            'WorkflowError in file "a.smk", line 5:\nseed: is empty\n  File "a.smk"\n',
+            "seed: is empty",
+        ),
+        ("AnException:\ntwo rules\nfor one file\n\nmore", "two rules for one file"),
+        ("?", "\n?"),
+    ],
+)
+def test_why_snakemake_stops_is_one_line(said, line):
+    assert reason(said) == line
 
 
 def test_it_runs_where_the_home_folder_cannot_be_written(tmp_path, monkeypatch, capsys):

@@ -38,6 +38,12 @@ _TARGETS = tuple(
 _ETA = re.compile(r"(\d+)/(\d+) [^,]+, [^,]+/s, ETA (\d+):(\d\d):(\d\d)")
 """What `tsn.runtime.progress.Meter` writes: done, of how many, and the time that is left."""
 
+_REASON = re.compile(
+    r"^(?:\S+: )?error: (.*)|^\w*(?:Error|Exception)(?: in file .*)?:\s+(.+(?:\n\S.*)*)",
+    re.MULTILINE,
+)
+"""What stopped Snakemake: our sentence, that of its parser, or the end of a traceback."""
+
 _STREAMS = {"decode_frames": "rgb", "compute_flow": "flow", "compute_warped_flow": "warped_flow"}
 """Rule -> folder of the shards that it makes."""
 
@@ -264,10 +270,14 @@ def dry_run(target: str, cores: int, options: list[str]) -> str:
         command, capture_output=True, encoding="utf-8", errors="replace", env=environment
     )
     if done.returncode:
-        ours = re.findall("^error: (.*)", done.stdout + done.stderr, re.MULTILINE)
-        said = "\n" + done.stdout[-1500:] + done.stderr[-1500:]
-        raise UserError(f"Snakemake cannot plan {target}: {ours[-1] if ours else said}")
+        raise UserError(f"Snakemake cannot plan {target}: {reason(done.stderr + done.stdout)}")
     return done.stdout + done.stderr
+
+
+def reason(said: str) -> str:
+    """Why Snakemake stopped, in a line, or the end of what it said."""
+    reasons = [match[1] or match[2] for match in _REASON.finditer(said)]
+    return " ".join(reasons[-1].split()) if reasons else f"\n{said[-1500:]}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -183,6 +183,7 @@ def test_names_that_are_numbers_are_text(config):
         ({"test": {"segments": 10**9}}, r"test\.segments: 1000000000 is not at most 1000"),
         ({"training": {"epochs": 10**30}}, r"training\.epochs: 10* is not at most 1000000000"),
         ({"datasets": {"a" * 300: {}}}, "the name 'a*… has more than 100 characters"),
+        ({"experiments": {"clips": {}}}, r"experiments\.clips: the name 'clips' is not free: "),
         ({"experiments": {"a" * 300: {}}}, "the name 'a*… has more than 100 characters"),
     ],
 )

@@ -60,6 +60,9 @@ from tsn.models.modality import MODALITIES
 TableName = Annotated[
     Text, SHORT, shaped(r"[A-Za-z0-9][A-Za-z0-9.-]*", "letters, digits, . and -, a letter first")
 ]
+_ExperimentName = Annotated[
+    Name, shaped(r"(?!clips$).*", "free: the report's clips lie in results/{dataset}/clips")
+]
 
 
 def _kind_of_splits(value: object) -> str:
@@ -178,7 +181,7 @@ Document = _layer_of(
     **{**_EXPERIMENT, **_LAYERS},
     datasets=Annotated[dict[Name, DatasetLayer], MAP],  # type: ignore[valid-type]
     experiments=Annotated[
-        dict[Name, _layer_of("Experiment", **_EXPERIMENT)],  # type: ignore[misc]
+        dict[_ExperimentName, _layer_of("Experiment", **_EXPERIMENT)],  # type: ignore[misc]
         MAP,
     ],
     table_seeds=Annotated[
