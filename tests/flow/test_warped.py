@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -85,6 +88,17 @@ def test_threads_and_neighbours_do_not_change_warped_flow(pan):
     whole = one(frames, flow)
     np.testing.assert_array_equal(two(frames, flow), whole)
     np.testing.assert_array_equal(one(frames[1:3], flow[1:2]), whole[1:2])
+
+
+def test_a_forked_process_computes_with_threads_of_its_own(pan):
+    frames, estimator = pan[0][:3], TVL1(backend="native_cpu", threads=2)
+    warped_flow = WarpedFlow(estimator, threads=2)
+    expected = warped_flow(frames, estimator(frames))
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # it would wait for its parent's threads for ever
+        os._exit(not np.array_equal(warped_flow(frames, estimator(frames)), expected))
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_pairs_that_are_apart_have_the_warped_flow_of_the_whole_clip(pan):

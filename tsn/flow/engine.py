@@ -1,8 +1,10 @@
 """The interface of flow engines, and how the pairs of a clip are spread over threads."""
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 T = TypeVar("T")
@@ -37,6 +39,20 @@ class QuantisingEngine(Protocol):
         """Return the flow between frames `step` apart as bytes, and the clipped fraction."""
 
 
+class ForkSafePool:
+    """Threads that a forked process starts anew: those of its parent do not exist there."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._create = partial(ThreadPoolExecutor, threads, name)
+        self._pid, self._pool = os.getpid(), self._create()
+
+    def __call__(self) -> ThreadPoolExecutor:
+        """The pool of this process."""
+        if self._pid != os.getpid():
+            self._pid, self._pool = os.getpid(), self._create()
+        return self._pool
+
+
 class Workers:
     """Threads that process runs of consecutive pairs, each with a state of its own.
 
@@ -48,7 +64,7 @@ class Workers:
     def __init__(self, threads: int, chunk: int) -> None:
         self._threads = threads
         self._chunk = chunk
-        self._pool = ThreadPoolExecutor(threads, "flow") if threads > 1 else None
+        self._pool = ForkSafePool(threads, "flow") if threads > 1 else None
         self._states = threading.local()
 
     def state(self, key: object, create: Callable[[], T]) -> T:
@@ -66,5 +82,6 @@ class Workers:
             for begin, end in bounds:
                 work(begin, end)
             return
-        for task in [self._pool.submit(work, *bound) for bound in bounds]:
+        pool = self._pool()
+        for task in [pool.submit(work, *bound) for bound in bounds]:
             task.result()

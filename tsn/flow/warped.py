@@ -9,7 +9,6 @@ the second frame is warped by it, and the flow to it is computed again (Wang et 
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -20,6 +19,7 @@ import numpy as np
 from tsn.flow import camera, features, homography
 from tsn.flow import overlay as overlays
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
+from tsn.flow.engine import ForkSafePool
 from tsn.flow.estimator import FlowEstimator
 from tsn.flow.features import detect_features
 from tsn.runtime.caches import compiling
@@ -72,7 +72,7 @@ class WarpedFlow:
 
     def __init__(self, estimator: FlowEstimator, threads: int = 1) -> None:
         self.estimator = estimator
-        self._pool = ThreadPoolExecutor(threads, "camera") if threads > 1 else None
+        self._pool = ForkSafePool(threads, "camera") if threads > 1 else None
         with compiling(Path(__file__).parent):
             _compile()
 
@@ -157,7 +157,7 @@ class WarpedFlow:
 
     def _map(self, work: Callable[..., T], *arguments: Iterable) -> list[T]:
         """Return work(...) of the arguments in parallel, up to the end of the shortest."""
-        return list((self._pool.map if self._pool else map)(work, *arguments))
+        return list((self._pool().map if self._pool else map)(work, *arguments))
 
 
 def _compile() -> None:
