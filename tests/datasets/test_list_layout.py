@@ -318,8 +318,10 @@ def test_a_table_with_one_end_of_its_clips_is_refused(listing_of):
             listing_of(f"{head}\na.mp4,Jump,1,2\nb.mp4,Run,1,2\n")
 
 
-def test_times_without_a_header_are_no_votes(listing_of):
-    (problem,) = listing_of("a.mp4,Jump\nb.mp4,Jump\nc.mp4,Run,0.5,2\n").invalid
+@pytest.mark.parametrize("times", ["0.5,2", "0,100"])
+def test_times_without_a_header_are_no_votes(listing_of, times):
+    """Moments in Time has more votes for a label than against it."""
+    (problem,) = listing_of(f"a.mp4,Jump\nb.mp4,Jump,3,1\nc.mp4,Run,{times}\n").invalid
     assert "wants a header, such as path,label,start,end" in problem
 
 

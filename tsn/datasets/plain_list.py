@@ -49,8 +49,10 @@ def plain_row(where: str, line: str) -> Row:
     path, fields = split_line(line)
     if not fields:
         raise InvalidRowError(f"{line!r} has no label")
-    if len(fields) == 3 and [field.isdecimal() for field in fields] == [False, True, True]:
-        fields = fields[:1]  # path,label,votes,votes against
+    # path,label,votes,votes against: there are more of the former. Numbers that rise may be times.
+    votes = len(fields) == 3 and [field.isdecimal() for field in fields] == [False, True, True]
+    if votes and int(fields[1]) >= int(fields[2]):
+        fields = fields[:1]
     label, numbers = fields[-1], fields[:-1]
     if not label:
         raise InvalidRowError(f"{line!r} has no label")
