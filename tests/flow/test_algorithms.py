@@ -184,6 +184,7 @@ def test_an_estimator_with_weights_of_ones_own_is_recreated_from_their_file(weig
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_senseless_number_of_threads_is_refused(algorithm):
-    with pytest.raises(UserError, match="threads"):
-        create_estimator(algorithm, threads=0)
+@pytest.mark.parametrize("name", ["threads", "step"])
+def test_a_senseless_number_is_refused(algorithm, name):
+    with pytest.raises(UserError, match=f"whole number of .*{name}"):
+        create_estimator(algorithm, **{name: 0})

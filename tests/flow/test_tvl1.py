@@ -77,6 +77,11 @@ def test_floats_on_the_byte_scale_give_the_flow_of_the_bytes(clip, backend):
         np.testing.assert_allclose(tvl1(clip[:2].astype(kind)), from_bytes, atol=1e-2)
 
 
+def test_the_order_of_bytes_does_not_matter(clip):
+    tvl1 = TVL1(backend="native_cpu")
+    np.testing.assert_array_equal(tvl1(clip.astype(">f4")), tvl1(clip))
+
+
 def test_torch_tensors_give_torch_tensors_of_the_same_flow(clip):
     tvl1 = TVL1(backend="native_cpu")
     flow = tvl1(torch.from_numpy(clip))

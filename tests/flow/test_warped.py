@@ -3,6 +3,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from tsn.flow.features import detect_features
 from tsn.flow.quantise import dequantise, quantise
@@ -124,6 +125,13 @@ def test_each_frame_is_searched_for_features_once(pan, monkeypatch):
     assert len(searched) == len(frames)
 
 
+def test_torch_tensors_are_taken_too(pan):
+    tvl1 = TVL1(backend="native_cpu")
+    frames, warped_flow = torch.from_numpy(pan[0][:2]), WarpedFlow(tvl1)
+    flow = tvl1(frames)
+    np.testing.assert_array_equal(warped_flow(frames, flow), warped_flow(pan[0][:2], flow.numpy()))
+
+
 def test_one_frame_has_no_warped_flow(pan):
     empty = np.empty((0, 2, 120, 160), np.float32)
     assert WarpedFlow(TVL1(backend="native_cpu"))(pan[0][:1], empty).shape == empty.shape
@@ -132,6 +140,7 @@ def test_one_frame_has_no_warped_flow(pan):
 @pytest.mark.parametrize(
     ("frames", "flow", "words"),
     [
+        ([[[0]]], np.zeros((2, 2, 8, 8)), "frames must be a NumPy array or a torch tensor"),
         (np.zeros((3, 8, 8)), np.zeros((2, 2, 8, 8)), "frames must be uint8"),
         (np.zeros((3, 8, 8), np.uint8), np.zeros((3, 2, 8, 8)), r"shape \(2, 2, 8, 8\)"),
         (np.zeros((3, 8, 8), np.uint8), np.zeros((2, 2, 8, 8), np.uint8), "not uint8"),
@@ -140,6 +149,12 @@ def test_one_frame_has_no_warped_flow(pan):
 def test_input_that_does_not_fit_is_refused(frames, flow, words):
     with pytest.raises(ValueError, match=words):
         WarpedFlow(TVL1(backend="native_cpu"))(frames, flow)
+
+
+def test_an_overlay_of_another_size_is_refused(pan):
+    flow, overlay = np.zeros((3, 2, 120, 160), np.float32), np.zeros((60, 80), bool)
+    with pytest.raises(ValueError, match=r"overlay must be \(120, 160\), not \(60, 80\)"):
+        WarpedFlow(TVL1(backend="native_cpu"))(pan[0], flow, overlay)
 
 
 def test_the_fingerprint_holds_the_first_algorithms_too():

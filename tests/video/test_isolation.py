@@ -67,6 +67,11 @@ def test_frames_are_those_of_the_decoder_in_this_process(write_video, images, co
     assert probe(path) == decode.probe(path)
 
 
+def test_a_size_may_be_numpys(write_video, images):
+    size = np.array([10, 8])
+    assert next(read_frames(write_video("a.mkv", images), tuple(size))).shape == (8, 10, 3)
+
+
 def test_frames_are_the_callers_own(write_video, images):
     path = write_video("a.mkv", images)
     for frame in read_frames(path, (16, 16)):

@@ -34,8 +34,11 @@ def create_estimator(
         step: Frames from the first to the second of a pair.
 
     Raises:
-        UserError: The algorithm is unknown, or it cannot run here.
+        UserError: The algorithm is unknown, or it cannot run here, or a number is none.
     """
+    for name, number in (("threads", threads), ("frames a step", step)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise UserError(f"flow needs a whole number of {name} from 1 up, not {number!r}")
     estimator = _create(algorithm, params, backend, threads, weights, sha256)
     estimator.step = step
     return estimator
@@ -49,8 +52,6 @@ def _create(
     weights: str,
     sha256: str | None,
 ) -> FlowEstimator:
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise UserError(f"flow needs a whole number of threads from 1 up, not {threads!r}")
     if algorithm == "tvl1":
         from tsn.flow.tvl1 import TVL1
 

@@ -26,7 +26,7 @@ def check_frames(name: str, value: "Array", on_gpu: bool = False) -> Any:
     Raises:
         ValueError: Wrong type, shape, device, value or scale; the message names it.
     """
-    frames = _as_array(name, value, on_gpu)
+    frames = as_array(name, value, on_gpu)
     if frames.ndim != 3:
         raise ValueError(
             f"{name} must have 3 dimensions (frames, height, width), not shape "
@@ -34,7 +34,8 @@ def check_frames(name: str, value: "Array", on_gpu: bool = False) -> Any:
         )
     if 0 in frames.shape:
         raise ValueError(f"{name} must not be empty, but has shape {tuple(frames.shape)}")
-    kind = str(frames.dtype).removeprefix("torch.")
+    # NumPy's name of a type, unlike its text, says nothing of the order of bytes.
+    kind = getattr(frames.dtype, "name", str(frames.dtype).removeprefix("torch."))
     if kind == "uint8":
         return frames.contiguous() if is_tensor(frames) else np.ascontiguousarray(frames)
     if not kind.startswith("float"):
@@ -63,7 +64,7 @@ def is_tensor(value: Any) -> bool:
     return hasattr(value, "detach")
 
 
-def _as_array(name: str, value: Any, on_gpu: bool) -> Any:
+def as_array(name: str, value: Any, on_gpu: bool = False) -> Any:
     """Return a NumPy array, or a tensor on a GPU where that is accepted."""
     if is_tensor(value):
         value = value.detach()

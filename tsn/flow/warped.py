@@ -11,7 +11,7 @@ the second frame is warped by it, and the flow to it is computed again (Wang et 
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -19,10 +19,14 @@ import numpy as np
 from tsn.flow import camera, features, homography
 from tsn.flow import overlay as overlays
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
+from tsn.flow.checks import as_array
 from tsn.flow.engine import ForkSafePool
 from tsn.flow.estimator import FlowEstimator
 from tsn.flow.features import detect_features
 from tsn.runtime.caches import compiling
+
+if TYPE_CHECKING:
+    from tsn.flow.checks import Array
 
 T = TypeVar("T")
 
@@ -95,8 +99,8 @@ class WarpedFlow:
 
     def __call__(
         self,
-        frames: np.ndarray,
-        flow: np.ndarray,
+        frames: "Array",
+        flow: "Array",
         overlay: np.ndarray | None = None,
         pairs: Pairs | None = None,
     ) -> np.ndarray:
@@ -105,15 +109,15 @@ class WarpedFlow:
 
     def with_camera_motion(
         self,
-        frames: np.ndarray,
-        flow: np.ndarray,
+        frames: "Array",
+        flow: "Array",
         overlay: np.ndarray | None = None,
         pairs: Pairs | None = None,
     ) -> tuple[np.ndarray, list[CameraMotion]]:
         """Compute the warped flow of a clip.
 
         Args:
-            frames: Grey frames, uint8 (T, H, W).
+            frames: Grey frames, uint8 (T, H, W); a NumPy array, or a torch tensor on the CPU.
             flow: Flow of the pairs, float (N, 2, H, W) in px, of the same estimator; quantised
                 and dequantised is precise enough.
             overlay: What belongs to the screen and not to the scene, bool (H, W), as
@@ -128,6 +132,7 @@ class WarpedFlow:
         Raises:
             ValueError: Wrong type or shape; the message names it.
         """
+        frames, flow = as_array("frames", frames), as_array("flow", flow)
         if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape:
             raise ValueError(
                 f"frames must be uint8 (T, H, W), not {frames.dtype} of shape {frames.shape}"
@@ -142,6 +147,8 @@ class WarpedFlow:
                 f"flow must be floating point of shape {expected}, not {flow.dtype} of shape "
                 f"{flow.shape}"
             )
+        if overlay is not None and overlay.shape != frames.shape[1:]:
+            raise ValueError(f"overlay must be {frames.shape[1:]}, not {overlay.shape}")
         detected = self._map(partial(detect_features, overlay=overlay), frames)
         # A frame's features serve the pair that ends with it and the pair that begins with it.
         found = ((detected[a], detected[b]) for a, b in zip(first, second, strict=True))

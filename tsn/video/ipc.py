@@ -6,6 +6,7 @@ Nothing that comes through is ever executed: no pickle.
 import json
 import math
 import mmap
+import operator
 import os
 import socket
 import tempfile
@@ -50,7 +51,7 @@ class Channel:
         Raises:
             OSError: the other end is gone.
         """
-        self._socket.sendall(json.dumps(message).encode() + b"\n")
+        self._socket.sendall(json.dumps(message, default=operator.index).encode() + b"\n")
 
     def receive(self) -> list:
         """Wait for a message.
