@@ -11,7 +11,7 @@ the second frame is warped by it, and the flow to it is computed again (Wang et 
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -20,13 +20,10 @@ from tsn.flow import camera, features, homography
 from tsn.flow import overlay as overlays
 from tsn.flow.camera import CameraMotion, estimate_homography, warp_to_previous
 from tsn.flow.checks import as_array
-from tsn.flow.engine import ForkSafePool
+from tsn.flow.engine import Array, ForkSafePool
 from tsn.flow.estimator import FlowEstimator
 from tsn.flow.features import detect_features
 from tsn.runtime.caches import compiling
-
-if TYPE_CHECKING:
-    from tsn.flow.checks import Array
 
 T = TypeVar("T")
 
@@ -99,8 +96,8 @@ class WarpedFlow:
 
     def __call__(
         self,
-        frames: "Array",
-        flow: "Array",
+        frames: Array,
+        flow: Array,
         overlay: np.ndarray | None = None,
         pairs: Pairs | None = None,
     ) -> np.ndarray:
@@ -109,8 +106,8 @@ class WarpedFlow:
 
     def with_camera_motion(
         self,
-        frames: "Array",
-        flow: "Array",
+        frames: Array,
+        flow: Array,
         overlay: np.ndarray | None = None,
         pairs: Pairs | None = None,
     ) -> tuple[np.ndarray, list[CameraMotion]]:
