@@ -57,6 +57,7 @@ def test_what_would_stop_a_run_ends_in_an_error(config, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["empty.yaml"], "empty.yaml: it has no datasets; name those that you mean"),
         (["my.yaml", "other"], "datasets: there is no 'other'"),
         (["nowhere.yaml"], "nowhere.yaml: No such file"),
         (["list.csv"], "is no YAML"),
@@ -64,6 +65,7 @@ def test_what_would_stop_a_run_ends_in_an_error(config, capsys):
 )
 def test_mistakes_are_one_sentence(config, capsys, arguments, sentence):
     (config.parent / "list.csv").write_text("a: [")
+    (config.parent / "empty.yaml").write_text("datasets:\n  # all of it\n")
     assert main(arguments) == 1
     assert sentence in capsys.readouterr().err
 

@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     configuration = Configuration(*layers)
-    names = options.datasets or [str(name) for name in layers[1].get("datasets", {})]
+    names = options.datasets or [str(name) for name in layers[1].get("datasets") or {}]
     if not names:
         raise UserError(f"{options.config}: it has no datasets; name those that you mean")
     problems = [
