@@ -8,7 +8,7 @@ import pytest
 
 from tests.frame_folders import write_images
 from tsn.config.frame_folders import FrameFolders
-from tsn.shards.jpeg import encode_jpeg
+from tsn.shards.jpeg import decode_jpeg, encode_jpeg
 from tsn.video.errors import VideoError
 from tsn.video.frame_folder import FrameFolder, read_frames
 from tsn.video.naming import NAMINGS, check_template
@@ -87,6 +87,19 @@ def test_images_that_are_missing_or_damaged_are_named(tmp_path, change, stream, 
     with pytest.raises(VideoError) as caught:
         list(folder.frames() if stream == "rgb" else folder.flow())
     assert sentence in str(caught.value)
+
+
+def test_what_cameras_write_around_an_image_does_no_harm(tmp_path):
+    """Metadata of more than a segment in front of it, and data of their own behind it."""
+    folder = FrameFolder(write_images(tmp_path / "v", TSN, 2, 0), TSN)
+    expected = list(read_frames(folder, None))
+    file = tmp_path / "v" / "img_00001.jpg"
+    metadata, jpeg = b"\xff\xe2\xff\xff" + bytes(0xFFFD), file.read_bytes()
+    file.write_bytes(jpeg[:2] + 2 * metadata + jpeg[2:] + b"SEFT")
+    np.testing.assert_array_equal(list(read_frames(folder, None)), expected)
+    data, _ = next(folder.frames())
+    stored = decode_jpeg(np.frombuffer(data, np.uint8), (32, 24))
+    np.testing.assert_array_equal(stored, expected[0])
 
 
 def test_a_clip_has_the_flow_of_its_own_pairs_only(tmp_path):

@@ -42,8 +42,8 @@ def decode_jpeg(data: np.ndarray, size: Size) -> np.ndarray:
     """
     from tsn.video.images import claimed_size, decode_image, is_jpeg
 
-    header = data[: 1 << 16].tobytes()
-    claimed = claimed_size(header) if is_jpeg(header) else None
+    jpeg = data.tobytes()
+    claimed = claimed_size(jpeg) if is_jpeg(jpeg) else None
     if claimed != tuple(size):
         what = f"a JPEG of {claimed[0]}x{claimed[1]} pixels" if claimed else "no JPEG"
         raise ValueError(f"{what} where one of {size[0]}x{size[1]} should be")

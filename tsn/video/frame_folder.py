@@ -15,7 +15,7 @@ import numpy as np
 from tsn.video import MAX_SIDE, FrameSize, Size, target_size
 from tsn.video.decode import MAX_FRAMES, check_arguments, to_grey
 from tsn.video.errors import VideoError
-from tsn.video.images import claimed_size, decode_image, is_jpeg, resize
+from tsn.video.images import claimed_size, decode_image, is_cut_short, is_jpeg, resize
 from tsn.video.naming import TAR, Naming, folder_of, number_of
 from tsn.video.span import Span
 
@@ -49,7 +49,7 @@ class ImageSequence:
             if size != first:
                 old, new = ("{}x{}".format(*s) for s in (first, size))
                 raise VideoError("size_changed", path, f"is {new} where others are {old}")
-            if is_jpeg(data) and not data.rstrip(b"\0").endswith(b"\xff\xd9"):
+            if is_jpeg(data) and is_cut_short(data):
                 raise VideoError("truncated", path, "is cut short")
             image = decode_image(data, grey)
             if image is None:

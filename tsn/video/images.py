@@ -14,17 +14,20 @@ def is_jpeg(data: bytes) -> bool:
     return data[:2] == b"\xff\xd8"
 
 
+def is_cut_short(jpeg: bytes) -> bool:
+    """Whether a JPEG ends before its end marker; cameras write data of their own after it."""
+    return jpeg.rfind(b"\xff\xd9") < jpeg.rfind(b"\xff\xda")  # end of image, start of a scan
+
+
 def claimed_size(data: bytes) -> Size | None:
     """(width, height) by the header of a JPEG or PNG; None if it is neither."""
-    header, at = bytes(data[: 1 << 16]), 2
-    if header[:8] == b"\x89PNG\r\n\x1a\n" and header[12:16] == b"IHDR":
-        return int.from_bytes(header[16:20]), int.from_bytes(header[20:24])
-    if not is_jpeg(header):
-        return None
-    while at + 9 <= len(header) and header[at] == 0xFF:
-        if header[at + 1] in _SIZES:
-            return int.from_bytes(header[at + 7 : at + 9]), int.from_bytes(header[at + 5 : at + 7])
-        at += 2 + int.from_bytes(header[at + 2 : at + 4])
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR":
+        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    at = 2
+    while is_jpeg(data) and at + 9 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] in _SIZES:
+            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7])
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
     return None
 
 
