@@ -2,6 +2,7 @@
 
 import gc
 import struct
+from fractions import Fraction
 
 import av
 import cv2
@@ -73,6 +74,9 @@ def test_probe_counts_frames_and_knows_their_rate(write_video, images):
     # The fixture encodes 25 images a second.
     assert probe(write_video("a.mp4", images, "mpeg4")) == (12, 25)
     assert probe(write_video("a.mkv", images)) == (12, 25)
+    # Time-lapse: 12 images in 551/25 s, for the last is shown for 1/25 s.
+    slow = write_video("b.mp4", images, "mpeg4", pts=range(0, 600, 50))
+    assert probe(slow) == (12, Fraction(12 * 25, 551))
 
 
 def test_probe_of_no_video_is_a_video_error(tmp_path):

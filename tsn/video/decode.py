@@ -39,8 +39,8 @@ MAX_FRAMES = 100_000
 """Frames of a video unless the caller says otherwise: an hour at 25 a second. UCF101's longest
 video has 1,776; hour-long videos want to be cut before they are trained on."""
 
-MAX_RATE = 240
-"""Frames a second; a header that says more is wrong."""
+MIN_RATE, MAX_RATE = Fraction(1, 100), 240
+"""Frames a second, from time-lapse to slow motion; a header that says something else is wrong."""
 
 _DEFAULT_RATE = Fraction(25)
 
@@ -125,7 +125,7 @@ def probe(path: str | os.PathLike, count: bool = True) -> tuple[int, Fraction]:
             rate = stream.average_rate or _DEFAULT_RATE
     except DECODING_ERRORS as error:
         raise video_error(error, path, "cannot be read") from error
-    return packets, rate if 1 <= rate <= MAX_RATE else _DEFAULT_RATE
+    return packets, rate if MIN_RATE <= rate <= MAX_RATE else _DEFAULT_RATE
 
 
 def _read(
