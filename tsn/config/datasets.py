@@ -42,10 +42,12 @@ def _columns(columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
     return columns
 
 
-def _kind_of_annotations(value: object) -> str:
-    if isinstance(value, dict):
-        return "<map>"
+def _kind_of_names(value: object) -> str:
     return "<list>" if isinstance(value, list) else "<name>"
+
+
+def _kind_of_annotations(value: object) -> str:
+    return "<map>" if isinstance(value, dict) else _kind_of_names(value)
 
 
 Splits = Annotated[
@@ -169,7 +171,13 @@ class ListDataset(OwnSplits):
     layout: Literal["list"] = "list"
     class_list: Annotated[str, doc("names of the classes, in their order")] = ""
     columns: Annotated[
-        dict[Text, Text | list[Text]],
+        dict[
+            Text,
+            Annotated[
+                Annotated[Text, Tag("<name>")] | Annotated[list[Text], Tag("<list>")],
+                Discriminator(_kind_of_names),
+            ],
+        ],
         AfterValidator(_columns),
         MAP,
         doc("what the columns of a table are called: `{path: filename, label: [verb, noun]}`"),
