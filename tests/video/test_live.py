@@ -30,6 +30,15 @@ def test_a_pipe_gives_its_frames_until_it_ends(write_video, images, tmp_path):
     assert len(frames) >= len(images) - 1 and frames[0].shape == (24, 32, 3)
 
 
+def test_a_source_that_changes_its_size_keeps_that_of_its_frames(write_video, images, tmp_path):
+    wide = write_video("a.ts", images, "mpeg2video").read_bytes()
+    high = write_video("b.ts", images.swapaxes(1, 2), "mpeg2video").read_bytes()
+    (tmp_path / "both.ts").write_bytes(wide + high)
+    frames = list(read_live(str(tmp_path / "both.ts"), 24))
+    assert len(frames) > len(images)
+    assert {frame.shape for frame in frames} == {(24, 32, 3)}
+
+
 def test_standard_input_is_a_source(write_video, images):
     path = write_video("a.mkv", images)
     program = (

@@ -37,7 +37,9 @@ def read_live(source: str, size: FrameSize) -> Iterator[np.ndarray]:
     frames = _from_camera(int(source)) if source.isdecimal() else _from_stream(source)
     with closing(frames):
         for frame in frames:
-            yield resize(frame, target_size(frame.shape[1::-1], size))
+            # That of the first frame, should the source change its own.
+            size = target_size(frame.shape[1::-1], size)
+            yield resize(frame, size)
 
 
 def _from_camera(number: int) -> Generator[np.ndarray, None, None]:
