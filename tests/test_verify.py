@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from tsn.config.datasets import FolderDataset
@@ -54,7 +56,7 @@ def test_damaged_files_are_named_and_kept(results, capsys):
 
 def test_damaged_files_and_no_others_are_removed_on_request(results, capsys):
     flip(results / "shards" / "flow" / "0000.h5")
-    names = ("model.pt", "best.pt", "last.pt", "scores.h5", "held_out.h5")
+    names = ("model.pt", "best.pt", "last.pt", "scores.h5", "held_out.h5", "features.h5")
     for name in names:
         path = results / "tsn" / "split1" / "flow" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +65,20 @@ def test_damaged_files_and_no_others_are_removed_on_request(results, capsys):
     assert main([str(results), "--remove"]) == 1
     gone = before - {path for path in results.rglob("*") if path.is_file()}
     assert {path.name for path in gone} == {"0000.h5", *names}
-    assert "6 damaged" in capsys.readouterr().out
+    assert "7 damaged" in capsys.readouterr().out
     assert main([str(results)]) == 0
+
+
+def test_features_are_read(results, capsys):
+    features = results / "tsn" / "split1" / "rgb" / "features.h5"
+    features.parent.mkdir(parents=True)
+    with h5py.File(features, "w") as file:
+        values = np.random.default_rng(1).random((64, 64))
+        file.create_dataset("a/features", data=values, fletcher32=True)
+    assert main([str(results)]) == 0
+    flip(features)
+    assert main([str(results)]) == 1
+    assert "features.h5: damaged on disk" in capsys.readouterr().err
 
 
 def test_a_folder_without_results_is_a_mistake(tmp_path, capsys):

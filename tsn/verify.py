@@ -1,7 +1,7 @@
 """Check that the files of a data set are as they were written.
 
 Shards are compared with the checksum in front of them, the index with the one in its report;
-models and scores are read, with their own checksums.
+models, scores and features are read, with their own checksums.
 """
 
 import argparse
@@ -73,6 +73,7 @@ def files_of(folder: Path) -> Iterator[tuple[Path, Check]]:
         ("shards/*/[0-9]*.h5", _check_shard),
         *((f"*/split*/*/{name}.pt", _load_model) for name in ("model", "best", "last")),
         *((f"*/split*/*/{name}.h5", _read_scores) for name in ("scores", "held_out")),
+        ("*/split*/*/features.h5", _read_features),
     ]
     for pattern, check in patterns:
         for path in sorted(folder.glob(pattern)):
@@ -93,6 +94,23 @@ def _read_scores(path: Path) -> None:
     from tsn.evaluation.scores import read_scores
 
     read_scores(path)
+
+
+def _read_features(path: Path) -> None:
+    import h5py
+
+    from tsn.shards.hdf5 import DAMAGE
+    from tsn.shards.reader import damaged, open_shard
+
+    def read(_: str, found: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(found, h5py.Dataset):
+            found[()]
+
+    with open_shard(path) as file:
+        try:
+            file.visititems(read)
+        except DAMAGE as error:
+            raise damaged(path, error) from None
 
 
 if __name__ == "__main__":
