@@ -261,9 +261,10 @@ def test_a_bare_name_in_two_folders_is_told(listing_of, tmp_path):
     assert "'x.mp4' is in several folders, as 'one/x.mp4' and 'two/x.mp4'" in problem
 
 
-def test_a_list_that_is_not_there_is_one_sentence(listing_of):
-    with pytest.raises(UserError, match=r"'gone\.csv': cannot be read \(No such file"):
-        listing_of(GOOD, annotations="gone.csv")
+@pytest.mark.parametrize("key", ["annotations", "class_list"])
+def test_a_list_that_is_not_there_is_one_sentence(listing_of, key):
+    with pytest.raises(UserError, match=rf"own\.{key}: 'gone\.csv': cannot be read \(No such file"):
+        listing_of(GOOD, **{key: "gone.csv"})
 
 
 def test_a_split_without_a_list_is_one_sentence(listing_of):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,10 +41,12 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     listed: dict[str, _Listed] = {}
     read = []
     for split, part, file in _annotation_files(dataset):
-        rows, invalid = read_annotations(file, dataset.columns, dataset.multi_label)
+        with _key_named(dataset, "annotations"):
+            rows, invalid = read_annotations(file, dataset.columns, dataset.multi_label)
         problems += invalid
         read += [(split, row.part or part, row) for row in rows]
-    names = read_class_list(_home(dataset.class_list)) if dataset.class_list else {}
+    with _key_named(dataset, "class_list"):
+        names = read_class_list(_home(dataset.class_list)) if dataset.class_list else {}
     labels = {plain_number(part) for _, _, row in read for part in row.label.split("|")}
     names = _counted_alike(names, labels)
     # From a number or code of a class, or its name, to its name.
@@ -77,6 +80,15 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
         for video in videos
     ]
     return classes, videos, problems
+
+
+@contextmanager
+def _key_named(dataset: ListDataset, key: str) -> Iterator[None]:
+    """Errors about a file begin with the key that names it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"datasets.{dataset.name}.{key}: {error}") from None
 
 
 def _counted_alike(names: dict[str, str], labels: set[str]) -> dict[str, str]:
