@@ -19,7 +19,7 @@ from tsn.datasets.demo import plan, render
 from tsn.datasets.records import Video
 from tsn.flow.__main__ import main
 from tsn.flow.build import build_flow_shard
-from tsn.flow.build_warped import build_warped_shard
+from tsn.flow.build_warped import build_warped_shard, warped_flow_fields
 from tsn.flow.draw import colour_code
 from tsn.flow.export import chunks as export_chunks
 from tsn.flow.export.figures import limit_magnitude
@@ -27,7 +27,8 @@ from tsn.flow.tvl1 import TVL1
 from tsn.flow.warped import WarpedFlow
 from tsn.shards.folders import export_folders
 from tsn.shards.format import Shard
-from tsn.video.decode import VideoError, read_frames
+from tsn.video import isolation
+from tsn.video.decode import MAX_FRAMES, VideoError, read_frames
 
 FAST = TVL1Params(pyramid_levels=2, warps=1, iterations=10)
 QUICKLY = ["--pyramid-levels", "2", "--warps", "1", "--iterations", "10"]
@@ -84,6 +85,14 @@ def test_blocks_of_a_video_join_without_a_seam(run, folder, monkeypatch):
     flow = np.load(folder / "a.npy")
     np.testing.assert_array_equal(flow, TVL1(FAST)(grey_frames(folder / "in" / "one.mp4")))
     assert len(list(read_frames(folder / "b.mp4"))) == 11
+
+
+@pytest.mark.parametrize("out", ["a.npy", "a.h5", "a.png"])
+def test_a_video_may_be_longer_than_those_of_a_data_set(run, monkeypatch, out):
+    for function in (isolation.read_frames, warped_flow_fields):
+        usual = tuple(5 if x == MAX_FRAMES else x for x in function.__defaults__)
+        monkeypatch.setattr(function, "__defaults__", usual)
+    assert run("in/one.mp4", "-o", out, "-w")[0] == 0
 
 
 def test_flo_files_are_middleburys(run, folder):
@@ -258,8 +267,8 @@ def test_a_long_name_is_written_where_it_fits_and_stops_no_other_video(run, fold
 
 @pytest.mark.parametrize("out", ["out", "out.npy", "out.mp4", "out.h5"])
 def test_a_video_that_breaks_half_way_leaves_nothing(run, folder, monkeypatch, out):
-    def breaking(path, *arguments):
-        for count, frame in enumerate(read_frames(path, *arguments)):
+    def breaking(path, *arguments, **options):
+        for count, frame in enumerate(read_frames(path, *arguments, **options)):
             if count == 9:
                 raise VideoError("unreadable", path, "breaks")
             yield frame

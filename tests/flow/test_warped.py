@@ -1,5 +1,6 @@
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +156,14 @@ def test_an_overlay_of_another_size_is_refused(pan):
     flow, overlay = np.zeros((3, 2, 120, 160), np.float32), np.zeros((60, 80), bool)
     with pytest.raises(ValueError, match=r"overlay must be \(120, 160\), not \(60, 80\)"):
         WarpedFlow(TVL1(backend="native_cpu"))(pan[0], flow, overlay)
+
+
+@pytest.mark.parametrize("page", ["flow.md", "warped-flow.md"])
+def test_the_first_example_of_the_documentation_runs(pan, page):
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    example = text.partition("```python\n")[2].partition("```")[0]
+    frames = pan[0][:3]
+    exec(example, {"frames": frames, "first": frames[:-1], "second": frames[1:]})
 
 
 def test_the_fingerprint_holds_the_first_algorithms_too():

@@ -29,14 +29,11 @@ from tsn.runtime.out_of_memory import oom_as_user_error
 from tsn.runtime.progress import progress
 from tsn.training.checkpoint import ModelInfo, load_model
 from tsn.training.device import prepare
-from tsn.video.decode import to_grey
+from tsn.video.decode import ANY_LENGTH, to_grey
 from tsn.video.isolation import probe, read_frames
 
 Advance = Callable[[str, float], None]
 """Told what is worked on, and which fraction of it is done; what it raises ends the work."""
-
-ANY_LENGTH = 2**62
-"""Frames: videos that are not trained on may be of any length."""
 
 
 @dataclass(frozen=True)

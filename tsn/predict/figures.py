@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from tsn.flow.export.figures import add_grid_lines
 from tsn.flow.export.formats import mp4_file
 from tsn.models.modality import FUSED, NAMES
-from tsn.predict.ensemble import ANY_LENGTH, Prediction
+from tsn.predict.ensemble import Prediction
 from tsn.predict.output import top
 from tsn.predict.timeline import Segment, shown_classes
 from tsn.report.style import DPI, colour, figure, printable
+from tsn.video.decode import ANY_LENGTH
 from tsn.video.isolation import probe, read_frames
 
 FRAMES = 4

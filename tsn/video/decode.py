@@ -39,6 +39,9 @@ MAX_FRAMES = 100_000
 """Frames of a video unless the caller says otherwise: an hour at 25 a second. UCF101's longest
 video has 1,776; hour-long videos want to be cut before they are trained on."""
 
+ANY_LENGTH = 2**62
+"""The same for videos that are not trained on."""
+
 MIN_RATE, MAX_RATE = Fraction(1, 100), 240
 """Frames a second, from time-lapse to slow motion; a header that says something else is wrong."""
 

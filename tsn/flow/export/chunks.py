@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from tsn.flow.overlay import find_overlay
 from tsn.flow.quantise import BOUND
 from tsn.flow.warped import WarpedFlow
 from tsn.runtime.progress import Advance
-from tsn.video.decode import to_grey
+from tsn.video.decode import ANY_LENGTH, to_grey
 from tsn.video.isolation import read_frames
 from tsn.video.naming import WRITABLE
 
@@ -58,17 +59,23 @@ class FlowChunk:
     warped_flow: np.ndarray | None
 
 
+def _read(
+    video: str, options: Options, colour: Literal["rgb", "grey"] = "rgb"
+) -> Iterator[np.ndarray]:
+    return read_frames(video, options.size, colour, max_frames=ANY_LENGTH)
+
+
 def flow_chunks(video: str, options: Options, advance: Advance) -> Iterator[FlowChunk]:
     """Yield a video's pairs in order, many at a time; `advance` is called after each chunk's use.
 
     Raises:
         VideoError: the video is bad; possibly after some chunks.
     """
-    frames = read_frames(video, options.size, "rgb")
+    frames = _read(video, options)
     first = next(frames)
     fitting = min(CHUNK, MAX_PIXELS // first[..., 0].size)
     warped_flow = WarpedFlow(options.estimator, options.threads) if options.warped else None
-    overlay = find_overlay(read_frames(video, options.size, "grey")) if options.warped else None
+    overlay = find_overlay(_read(video, options, "grey")) if options.warped else None
     pairs, step = max(fitting, options.threads), options.estimator.step
     for stack in overlapping_chunks(chain([first], frames), pairs, step):
         grey = np.stack([to_grey(frame) for frame in stack])
@@ -83,18 +90,18 @@ def sample_pairs(video: str, options: Options, count: int) -> FlowChunk:
     Raises:
         VideoError: the video is bad.
     """
-    length = sum(1 for _ in read_frames(video, options.size))
+    length = sum(1 for _ in _read(video, options))
     step = options.estimator.step_in(length)
     pairs = length - step
     wanted = sorted(set(np.linspace(0, pairs - 1, min(count, pairs)).round().astype(int).tolist()))
     either = {t for pair in wanted for t in (pair, pair + step)}
-    kept = {t: frame for t, frame in enumerate(read_frames(video, options.size)) if t in either}
+    kept = {t: frame for t, frame in enumerate(_read(video, options)) if t in either}
     first, second = (np.stack([to_grey(kept[p + after]) for p in wanted]) for after in (0, step))
     flow = options.estimator.pairs(first, second)
     warped = None
     if options.warped:
         warped_flow = WarpedFlow(options.estimator, options.threads)
-        overlay = find_overlay(read_frames(video, options.size, "grey"))
+        overlay = find_overlay(_read(video, options, "grey"))
         numbers = np.arange(len(wanted))
         frames = np.concatenate([first, second])
         warped = warped_flow(frames, flow, overlay, pairs=(numbers, numbers + len(wanted)))

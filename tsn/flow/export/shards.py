@@ -15,7 +15,7 @@ from tsn.runtime.job import code_version
 from tsn.runtime.progress import Advance, progress
 from tsn.shards.build import add_parts
 from tsn.shards.format import Shard, write_shard
-from tsn.video.decode import decoder_versions
+from tsn.video.decode import ANY_LENGTH, decoder_versions
 from tsn.video.errors import VideoError
 
 FlowOf = Callable[[Video, Advance], Iterator[np.ndarray]]
@@ -61,7 +61,7 @@ def export_shards(
 
                 def warped_flow_of(source: Video, advance: Advance) -> Iterator[np.ndarray]:
                     for fields in warped_flow_fields(
-                        warped_flow, flow_shard, source, options.bound
+                        warped_flow, flow_shard, source, options.bound, ANY_LENGTH
                     ):
                         yield fields
                         advance(len(fields))
