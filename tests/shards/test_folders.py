@@ -1,6 +1,7 @@
 """Shards as folders of images and lists, and back again."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from tsn.config.checks import checked_dataset
 from tsn.config.frame_folders import FrameFolders
 from tsn.config.schema import FlowConfig, FramesConfig
 from tsn.config.tvl1_params import TVL1Params
-from tsn.datasets.listing import list_videos
+from tsn.datasets.build_index import write_index
+from tsn.datasets.index import read_index
+from tsn.datasets.listing import Listing, list_videos
 from tsn.export import main
 from tsn.flow.build import build_flow_shard
 from tsn.runtime.errors import UserError
@@ -72,6 +75,20 @@ def test_lists_have_the_images_of_their_stream_and_labels_of_classes(results, tm
     assert "red/0 " not in (tmp_path / "flow_train_split1.txt").read_text()
     names = sorted(file.name for file in (tmp_path / "red/1").iterdir())
     assert (names[0], names[-1], len(names)) == ("flow_x_00001.jpg", "img_00009.jpg", 25)
+
+
+@pytest.mark.parametrize(("others", "labels"), [((("red", 0),), "1 0"), ((), "1")])
+def test_labels_are_those_of_all_videos_and_classes(results, tmp_path, caplog, others, labels):
+    """The one red video is quarantined."""
+    folder = shutil.copytree(results, tmp_path / "results")
+    videos = {video.id: video for video in read_index(folder / "index.tsv")}
+    red, blue = videos["red/0"], videos["blue/4"]
+    listing = Listing(("red", "blue"), (red, replace(blue, others=others)))
+    write_index(folder / "index.tsv", listing, 2, (1,))
+    export_folders([folder], tmp_path / "out", "mmaction2")
+    assert (tmp_path / "out/classes.txt").read_text() == "red\nblue\n"
+    assert f"blue/4 9 {labels}\n" in (tmp_path / "out/rgb_test_split1.txt").read_text()
+    assert "1 quarantined video(s) left out" in caplog.text
 
 
 def test_a_folder_that_is_there_is_kept(results, tmp_path):

@@ -65,7 +65,7 @@ def export_folders(sources: list[Path], out: Path, naming: str) -> tuple[int, in
     """Write frames and flow of shards as folders of images, with lists of them.
 
     Folders that are there already are kept. Lists are `{stream}_{part}_split{n}.txt`, or
-    `{stream}.txt` where no index says what is trained on, with a line `folder images label` per
+    `{stream}.txt` where no index says what is trained on, with a line `folder images label …` per
     video; `classes.txt` has the names in the order of the labels.
 
     Args:
@@ -82,8 +82,10 @@ def export_folders(sources: list[Path], out: Path, naming: str) -> tuple[int, in
     """
     streams, index = _find_shards(sources)
     stores = {stream: ShardSet(paths) for stream, paths in streams.items()}
-    videos = read_index(index) if index else _videos_of(next(iter(streams.values())))
-    videos = [v for v in videos if all(store.usable(v.id) for store in stores.values())]
+    listed = read_index(index) if index else _videos_of(next(iter(streams.values())))
+    videos = [v for v in listed if all(store.usable(v.id) for store in stores.values())]
+    if len(videos) < len(listed):
+        logger.warning("%d quarantined video(s) left out", len(listed) - len(videos))
     rules = NAMINGS[naming]
     folders = _folder_names(videos, rules)
     written = 0
@@ -99,6 +101,8 @@ def export_folders(sources: list[Path], out: Path, naming: str) -> tuple[int, in
                         writer.add_flow(flow.read_at(flow.number(video.id), [n])[0])
             written += 1
     _write_lists(out, naming, videos, stores, folders)
+    # Of all videos: the line of a class is its label.
+    write_text(out / "classes.txt", "".join(f"{name}\n" for name in class_names(listed)))
     return written, len(videos) - written
 
 
@@ -155,10 +159,10 @@ def _write_lists(
     prefix = f"{out.resolve()}/" if naming == "tsn_pytorch" else ""
     lists: dict[str, list[str]] = defaultdict(list)
     for video in videos:
+        labels = " ".join(map(str, video.labels))
         for stream, store in stores.items():
-            line = f"{prefix}{folders[video.id]} {store.length(video.id)} {video.label}\n"
+            line = f"{prefix}{folders[video.id]} {store.length(video.id)} {labels}\n"
             for name in [f"_{part}_split{n}" for n, part in video.splits.items()] or [""]:
                 lists[f"{stream}{name}.txt"].append(line)
     for name, lines in lists.items():
         write_text(out / name, "".join(lines))
-    write_text(out / "classes.txt", "".join(f"{name}\n" for name in class_names(videos)))
