@@ -152,7 +152,9 @@ def test_validation_is_drawn_where_there_is_any(drawn, tmp_path):
 
 def test_a_single_epoch_is_a_visible_point(drawn, tmp_path):
     curves.draw_curves(tmp_path / "t.svg", [curves.Training(1, "rgb", log(1))])
-    assert drawn["t.svg"][0, 0].lines[0].get_marker() == "o"
+    axes = drawn["t.svg"][0, 0]
+    assert axes.lines[0].get_marker() == "o"
+    assert [tick for tick in axes.get_xticks() if 0.9 < tick < 1.1] == [1]
 
 
 TIMES = {

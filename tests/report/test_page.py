@@ -32,13 +32,13 @@ class Elements(HTMLParser):
         self.text.append(data)
 
 
-def make_page(run, folder: Path, saliency: str | None = None) -> str:
+def make_page(run, folder: Path, saliency: str | None = None, streams=("rgb", "flow")) -> str:
     figures = {name: str(folder / f"{name}.svg") for name in FIGURES}
     files = (str(run.summary), str(run.index), run.scores)
     draw_results(*files, run.logs, figures)
     (folder / "1.a.jpg").write_bytes(b"not looked at")
     clip = {"file": "1.a.jpg", "id": f"{NASTY[1]}/1.1", "class_name": NASTY[1], "scale": 2.5}
-    (folder / "clips.json").write_text(json.dumps([{**clip, "streams": ["rgb", "flow"]}]))
+    (folder / "clips.json").write_text(json.dumps([{**clip, "streams": streams}]))
     motion = {"camera": {"a": 0.25, NASTY[1]: 0.5}, "clipped": {f"{NASTY[1]}/1.1": 0.125}}
     (folder / "motion.json").write_text(json.dumps(motion))
     write_page(str(folder / "page.html"), *files, figures, str(folder), saliency)
@@ -96,6 +96,11 @@ def test_where_the_networks_look_is_below_its_clip(make_run, tmp_path, page):
 )
 def test_what_the_fusion_adds_up_is_named(make_run, tmp_path, fuse, said):
     assert f"a weighted sum of {said}." in make_page(make_run(fuse=fuse), tmp_path)
+
+
+def test_clips_of_rgb_alone_are_said_to_show_no_flow(make_run, tmp_path, page):
+    said = "what the networks see of motion"
+    assert said in page and said not in make_page(make_run(), tmp_path, streams=("rgb",))
 
 
 def test_quarantined_videos_are_listed_by_their_names(page):

@@ -44,7 +44,7 @@ def draw_curves(path: Path | str, trainings: list[Training]) -> None:
                     axes.axvline(epoch, color="#9a9a9a", ls=":", lw=0.9)
             above.set_title(name(modality))
             below.set_xlabel("epoch")
-            below.xaxis.set_major_locator(MaxNLocator(integer=True))
+            below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         grid[0, 0].set_ylabel("loss")
         grid[0, 0].set_ylim(bottom=0)
         grid[1, 0].set_ylabel("accuracy, %")
