@@ -208,3 +208,10 @@ def test_what_is_shown_need_not_begin_with_a_key_frame(tmp_path, write, start):
     found = list(decode.read_frames(path, None, span=Span(start, end, "s")))
     assert len(found) == len(expected) == 12
     np.testing.assert_array_equal(found, expected)
+
+
+def test_frames_of_an_avi_that_is_coded_in_another_order_have_times_in_theirs(tmp_path):
+    write_h264(tmp_path / "a.avi", "keyint=20:bframes=3:b-pyramid=normal")
+    whole = list(decode.read_frames(tmp_path / "a.avi", None))
+    found = list(decode.read_frames(tmp_path / "a.avi", None, span=Span(0.2, 0.6, "s")))
+    np.testing.assert_array_equal(found, whole[5:15])

@@ -41,6 +41,7 @@ class SpanFilter:
         self._next: tuple[int, VideoFrame] | None = None
         self._scale: Fraction = stream.time_base or Fraction(1)
         self._rate = stream.average_rate or Fraction(25)
+        self._has_stamps = not _stamps_are_unordered(container, stream)
         self._first: int | None = None
 
     @property
@@ -74,7 +75,7 @@ class SpanFilter:
     def _position(self, number: int, frame: VideoFrame, unit: str) -> float:
         if unit == "frames":
             return number
-        if frame.pts is None or self._first is None:
+        if frame.pts is None or self._first is None or not self._has_stamps:
             return float(number / self._rate)
         # To a microsecond: what is written in decimals is not a multiple of the time base.
         return round(float((frame.pts - self._first) * self._scale), 6)
@@ -105,6 +106,15 @@ class SpanFilter:
     def _decode_from(self, stamp: int) -> None:
         _go_to(stamp, self._container, self._stream)
         self._frames = enumerate(self._decode())
+
+
+def _stamps_are_unordered(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether time stamps are those of decoding: AVI has no others, and FFmpeg cannot infer them
+    where any number of frames may be shown later than frames coded after them.
+    """
+    codec = stream.codec_context
+    reorders = codec.name in ("h264", "hevc", "vvc") and codec.has_b_frames
+    return container.format.name == "avi" and bool(reorders)
 
 
 def _first_stamp(container: InputContainer, stream: VideoStream) -> int | None:
