@@ -31,7 +31,7 @@ demo: environment
 	$(RUN) snakemake --quiet rules --cores $(CORES) results/fusion_demo.json $(OPTIONS)
 	@echo
 	@cat results/fusion_demo.md
-	@echo "With pictures: results/fusion_demo.html"
+	@echo "With figures: results/fusion_demo.html"
 
 # TARGET=results/fusion_ucf101.json for another data set
 TARGET ?= results/fusion_demo.json

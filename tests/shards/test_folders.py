@@ -62,6 +62,16 @@ def test_what_was_exported_and_imported_again_is_the_same(results, tmp_path, nam
         assert np.abs(fields - after.read(video.id, range(8))).mean() < 3
 
 
+def test_shards_that_another_number_of_shards_has_left_are_not_used(results, tmp_path):
+    shutil.copytree(results, tmp_path / "set")
+    shards = tmp_path / "set" / "shards"
+    (shards / "videos").mkdir()
+    for path in (shards / "rgb").glob("*.h5"):
+        (shards / "videos" / f"{path.stem}.tsv").touch()
+    shutil.copy(shards / "rgb" / "0000.h5", shards / "rgb" / "0099.h5")
+    assert export_folders([tmp_path / "set"], tmp_path / "out", "mmaction2") == (11, 0)
+
+
 def test_lists_have_the_images_of_their_stream_and_labels_of_classes(results, tmp_path):
     export_folders([results], tmp_path, "mmaction2")
     assert (tmp_path / "classes.txt").read_text() == "red\nblue\n"

@@ -45,7 +45,7 @@ def test_make_demo_runs_in_an_awkward_folder_and_a_chinese_locale(awkward_checko
     (folder / "short.yaml").write_text(yaml.safe_dump(config))
     options = ["CORES=2", "OPTIONS=--configfile short.yaml"]
     table = run(["make", "demo", *options], folder, **chinese)
-    assert "With pictures" in table
+    assert "With figures" in table
     summary = json.loads((folder / "results" / "fusion_demo.json").read_text(encoding="utf-8"))
     assert set(summary["splits"][0]["modalities"]) == {"flow"}
     assert "fusion" in run(["make", "status", *options], folder)

@@ -115,8 +115,11 @@ def _find_shards(sources: list[Path]) -> tuple[dict[str, list[Path]], Path | Non
             with Shard(source) as shard:
                 found["rgb" if shard.stream == "rgb" else "flow"].append(source)
             continue
+        # Shards without a list are left over from another number of shards, or of videos.
+        listed = {path.stem for path in source.glob("shards/videos/[0-9]*.tsv")}
         for stream in ("rgb", "flow"):
-            found[stream] += sorted((source / "shards" / stream).glob("[0-9]*.h5"))
+            paths = sorted((source / "shards" / stream).glob("[0-9]*.h5"))
+            found[stream] += [path for path in paths if not listed or path.stem in listed]
         if (source / "index.tsv").exists():
             index = source / "index.tsv"
     streams = {stream: paths for stream, paths in found.items() if paths}
