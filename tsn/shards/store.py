@@ -53,7 +53,8 @@ class ShardSet:
                     if video.id in self._number:
                         other = self._paths[entries[self._number[video.id]][0]]
                         raise UserError(
-                            f"{other} and {path} both hold {video.id}; give only one of them"
+                            f"{other} and {path} both hold {video.id}; leave one out, or remove "
+                            "the one that an earlier run has left"
                         )
                     self._number[video.id] = len(entries)
                     entries.append((at, video.start, video.length, video.ok, *video.size))
