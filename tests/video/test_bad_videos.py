@@ -6,6 +6,7 @@ import pickle
 import random
 import struct
 import wave
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import av
@@ -14,6 +15,7 @@ import pytest
 
 from tsn.runtime.errors import UserError
 from tsn.video.decode import VideoError, read_frames
+from tsn.video.open_video import packets_of
 
 
 def failure(path) -> tuple[VideoError, int]:
@@ -154,6 +156,17 @@ def test_size_that_changes_in_the_middle(write_video, images, tmp_path):
     assert error.status == "size_changed"
     assert "from 64x48 to 48x64" in str(error)
     assert count >= 10  # the splice may cost the decoder a frame or two
+
+
+def test_streams_that_begin_in_the_midst_do_no_harm():
+    packets = [SimpleNamespace(size=n) for n in (3, 0, 5)]
+
+    class Container:
+        def demux(self, stream):
+            yield from packets
+            raise IndexError("list index out of range")  # as PyAV's
+
+    assert list(packets_of(Container(), None)) == [packets[0], packets[2]]
 
 
 def test_image_that_cannot_be_decoded_ends_the_video(write_video, images):

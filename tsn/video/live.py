@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import av
@@ -13,6 +14,7 @@ from tsn.video import FrameSize, target_size
 from tsn.video.colour import RGBConverter
 from tsn.video.errors import VideoError
 from tsn.video.images import resize
+from tsn.video.open_video import packets_of
 
 STDIN = "-"
 """Names standard input."""
@@ -63,8 +65,9 @@ def _from_stream(source: str) -> Generator[np.ndarray, None, None]:
         with av.open(file, "r", options=_OPTIONS, timeout=_TIMEOUT) as container:
             if not container.streams.video:
                 raise VideoError("disconnected", source, "has no video stream")
-            for frame in container.decode(video=0):
-                yield to_rgb(frame)
+            stream = container.streams.video[0]
+            for packet in chain(packets_of(container, stream), [None]):
+                yield from map(to_rgb, stream.codec_context.decode(packet))
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise VideoError("disconnected", source, f"cannot be read ({reason})") from error

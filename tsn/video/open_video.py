@@ -135,7 +135,11 @@ def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iter
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
     """Packets of a stream, without the empty ones of skipped frames."""
-    return (packet for packet in container.demux(stream) if packet.size)
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except IndexError:
+        # PyAV (18.1) fails behind the last packet if more streams have begun in the midst.
+        return
 
 
 @contextmanager
