@@ -260,6 +260,13 @@ def test_a_pattern_that_does_not_match_names_the_video(pattern):
         parts_of(FolderDataset("own", "videos", group_pattern=pattern), on_disk("a/v_1.avi"))
 
 
+@pytest.mark.parametrize("more", [{"splits": (1, 2, 3), "folds": 3}, {"splits": (2,)}])
+def test_folders_of_parts_are_one_split(more):
+    dataset = FolderDataset("own", "videos", **more)
+    with pytest.raises(UserError, match=r"own\.splits: folders or lists name the parts of split 1"):
+        parts_of(dataset, on_disk("train/a/1.avi", "test/a/2.avi"))
+
+
 def test_folds_are_disjoint_cover_everything_and_keep_groups_together():
     paths = [f"{c}/v_g{g}_c{n}.avi" for c in "ab" for g in range(20) for n in range(1 + g % 3)]
     keys = {"group_pattern": r"g\d+", "splits": (1, 2, 3, 4, 5), "folds": 5}

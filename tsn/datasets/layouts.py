@@ -114,14 +114,20 @@ def split(
     id matches `group_pattern` with the same text (its first group, if it has one) stay together.
 
     Raises:
-        UserError: a wanted class is absent, or `group_pattern` does not match.
+        UserError: a wanted class is absent, `group_pattern` does not match, or videos are split
+            already, and not as often as is wanted.
     """
     chosen = _choose(dataset, tuple(classes))
     inside = set(chosen)
     videos = [kept for video in videos if (kept := video.restricted_to(inside))]
     if dataset.group_pattern is not None or not all(video.group for video in videos):
         videos = [replace(video, group=_group(dataset, video)) for video in videos]
-    if any(video.splits for video in videos):
+    if given := {n for video in videos for n in video.splits}:
+        if given == {1} and (others := [n for n in dataset.splits if n != 1]):
+            raise UserError(
+                f"datasets.{dataset.name}.splits: folders or lists name the parts of split 1 "
+                f"alone, and none of split {others[0]}; leave the key out, or name lists for every split"
+            )
         return chosen, videos
     grouped = [(video.id, name, video.group) for video in videos for name in video.classes]
     if dataset.folds:
