@@ -39,6 +39,13 @@ def test_a_source_that_changes_its_size_keeps_that_of_its_frames(write_video, im
     assert {frame.shape for frame in frames} == {(24, 32, 3)}
 
 
+def test_a_codec_that_is_not_known_is_told(write_video, images):
+    path = write_video("a.avi", images)
+    path.write_bytes(path.read_bytes().replace(b"FFV1", b"ZZZZ"))
+    with pytest.raises(VideoError, match="has no video that FFmpeg knows"):
+        next(read_live(str(path), (32, 24)))
+
+
 def test_standard_input_is_a_source(write_video, images):
     path = write_video("a.mkv", images)
     program = (

@@ -63,9 +63,9 @@ def _from_stream(source: str) -> Generator[np.ndarray, None, None]:
     file: Any = sys.stdin.buffer if source == STDIN else source
     try:
         with av.open(file, "r", options=_OPTIONS, timeout=_TIMEOUT) as container:
-            if not container.streams.video:
-                raise VideoError("disconnected", source, "has no video stream")
-            stream = container.streams.video[0]
+            stream = next(iter(container.streams.video), None)
+            if stream is None or stream.codec_context is None:
+                raise VideoError("disconnected", source, "has no video that FFmpeg knows")
             for packet in chain(packets_of(container, stream), [None]):
                 yield from map(to_rgb, stream.codec_context.decode(packet))
     except (av.FFmpegError, OSError, ValueError) as error:
