@@ -79,7 +79,11 @@ MISTAKES = {
     "no weight above zero": ("fusion.weights", {"rgb": 0}, ["fusion.weights", "above zero"]),
     "negative weight": ("fusion.weights", {"rgb": -1}, ["fusion.weights"]),
     "weights by no known name": ("fusion.weights", "papers", ["fusion.weights", "'paper'"]),
-    "key of another layout": ("datasets.demo.videos", "x", ["datasets.demo.videos", "'demo'"]),
+    "key of another layout": (
+        "datasets.demo.videos",
+        "x",
+        ["datasets.demo.videos", "'demo'", "another name"],
+    ),
     "split that the layout has not": ("datasets.demo.splits", [2], ["datasets.demo.splits", "2"]),
     "official split": ("datasets.ucf101.splits", [4], ["datasets.ucf101.splits", "4"]),
     "broken pattern": (

@@ -142,6 +142,7 @@ def test_a_video_on_both_sides_of_a_split_is_refused(tmp_path):
 )
 def test_a_malformed_list_is_named(tmp_path, file, text, words):
     sentence = refusal(ucf(tmp_path, {file: text}))
+    assert sentence.startswith("datasets.own.lists: ")
     assert all(word in sentence for word in words)
 
 

@@ -85,7 +85,8 @@ def checked_dataset(name: str, keys: dict) -> DatasetConfig:
     known = keys_of(kind).keys() - {"name", "folds"} | {"override"}
     if unknown := [key for key in keys if key not in known]:
         raise UserError(
-            f"{where}.{unknown[0]}: this key means nothing to the layout {layout!r}; remove it"
+            f"{where}.{unknown[0]}: this key means nothing to the layout {layout!r}; remove it, "
+            "or, where config.yaml has it, give the data set another name"
         )
     keys = {**keys, "name": name}
     keys.pop("override", None)

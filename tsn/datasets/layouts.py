@@ -17,7 +17,7 @@ from tsn.datasets.records import Video
 from tsn.datasets.rows import read_text
 from tsn.datasets.scan import Scan, is_side_file
 from tsn.datasets.video_files import unique_names
-from tsn.runtime.errors import UserError
+from tsn.runtime.errors import UserError, about_key
 
 OFFICIAL_COUNTS = {
     "ucf101": {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)},
@@ -55,7 +55,8 @@ def official(dataset: OfficialDataset) -> tuple[tuple[str, ...], list[Video]]:
             "check its rights"
         ) from None
     read = {"ucf101": _ucf101, "hmdb51": _hmdb51}[dataset.layout]
-    classes, members = read(folder, dataset.splits)
+    with about_key(f"datasets.{dataset.name}.lists"):
+        classes, members = read(folder, dataset.splits)
     if dataset.check_counts:
         _check_counts(dataset, members)
     chosen = _choose(dataset, classes)
@@ -126,7 +127,7 @@ def split(
         if given == {1} and (others := [n for n in dataset.splits if n != 1]):
             raise UserError(
                 f"datasets.{dataset.name}.splits: folders or lists name the parts of split 1 "
-                f"alone, and none of split {others[0]}; leave the key out, or name lists for every split"
+                f"alone, and none of split {others[0]}; leave the key out, or name lists for all"
             )
         return chosen, videos
     grouped = [(video.id, name, video.group) for video in videos for name in video.classes]

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tsn.datasets.parts import kind_of, sides_of
 from tsn.datasets.records import Video
 from tsn.datasets.rows import InvalidRowError, Row
 from tsn.datasets.scan import Scan, without_suffix
-from tsn.runtime.errors import UserError
+from tsn.runtime.errors import UserError, about_key
 from tsn.video.naming import TAR
 
 
@@ -41,11 +40,11 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
     listed: dict[str, _Listed] = {}
     read = []
     for split, part, file in _annotation_files(dataset):
-        with _key_named(dataset, "annotations"):
+        with about_key(f"datasets.{dataset.name}.annotations"):
             rows, invalid = read_annotations(file, dataset.columns, dataset.multi_label)
         problems += invalid
         read += [(split, row.part or part, row) for row in rows]
-    with _key_named(dataset, "class_list"):
+    with about_key(f"datasets.{dataset.name}.class_list"):
         names = read_class_list(_home(dataset.class_list)) if dataset.class_list else {}
     labels = {plain_number(part) for _, _, row in read for part in row.label.split("|")}
     names = _counted_alike(names, labels)
@@ -80,15 +79,6 @@ def read_lists(dataset: ListDataset, on_disk: Scan) -> tuple[list[str], list[Vid
         for video in videos
     ]
     return classes, videos, problems
-
-
-@contextmanager
-def _key_named(dataset: ListDataset, key: str) -> Iterator[None]:
-    """Errors about a file begin with the key that names it."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"datasets.{dataset.name}.{key}: {error}") from None
 
 
 def _counted_alike(names: dict[str, str], labels: set[str]) -> dict[str, str]:
