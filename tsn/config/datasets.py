@@ -204,8 +204,8 @@ class DemoDataset:
         doc("the one split that it has"),
     ] = (1,)
     shards: Shards = 16
-    train_per_class: Annotated[Count, doc("training clips of each of the nine classes")] = 12
-    test_per_class: Annotated[Count, doc("test clips of each of the nine classes")] = 6
+    train_per_class: Annotated[Count, doc("training clips of each of the nine classes")] = 8
+    test_per_class: Annotated[Count, doc("test clips of each of the nine classes")] = 5
     render_seed: Annotated[Seed, doc("seed of the rendering")] = 1
 
 

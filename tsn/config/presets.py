@@ -67,12 +67,12 @@ _TSN_PYTORCH = _block(
     rgb_diff=(0.001, [80, 160], 180, 40),  # published with K = 7
 )
 
-_FLOW_OF_DEMO = {"epochs": 40, "lr_milestones": [30]}
+_FLOW_OF_DEMO = {"epochs": 30, "lr_milestones": [24]}
 _DEMO = {
-    "batch_size": 16,
+    "batch_size": 8,
     "lr": 0.001,
-    "epochs": 20,
-    "lr_milestones": [15],
+    "epochs": 15,
+    "lr_milestones": [12],
     "per_modality": dict.fromkeys(FLOW_MODALITIES, _FLOW_OF_DEMO),
 }
 """Of the rendered set: small, so that it trains in minutes; the rest is that of the layer below."""
