@@ -316,5 +316,5 @@ def test_experiments_that_are_fused_have_the_modalities_and_the_test_of_the_fusi
     with pytest.raises(UserError, match=r"fusion\.experiments: k5 does not train flow"):
         check_all(config)
     config["experiments"]["all"] = {"fusion": {"experiments": ["unknown"]}}
-    with pytest.raises(UserError, match="there is no 'unknown'"):
+    with pytest.raises(UserError, match=r"fusion\.experiments: .*there is no 'unknown'"):
         check_all(config)

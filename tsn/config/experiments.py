@@ -32,7 +32,7 @@ from tsn.config.schema import (
     TrainingConfig,
 )
 from tsn.models.modality import SNIPPET_LENGTH, STREAM_OF
-from tsn.runtime.errors import UserError
+from tsn.runtime.errors import UserError, about_key
 
 _KEYS = tuple(Override.model_fields)
 """What data sets and experiments may override."""
@@ -137,7 +137,8 @@ class Configuration:
     def _settings(self, dataset: str, experiment: str) -> Settings:
         """A data set's and an experiment's keys over those for all, checked against each other."""
         settings = self.unchecked_settings(dataset, experiment)
-        fused = [self.unchecked_settings(dataset, name) for name in settings.fused]
+        with about_key("fusion.experiments"):
+            fused = [self.unchecked_settings(dataset, name) for name in settings.fused]
         check_settings(settings, fused)
         return settings
 
