@@ -10,6 +10,7 @@ import torch
 
 from tsn.config.tvl1_params import TVL1Params
 from tsn.flow import opencv_cuda
+from tsn.flow.algorithms import create_estimator
 from tsn.flow.cpu.cpu_engine import NativeEngine
 from tsn.flow.cuda.cuda_engine import CudaEngine
 from tsn.flow.opencv_cuda import OpenCVCudaEngine
@@ -67,6 +68,13 @@ def test_the_flow_of_frames_on_the_gpu_stays_there(clip):
         flow = engine.sequence(torch.from_numpy(clip).cuda())
     assert flow.is_cuda
     np.testing.assert_array_equal(flow.cpu().numpy(), engine.sequence(clip))
+
+
+def test_bytes_of_frames_on_the_gpu_stay_there_at_every_step(clip):
+    estimator = create_estimator("tvl1", backend="native_cuda", step=2)
+    data, _ = estimator.quantised(torch.from_numpy(clip).cuda())
+    assert data.is_cuda
+    np.testing.assert_array_equal(data.cpu().numpy(), quantise(estimator(clip)))
 
 
 @pytest.mark.parametrize("variant", ["opencv", "opencv_cuda"])
