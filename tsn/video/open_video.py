@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +48,7 @@ class OpenVideo:
 
     Attributes:
         container, stream: of the file.
+        decode: yields the frames from where the container is when the first one is asked for.
         clips: picks the frames of clips.
     """
 
@@ -59,11 +61,8 @@ class OpenVideo:
             self.close = stack.pop_all().close
         # Jobs run in parallel; and with threads, FFmpeg conceals damage differently each time.
         self.stream.codec_context.thread_count = 1
+        self.decode = partial(_decoded, path, self.container, self.stream)
         self.clips = SpanFilter(self.container, self.stream, self.decode)
-
-    def decode(self) -> Iterator[VideoFrame]:
-        """The frames from where the container is when the first one is asked for."""
-        return _decoded(self._path, self.container, self.stream)
 
     def is_of(self, path: Path) -> bool:
         """Whether this is the video that the path leads to now."""
