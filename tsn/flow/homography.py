@@ -40,9 +40,13 @@ def find_homography(source: np.ndarray, target: np.ndarray) -> np.ndarray | None
     Returns:
         float64 (3, 3), maps (x, y, 1) of the source to the target; its last element is 1.
     """
-    method, iterations = cv2.USAC_FAST, MAX_ITERATIONS
     found, _ = cv2.findHomography(
-        source, target, method, RANSAC_DISTANCE, maxIters=iterations, confidence=CONFIDENCE
+        source,
+        target,
+        cv2.USAC_FAST,
+        RANSAC_DISTANCE,
+        maxIters=MAX_ITERATIONS,
+        confidence=CONFIDENCE,
     )
     if found is None or not np.isfinite(found).all():
         return None

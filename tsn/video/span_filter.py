@@ -104,7 +104,8 @@ class SpanFilter:
         return []
 
     def _decode_from(self, stamp: int) -> None:
-        _go_to(stamp, self._container, self._stream)
+        self._container.seek(stamp, stream=self._stream)
+        self._stream.codec_context.flush_buffers()
         self._frames = enumerate(self._decode())
 
 
@@ -118,12 +119,5 @@ def _stamps_are_unordered(container: InputContainer, stream: VideoStream) -> boo
 
 
 def _first_stamp(container: InputContainer, stream: VideoStream) -> int | None:
-    """The time stamp of the first frame that is shown."""
-    first = next((frame.pts for frame in container.decode(stream)), None)
-    _go_to(stream.start_time or 0, container, stream)
-    return first
-
-
-def _go_to(stamp: int, container: InputContainer, stream: VideoStream) -> None:
-    container.seek(stamp, stream=stream)
-    stream.codec_context.flush_buffers()
+    """The time stamp of the first frame that is shown; the container is behind it then."""
+    return next((frame.pts for frame in container.decode(stream)), None)
