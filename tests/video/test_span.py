@@ -199,7 +199,15 @@ def write_trimmed(path):
                 out.mux(packet)
 
 
-@pytest.mark.parametrize(("write", "start"), [(write_refreshing, 1.2), (write_trimmed, 0.12)])
+def write_open(path):
+    """Frames that are shown before a key frame refer to it and to frames before it."""
+    write_h264(path, "open-gop=1:keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0")
+
+
+@pytest.mark.parametrize(
+    ("write", "start"),
+    [(write_refreshing, 1.2), (write_refreshing, 0.52), (write_trimmed, 0.12), (write_open, 0.4)],
+)
 def test_what_is_shown_need_not_begin_with_a_key_frame(tmp_path, write, start):
     path, end = tmp_path / "a.mp4", start + 0.48
     write(path)

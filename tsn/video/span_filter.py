@@ -104,8 +104,7 @@ class SpanFilter:
         return []
 
     def _decode_from(self, stamp: int) -> None:
-        self._container.seek(stamp, stream=self._stream)
-        self._stream.codec_context.flush_buffers()
+        self._container.seek(stamp, stream=self._stream)  # it empties the decoder, too
         self._frames = enumerate(self._decode())
 
 
